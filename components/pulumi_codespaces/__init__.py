@@ -1,0 +1,57 @@
+"""Lets GitHub Codespaces pull from private registries.
+
+EcrPullAccess          an IAM user that may pull from Amazon ECR, its rotating access keys, and the secrets
+RegistryLogin          any other registry, with given credentials
+RepositorySelection    which repositories: by name, topic, custom property or id
+OrganizationSecrets    Codespaces secrets that belong together, written in place and as one unit
+Provider               where and as whom
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .ecr_pull_access import EcrPullAccess, EcrPullAccessArgs
+    from .errors import InvalidArgument
+    from .registry_login import RegistryLogin, RegistryLoginArgs
+    from .resources import (
+        AppAuth,
+        OrganizationSecrets,
+        OrganizationSecretsArgs,
+        Provider,
+        RepositorySelection,
+        RepositorySelectionArgs,
+        Visibility,
+    )
+
+_MODULES = {
+    "EcrPullAccess": "ecr_pull_access",
+    "EcrPullAccessArgs": "ecr_pull_access",
+    "RegistryLogin": "registry_login",
+    "RegistryLoginArgs": "registry_login",
+    "InvalidArgument": "errors",
+}
+
+__all__ = [
+    "AppAuth",
+    "EcrPullAccess",
+    "EcrPullAccessArgs",
+    "InvalidArgument",
+    "OrganizationSecrets",
+    "OrganizationSecretsArgs",
+    "Provider",
+    "RegistryLogin",
+    "RegistryLoginArgs",
+    "RepositorySelection",
+    "RepositorySelectionArgs",
+    "Visibility",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use: the plugin runs without the components and the SDKs of the clouds."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_MODULES.get(name, 'resources')}", __name__), name)

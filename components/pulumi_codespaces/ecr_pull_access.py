@@ -1,0 +1,348 @@
+"""`EcrPullAccess`: codespaces pull from Amazon ECR, by a user of its own with keys that rotate without a gap."""
+
+# No `from __future__ import annotations` here: the schema is inferred from these annotations at run time.
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+from typing_extensions import NotRequired, TypedDict
+
+from .errors import refusing
+from .repositories import SelectedRepositories, selected, summary_of
+from .resources import (
+    KeyRotation,
+    OrganizationSecrets,
+    OrganizationSecretsArgs,
+    VerifiedEcrKey,
+    Visibility,
+)
+from .rules import RuleViolation
+from .rules.iam_users import check_user
+from .rules.packing import PullPolicy, pack
+from .rules.policies import login_document
+from .rules.registries import ecr_registry_host, parse_ecr_host
+from .rules.repository_arns import RepositoryArn
+from .rules.rotation import SLOTS, SlotName, check_generation
+from .rules.secret_names import Triple, check_prefix, prefix_from
+
+
+class EcrPullAccessArgs(TypedDict):
+    """What may be pulled, by whom, and how its keys live."""
+
+    ecr_repositories: Sequence[str]
+    """Names or ARNs of the ECR repositories to pull from, `*` allowed. A name means the account and Region of the AWS
+    provider."""
+    selected_repositories: NotRequired[SelectedRepositories | None]
+    """Name -> id of the repositories whose codespaces pull; in Python also a list of names or `github.Repository`
+    objects."""
+    visibility: NotRequired[Visibility | None]
+    """SELECTED (default), or PRIVATE or ALL repositories of the organization instead of `selected_repositories`."""
+    secret_prefix: NotRequired[str | None]
+    """What the names of the secrets begin with; from the component's name by default (`payments-prod` gives
+    PAYMENTS_PROD)."""
+    key_generation: NotRequired[int | None]
+    """Raise it by one to rotate the access key; 1 by default."""
+    keep_previous_key: NotRequired[bool | None]
+    """Whether the key that was published before stays Active after a rotation, for codespaces that were started with
+    it; true by default. If false, the update after the rotation sets it Inactive."""
+    suspended: NotRequired[bool | None]
+    """Deny the user everything, at once and reversibly; false by default."""
+    max_key_age_days: NotRequired[int | None]
+    """Warn in every preview when the key is older than this many days; 90 by default (CIS AWS Foundations)."""
+    permissions_boundary_arn: NotRequired[pulumi.Input[str] | None]
+    """The permissions boundary of the user."""
+    tags: NotRequired[Mapping[str, pulumi.Input[str]] | None]
+    """Tags of the user and of its managed policies."""
+    pull_through_cache_prefixes: NotRequired[Sequence[str] | None]
+    """Prefixes under which a pull may fetch from upstream and create repositories: a pull-through cache. Writes."""
+    additional_registries: NotRequired[Mapping[str, str] | None]
+    """Secret prefix -> host of further ECR registries (other accounts, other Regions) to log in to by the same key."""
+    probe_images: NotRequired[Sequence[str] | None]
+    """Images (`repository:tag`, or with the registry's host) that a new key must be able to read before it is
+    published."""
+    verify: NotRequired[bool | None]
+    """Whether to prove a new key before it is published; true by default."""
+    adopt_existing: NotRequired[bool | None]
+    """Take over secrets of these names that exist already. Their values are overwritten. It acts once."""
+    user_name: NotRequired[str | None]
+    """The name of the IAM user, `codespaces-<name>` by default. It cannot be changed later."""
+    user_path: NotRequired[str | None]
+    """The path of the IAM user, `/codespaces/` by default. It cannot be changed later."""
+
+
+class EcrPullAccess(pulumi.ComponentResource):
+    """Codespaces of the selected repositories pull from the listed ECR repositories.
+
+    It makes an IAM user that may do nothing but that, its access keys, and the three Codespaces secrets by which GitHub
+    logs a codespace in. GitHub swaps the access key for a token by itself and asks for a long-lived key
+    (https://docs.github.com/en/codespaces/reference/allowing-your-codespace-to-access-a-private-registry).
+
+    Raises:
+        InvalidArgument: an argument breaks a rule; nothing is registered then.
+    """
+
+    secret_names: pulumi.Output[Sequence[str]]
+    """The names of the Codespaces secrets."""
+    servers: pulumi.Output[Sequence[str]]
+    """The registries that codespaces log in to."""
+    user_arn: pulumi.Output[str]
+    """The ARN of the IAM user, for a repository policy of another account."""
+    access_key_id: pulumi.Output[str]
+    """The id of the published access key."""
+    key_created_at: pulumi.Output[str]
+    """When the published access key was made (RFC 3339)."""
+    key_generation: pulumi.Output[int]
+    """The generation of the published access key."""
+
+    summary: pulumi.Output[Mapping[str, Any]]
+    """All of it, and the repositories whose codespaces pull, in one map: for a stack output. It holds no secret."""
+
+    def __init__(self, name: str, args: EcrPullAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        with refusing(f"EcrPullAccess {name}"):
+            plan = _plan(name, args)
+        super().__init__("codespaces:index:EcrPullAccess", name, None, opts)
+        here = _Here(self)
+        triples = list(plan.triples)
+        servers = [here.server if host is None else host for host in plan.triples.values()]
+
+        rotation = KeyRotation(
+            f"{name}-rotation",
+            {
+                "generation": plan.generation,
+                "keep_previous_key": args.get("keep_previous_key") is not False,
+                "prefixes": [triple.prefix for triple in triples],
+                "user_name": plan.user_name,
+                "user_path": plan.user_path,
+            },
+            pulumi.ResourceOptions(parent=self),
+        )
+        # The rotation refuses a new name or path, so it has to come before the user takes it.
+        user = aws.iam.User(
+            f"{name}-user",
+            name=plan.user_name,
+            path=plan.user_path,
+            permissions_boundary=args.get("permissions_boundary_arn"),
+            tags=args.get("tags"),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[rotation], replace_on_changes=["name"]),
+        )
+        grants = _grant(self, name, args, plan, user, here)
+        keys = {slot: _access_key(self, name, slot, user, rotation) for slot in plan.slots}
+        verified = VerifiedEcrKey(
+            f"{name}-key",
+            {
+                "access_key_id": _of_slot(rotation.current, {slot: key.id for slot, key in keys.items()}),
+                "secret_access_key": _of_slot(rotation.current, {slot: key.secret for slot, key in keys.items()}),
+                "servers": servers,
+                "probe_images": _probe_images(args.get("probe_images") or [], servers[0]),
+                # Nothing works while the user is suspended; the key is proven when that ends.
+                "verify": args.get("verify") is not False and not args.get("suspended"),
+                "user_name": plan.user_name,
+                "slot_keys": {slot: key.id for slot, key in keys.items()},
+                "user_keys": _listed_keys(self, plan.user_name, user),
+            },
+            pulumi.ResourceOptions(parent=self, depends_on=grants),
+        )
+        secrets: dict[str, pulumi.Input[str]] = {}
+        for triple, server in zip(triples, servers, strict=True):
+            secrets |= {
+                triple.user: verified.access_key_id,
+                triple.password: verified.secret_access_key,
+                triple.server: server,
+            }
+        readers = selected(args.get("selected_repositories"), f"{name}-repositories", self)
+        published: OrganizationSecretsArgs = {
+            "secrets": secrets,
+            "visibility": args.get("visibility") or Visibility.SELECTED,
+            "selected_repositories": readers,
+            "adopt_existing": bool(args.get("adopt_existing")),
+            "fallback": _fallback(rotation, keys, triples),
+            "published_at": rotation.at,
+        }
+        OrganizationSecrets(
+            f"{name}-secrets", published, pulumi.ResourceOptions(parent=self, depends_on=[*grants, *keys.values()])
+        )
+
+        self.secret_names = pulumi.Output.from_input([secret for triple in triples for secret in triple.names])
+        self.servers = pulumi.Output.all(*servers)
+        self.user_arn = user.arn
+        self.access_key_id = verified.access_key_id
+        self.key_created_at = _of_slot(rotation.current, {slot: key.create_date for slot, key in keys.items()})
+        self.key_generation = pulumi.Output.from_input(plan.generation)
+        outputs: dict[str, pulumi.Output[Any]] = {
+            "secretNames": self.secret_names,
+            "servers": self.servers,
+            "userArn": self.user_arn,
+            "accessKeyId": self.access_key_id,
+            "keyCreatedAt": self.key_created_at,
+            "keyGeneration": self.key_generation,
+        }
+        self.summary = summary_of(outputs, published)
+        _warn_of_age(self, self.key_created_at, args.get("max_key_age_days") or 90)
+        self.register_outputs(outputs)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What the arguments say in plain data, checked: how many resources there are must not depend on an Output."""
+
+    generation: int
+    user_name: str
+    user_path: str
+    triples: dict[Triple, str | None]
+    """Registry -> its host; None for the one of the AWS provider's account and Region."""
+    policies: tuple[PullPolicy, ...]
+
+    @property
+    def slots(self) -> tuple[SlotName, ...]:
+        """The slots that are declared: the second one only once there was a rotation."""
+        return SLOTS[:1] if self.generation == 1 else SLOTS
+
+
+def _plan(name: str, args: EcrPullAccessArgs) -> _Plan:
+    generation = int(args.get("key_generation") or 1)
+    check_generation(generation)
+    user_name = args.get("user_name") or f"codespaces-{name}"
+    user_path = args.get("user_path") or "/codespaces/"
+    check_user(user_name, user_path)
+    triples: dict[Triple, str | None] = {Triple(prefix_from(name, args.get("secret_prefix"))): None}
+    for prefix, host in (args.get("additional_registries") or {}).items():
+        argument = f"additional_registries.{prefix}"
+        check_prefix(prefix, argument)
+        if Triple(prefix.upper()) in triples:
+            raise RuleViolation(argument, f"{argument}: two registries have the prefix {prefix}; give one another.")
+        triples[Triple(prefix.upper())] = parse_ecr_host(host, argument).host
+    policies = pack(args["ecr_repositories"], args.get("pull_through_cache_prefixes") or ())
+    return _Plan(generation, user_name, user_path, triples, policies)
+
+
+class _Here:
+    """The account and Region that the component's AWS provider works in."""
+
+    def __init__(self, parent: pulumi.Resource) -> None:
+        options = pulumi.InvokeOutputOptions(parent=parent)
+        self.account = aws.get_caller_identity_output(opts=options).account_id
+        self.region = aws.get_region_output(opts=options).region
+        self.server = pulumi.Output.all(self.account, self.region).apply(lambda it: ecr_registry_host(it[0], it[1]))
+
+
+def _grant(
+    component: pulumi.Resource, name: str, args: EcrPullAccessArgs, plan: _Plan, user: aws.iam.User, here: _Here
+) -> list[pulumi.Resource]:
+    """The policies of the user; whatever proves or publishes a key has to wait for all of them."""
+    parent = pulumi.ResourceOptions(parent=component)
+    suspended = bool(args.get("suspended"))
+    login = aws.iam.UserPolicy(f"{name}-login", user=user.name, policy=login_document(suspended=suspended), opts=parent)
+    granted: list[pulumi.Resource] = [login]
+    for policy in plan.policies:
+        document = pulumi.Output.all(here.account, here.region).apply(
+            lambda it, policy=policy: _pull_document(name, plan, policy, it[0], it[1])
+        )
+        if policy.inline:
+            granted.append(aws.iam.UserPolicy(f"{name}-pull", user=user.name, policy=document, opts=parent))
+            continue
+        managed = aws.iam.Policy(
+            f"{name}-pull-{policy.label}",
+            path=plan.user_path,
+            description=f"What codespaces may pull by the user {plan.user_name}.",
+            policy=document,
+            tags=args.get("tags"),
+            opts=parent,
+        )
+        attachment = aws.iam.UserPolicyAttachment(
+            f"{name}-pull-{policy.label}", user=user.name, policy_arn=managed.arn, opts=parent
+        )
+        granted += [managed, attachment]
+    return granted
+
+
+def _pull_document(name: str, plan: _Plan, policy: PullPolicy, account: str, region: str) -> str:
+    with refusing(f"EcrPullAccess {name}"):
+        hosts = [host or ecr_registry_host(account, region) for host in plan.triples.values()]
+        for given in policy.repositories:
+            arn = RepositoryArn.of(given, account, region)
+            if arn.region != "*" and ecr_registry_host(arn.account, arn.region) not in hosts:
+                raise RuleViolation(
+                    "ecr_repositories",
+                    f"ecr_repositories: {given!r} is in the registry {ecr_registry_host(arn.account, arn.region)}, to "
+                    f"which codespaces would not log in; they log in to {', '.join(hosts)}. Add it to "
+                    "additional_registries with a secret prefix of its own.",
+                )
+        return policy.document(account, region)
+
+
+def _access_key(
+    parent: pulumi.Resource, name: str, slot: str, user: aws.iam.User, rotation: KeyRotation
+) -> aws.iam.AccessKey:
+    """The access key of a slot, replaced when the slot's serial changes.
+
+    It is deleted before it is replaced, since IAM allows two keys a user; the slot that is renewed is never the one
+    that is published. Options that a component hands down must not reach it: a protected key could not rotate, and a
+    retained one would stay alive, known to nobody.
+    """
+    return aws.iam.AccessKey(
+        f"{name}-key-{slot}",
+        user=user.name,
+        status=rotation.status(slot),
+        opts=pulumi.ResourceOptions(
+            parent=parent,
+            delete_before_replace=True,
+            protect=False,
+            retain_on_delete=False,
+            replacement_trigger=rotation.serial(slot),
+        ),
+    )
+
+
+def _of_slot(current: pulumi.Output[str], values: Mapping[str, pulumi.Output[Any]]) -> pulumi.Output[Any]:
+    """The value of the slot that `current` names."""
+    return pulumi.Output.all(current=current, **values).apply(lambda it: it[it["current"]])
+
+
+def _fallback(
+    rotation: KeyRotation, keys: Mapping[str, aws.iam.AccessKey], triples: Sequence[Triple]
+) -> pulumi.Output[Mapping[str, str]]:
+    """What the secrets are put back to if the new key cannot be published whole: the key of the published slot."""
+    held = {f"{slot}_id": key.id for slot, key in keys.items()}
+    held |= {f"{slot}_secret": key.secret for slot, key in keys.items()}
+
+    def choose(it: Mapping[str, str]) -> Mapping[str, str]:
+        slot = it["published"]
+        if not slot or slot == it["current"]:
+            return {}
+        pair: dict[str, str] = {}
+        for triple in triples:
+            pair |= {triple.user: it[f"{slot}_id"], triple.password: it[f"{slot}_secret"]}
+        return pair
+
+    known = pulumi.Output.all(published=rotation.published, current=rotation.current, **held)
+    return pulumi.Output.secret(known.apply(choose))
+
+
+def _listed_keys(parent: pulumi.Resource, user_name: str, user: aws.iam.User) -> pulumi.Output[Mapping[str, str]]:
+    """The access keys that AWS lists for the user, id -> date of creation; not known until the user exists."""
+    listed = aws.iam.get_access_keys_output(
+        user=user.arn.apply(lambda _: user_name), opts=pulumi.InvokeOutputOptions(parent=parent)
+    )
+    return listed.apply(lambda it: {key.access_key_id: key.create_date for key in it.access_keys})
+
+
+def _probe_images(images: Sequence[str], server: pulumi.Input[str]) -> list[pulumi.Input[str]]:
+    """The images with the host they are read from."""
+    return [
+        image if ".dkr.ecr." in image.split("/", 1)[0] else pulumi.Output.concat(server, "/", image) for image in images
+    ]
+
+
+def _warn_of_age(component: pulumi.Resource, created_at: pulumi.Output[str], max_days: int) -> None:
+    def warn(created: str) -> None:
+        days = (datetime.now(timezone.utc) - datetime.fromisoformat(created.replace("Z", "+00:00"))).days
+        if days > max_days:
+            pulumi.log.warn(
+                f"the access key is {days} days old, and at most {max_days} are wanted: raise key_generation by one.",
+                component,
+            )
+
+    created_at.apply(warn)

@@ -1,0 +1,104 @@
+"""Asks ECR, with the access key under test, what GitHub will ask: a token, a login, and the manifests of images."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..rules.registries import parse_ecr_host
+from .failures import CloudError
+from .registry_client import Login, try_login
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_IN_A_ROW = 3
+"""IAM shows a new key on one of its servers before another; this many successes in a row are taken for all of them."""
+_FIRST_PAUSE_SECONDS = 0.2
+_LONGEST_PAUSE_SECONDS = 5.0
+_REQUEST_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class AccessKey:
+    """An access key of an IAM user."""
+
+    id: str
+    secret: str = field(repr=False)
+
+
+async def verify(
+    key: AccessKey,
+    servers: Sequence[str],
+    images: Sequence[str],
+    timeout_seconds: float,
+    progress: Callable[[str], None],
+) -> None:
+    """Wait until a key can do what a codespace needs, three times in a row.
+
+    Args:
+        key: the access key.
+        servers: ECR host names to log in to.
+        images: images (`host/repository:tag` or `@digest`) whose manifests it must be able to read.
+        timeout_seconds: when to give up.
+        progress: told what is being waited for.
+
+    Raises:
+        CloudError: the key does not work in time; says what was refused last.
+    """
+    clock = asyncio.get_running_loop().time
+    start, pause, successes = clock(), _FIRST_PAUSE_SECONDS, 0
+    while True:
+        try:
+            for server in servers:
+                await _try_server(key, server, [image for image in images if image.split("/", 1)[0] == server])
+            successes += 1
+            pause = _FIRST_PAUSE_SECONDS
+            if successes == _IN_A_ROW:
+                return
+        except CloudError as refused:
+            successes = 0
+            waited = clock() - start
+            if waited >= timeout_seconds:
+                raise CloudError(
+                    f"the new access key {key.id} does not work after {waited:.0f} s: {refused}. Nothing was published; "
+                    "codespaces keep the credentials they have. Mend the cause (a permissions boundary, a service "
+                    "control policy, a repository that does not exist) and run `pulumi up` again."
+                ) from None
+            progress(f"waiting for AWS to accept access key {key.id} ({waited:.0f} s): {refused}")
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+        await asyncio.sleep(pause)
+
+
+async def _try_server(key: AccessKey, server: str, images: Sequence[str]) -> None:
+    login = Login(server, "AWS", await asyncio.to_thread(_token, key, server))
+    await try_login(login, [image.split("/", 1)[1] for image in images])
+
+
+def _token(key: AccessKey, server: str) -> str:
+    """The password for `docker login` that GitHub swaps the key for."""
+    import base64  # noqa: PLC0415
+
+    import boto3  # noqa: PLC0415 - half a second to load
+    from botocore.config import Config  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    registry = parse_ecr_host(server)
+    try:
+        client: Any = boto3.session.Session().client(  # pyright: ignore[reportUnknownMemberType]
+            "ecr",
+            region_name=registry.region,
+            aws_access_key_id=key.id,
+            aws_secret_access_key=key.secret,
+            config=Config(
+                connect_timeout=_REQUEST_SECONDS, read_timeout=_REQUEST_SECONDS, retries={"total_max_attempts": 1}
+            ),
+        )
+        answer = client.get_authorization_token()
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "an error")
+        raise CloudError(f"ecr:GetAuthorizationToken answers {code}") from None
+    except BotoCoreError as error:
+        raise CloudError(f"ecr:GetAuthorizationToken does not answer ({type(error).__name__})") from None
+    return base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode().split(":", 1)[1]

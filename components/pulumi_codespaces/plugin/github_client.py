@@ -1,0 +1,501 @@
+"""The requests to GitHub's REST API, with what a run has already been told kept for the rest of the run."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from base64 import b64decode, b64encode
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from ..rules.selection import Repository
+from .configuration import NO_CREDENTIALS
+from .failures import CloudError, OutcomeUnknown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import httpx
+    from githubkit import GitHub as GitHubKit
+    from githubkit.exception import GitHubException
+    from githubkit.response import Response
+    from githubkit.retry import RetryOption
+
+    from .configuration import Configuration
+
+API_VERSION = "2022-11-28"
+_PAGE = 100
+_CONCURRENT_PAGES = 5
+_TIMEOUT_SECONDS = 20.0
+_LONGEST_WAIT = timedelta(minutes=15)
+_TRIES = 4
+_URGENT_TRIES = 2
+_URGENT_SECONDS = 10.0
+"""GitHub itself gives a request up after 10 seconds
+(https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api)."""
+
+_urgent: ContextVar[bool] = ContextVar("urgent", default=False)
+"""Set between the two writes of a pair, where waiting would leave codespaces with a user and password that differ."""
+
+Progress = Callable[[str], None]
+"""Tells the person at the terminal what is being waited for."""
+
+
+@dataclass(frozen=True)
+class SecretInfo:
+    """What GitHub tells about a Codespaces secret; never its value."""
+
+    name: str
+    updated_at: str
+    visibility: str
+
+
+@dataclass(frozen=True)
+class PublicKey:
+    """The key that values are sealed with on their way to GitHub."""
+
+    key_id: str
+    key: str
+
+
+@dataclass
+class Grants:
+    """What GitHub told, along with its answers, about the rights of the credentials.
+
+    Attributes:
+        scopes: the scopes of a classic token; None for other credentials.
+        permissions: the permissions of an App's installation; None for other credentials.
+        repository_selection: `all` or `selected` for an App's installation; None for other credentials.
+    """
+
+    scopes: list[str] | None = None
+    permissions: dict[str, str] | None = None
+    repository_selection: str | None = None
+
+
+@dataclass
+class _Memory:
+    """What this run was told; a write by this run refreshes it."""
+
+    secrets: dict[str, SecretInfo] | None = None
+    public_key: PublicKey | None = None
+    repositories: list[Repository] | None = None
+    properties: dict[str, dict[str, Any]] | None = None
+    looked_up: dict[str, Repository | None] = field(default_factory=dict[str, "Repository | None"])
+
+
+class GitHub:
+    """The organization's secrets and repositories.
+
+    Raises, from every method:
+        CloudError: GitHub refused; the message says what to do.
+        OutcomeUnknown: a request that writes got no answer.
+    """
+
+    def __init__(self, configuration: Configuration, progress: Progress) -> None:
+        self.configuration = configuration
+        self.grants = Grants()
+        self._progress = progress
+        self._memory = _Memory()
+        self._client: GitHubKit[Any] | None = None
+        self._pool: httpx.AsyncClient | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def organization(self) -> str:
+        """The organization's login."""
+        return self.configuration.owner
+
+    async def secrets(self, *, fresh: bool = False) -> dict[str, SecretInfo]:
+        """The organization's Codespaces secrets by name; one listing serves a whole run unless `fresh` is set."""
+        async with self._lock:
+            if fresh or self._memory.secrets is None:
+                path = f"/orgs/{self.organization}/codespaces/secrets"
+                items = await self._pages(path, "secrets", permission="read")
+                self._memory.secrets = {
+                    item["name"].upper(): SecretInfo(item["name"].upper(), item["updated_at"], item["visibility"])
+                    for item in items
+                }
+            return self._memory.secrets
+
+    async def secret_repositories(self, name: str) -> dict[int, str]:
+        """The repositories that may read a secret, id -> name."""
+        path = f"/orgs/{self.organization}/codespaces/secrets/{name}/repositories"
+        return {item["id"]: item["name"] for item in await self._pages(path, "repositories", permission="read")}
+
+    async def public_key(self, *, fresh: bool = False) -> PublicKey:
+        """The organization's public key, fetched once a run unless `fresh` is set."""
+        async with self._lock:
+            if fresh or self._memory.public_key is None:
+                path = f"/orgs/{self.organization}/codespaces/secrets/public-key"
+                body = (await self._send("GET", path, permission="read")).json()
+                self._memory.public_key = PublicKey(body["key_id"], body["key"])
+            return self._memory.public_key
+
+    async def put_secret(
+        self, name: str, value: str, visibility: str, repository_ids: Iterable[int], *, urgent: bool = False
+    ) -> None:
+        """Create or overwrite a secret in place.
+
+        Args:
+            name: the secret.
+            value: what it holds; it leaves this process only sealed for GitHub.
+            visibility: `all`, `private` or `selected`.
+            repository_ids: who may read it, where visibility is `selected`.
+            urgent: give up soon instead of retrying long.
+        """
+        token = _urgent.set(urgent)
+        try:
+            try:
+                await self._put_sealed(name, value, visibility, repository_ids, await self.public_key())
+            except CloudError as error:
+                if error.status != 422:
+                    raise
+                # GitHub may have changed its key since it was fetched.
+                before = await self.public_key()
+                key = await self.public_key(fresh=True)
+                if key == before:
+                    raise
+                await self._put_sealed(name, value, visibility, repository_ids, key)
+        finally:
+            _urgent.reset(token)
+
+    async def _put_sealed(
+        self, name: str, value: str, visibility: str, repository_ids: Iterable[int], key: PublicKey
+    ) -> None:
+        body: dict[str, Any] = {
+            "encrypted_value": seal(key.key, value),
+            "key_id": key.key_id,
+            "visibility": visibility,
+        }
+        if visibility == "selected":
+            body["selected_repository_ids"] = sorted(repository_ids)
+        path = f"/orgs/{self.organization}/codespaces/secrets/{name}"
+        await self._send("PUT", path, json=body, permission="write")
+
+    async def put_secret_repositories(self, name: str, repository_ids: Iterable[int]) -> None:
+        """Replace the repositories that may read a secret, leaving its value alone."""
+        path = f"/orgs/{self.organization}/codespaces/secrets/{name}/repositories"
+        body = {"selected_repository_ids": sorted(repository_ids)}
+        await self._send("PUT", path, json=body, permission="write")
+
+    async def delete_secret(self, name: str) -> None:
+        """Delete a secret; one that is gone already is fine."""
+        path = f"/orgs/{self.organization}/codespaces/secrets/{name}"
+        try:
+            await self._send("DELETE", path, permission="write")
+        except CloudError as error:
+            if error.status != 404:
+                raise
+
+    async def repositories(self) -> list[Repository]:
+        """Every repository of the organization that the credentials can see."""
+        async with self._lock:
+            if self._memory.repositories is None:
+                items = await self._pages(f"/orgs/{self.organization}/repos", None, permission="metadata")
+                self._memory.repositories = [_repository(item) for item in items]
+            return self._memory.repositories
+
+    async def repositories_named(self, names: Sequence[str]) -> list[Repository]:
+        """The repositories of these names that exist, each asked for by itself."""
+        if self._memory.repositories is not None:
+            wanted = {name.lower() for name in names}
+            return [repository for repository in self._memory.repositories if repository.name.lower() in wanted]
+        missing = [name for name in names if name not in self._memory.looked_up]
+        answers = await asyncio.gather(*(self._lookup(f"/repos/{self.organization}/{name}") for name in missing))
+        for name, found in zip(missing, answers, strict=True):
+            # GitHub leads a request for an old name to the repository of today; only the name asked for counts here.
+            self._memory.looked_up[name] = found if found and found.name.lower() == name.lower() else None
+        found = (self._memory.looked_up[name] for name in names)
+        return [repository for repository in found if repository]
+
+    async def repository_by_id(self, number: int) -> Repository | None:
+        """A repository by its id, whatever it is called now; None where there is none."""
+        if self._memory.repositories is not None:
+            return next((one for one in self._memory.repositories if one.id == number), None)
+        return await self._lookup(f"/repositories/{number}")
+
+    async def custom_properties(self) -> dict[str, dict[str, Any]]:
+        """The custom properties of each repository, by repository name."""
+        async with self._lock:
+            if self._memory.properties is None:
+                path = f"/orgs/{self.organization}/properties/values"
+                items = await self._pages(path, None, permission="organization_custom_properties")
+                self._memory.properties = {
+                    item["repository_name"]: {
+                        one["property_name"]: one["value"] for one in item["properties"] if one["value"] is not None
+                    }
+                    for item in items
+                }
+            return self._memory.properties
+
+    async def repository_selection(self) -> str | None:
+        """`all` or `selected` for an App's installation, None for other credentials."""
+        if self.configuration.app_auth and self.grants.repository_selection is None:
+            await self._send("GET", f"/orgs/{self.organization}", permission="metadata")
+        return self.grants.repository_selection
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._pool:
+            await self._pool.aclose()
+        self._pool = self._client = None
+
+    async def _lookup(self, path: str) -> Repository | None:
+        try:
+            response = await self._send("GET", path, permission="metadata")
+        except CloudError as error:
+            if error.status in (404, 410, 451):
+                return None
+            raise
+        item = response.json()
+        owner = item["owner"]["login"].lower()
+        return _repository(item) if owner == self.organization.lower() else None
+
+    async def _pages(self, path: str, key: str | None, *, permission: str) -> list[dict[str, Any]]:
+        first = await self._send("GET", path, params={"per_page": _PAGE}, permission=permission)
+        items = _items(first, key)
+        last = _last_page(first)
+        gate = asyncio.Semaphore(_CONCURRENT_PAGES)
+
+        async def page(number: int) -> list[dict[str, Any]]:
+            async with gate:
+                params = {"per_page": _PAGE, "page": number}
+                return _items(await self._send("GET", path, params=params, permission=permission), key)
+
+        for more in await asyncio.gather(*(page(number) for number in range(2, last + 1))):
+            items.extend(more)
+        return items
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        permission: str,
+        params: dict[str, Any] | None = None,
+        json: dict[str, Any] | None = None,
+    ) -> Response[Any]:
+        from githubkit.exception import GitHubException, RequestFailed  # noqa: PLC0415 - costs 0.3 s, not always needed
+        from httpx import HTTPError  # noqa: PLC0415
+
+        client = await self._connect()
+        try:
+            headers = {"X-GitHub-Api-Version": API_VERSION}
+            response = await client.arequest(method, path, params=params, json=json, headers=headers)
+        except GitHubException as failure:
+            cause = _cause(failure)
+            if isinstance(cause, RequestFailed):
+                self._note_scopes(cause.response.raw_response)
+                if cause is not failure:
+                    method, path = cause.request.method, cause.request.url.path
+                raise self._refused(method, path, cause, permission) from failure
+            if not isinstance(cause, HTTPError):
+                raise CloudError(
+                    f"{method} {path} could not be sent ({type(cause).__name__}): the credentials cannot be used. "
+                    "Check the token, or the id and the key of the GitHub App."
+                ) from None
+            what = f"{method} {path}: no answer from GitHub ({type(cause).__name__})"
+            kind = CloudError if method == "GET" else OutcomeUnknown
+            raise kind(f"{what}. Check the network and run `pulumi up` again.") from None
+        self._note_scopes(response.raw_response)
+        return response
+
+    async def _connect(self) -> GitHubKit[Any]:
+        if self._client is None:
+            # githubkit logs requests and errors with their details; the messages here are written with care instead.
+            logging.getLogger("githubkit").setLevel(logging.CRITICAL)
+            from githubkit import AppInstallationAuthStrategy, GitHub, TokenAuthStrategy  # noqa: PLC0415
+
+            app = self.configuration.app_auth
+            if not app and not self.configuration.token:
+                raise CloudError(NO_CREDENTIALS)
+            auth = (
+                AppInstallationAuthStrategy(app.id, app.pem, int(app.installation_id))
+                if app
+                else TokenAuthStrategy(self.configuration.token or "")
+            )
+
+            class OneConnectionPool(GitHub[Any]):
+                """githubkit keeps its connections per task, and each call of the engine is a task of its own."""
+
+                @asynccontextmanager
+                async def get_async_client(self) -> AsyncGenerator[httpx.AsyncClient, None]:
+                    yield pool
+
+            client = OneConnectionPool(
+                auth,
+                base_url=self.configuration.base_url,
+                user_agent="pulumi-codespaces",
+                timeout=_TIMEOUT_SECONDS,
+                http_cache=False,
+                auto_retry=self._retry,
+                async_event_hooks={"request": [_hurry], "response": [self._note_installation]},
+            )
+            pool = self._pool = await client._create_async_client()  # noqa: SLF001
+            self._client = client
+        return self._client
+
+    async def _note_installation(self, response: httpx.Response) -> None:
+        if response.request.url.path.endswith("/access_tokens") and response.status_code == 201:
+            await response.aread()
+            body = response.json()
+            self.grants.permissions = body.get("permissions")
+            self.grants.repository_selection = body.get("repository_selection")
+
+    def _note_scopes(self, response: httpx.Response) -> None:
+        scopes = response.headers.get("x-oauth-scopes")
+        if scopes is not None:
+            self.grants.scopes = [scope.strip() for scope in scopes.split(",") if scope.strip()]
+
+    def _retry(self, failure: GitHubException, count: int) -> RetryOption:
+        from githubkit.exception import RateLimitExceeded, RequestFailed  # noqa: PLC0415
+        from githubkit.retry import RetryOption  # noqa: PLC0415
+        from httpx import HTTPError  # noqa: PLC0415
+
+        tries = _URGENT_TRIES if _urgent.get() else _TRIES
+        cause = _cause(failure)
+        if isinstance(cause, RateLimitExceeded) or _is_secondary_limit(cause):
+            wait = cause.retry_after if isinstance(cause, RateLimitExceeded) else timedelta(minutes=1)
+            if wait > _LONGEST_WAIT or count >= _TRIES:
+                return RetryOption(do_retry=False)
+            seconds = wait.total_seconds() + 1
+            self._progress(f"GitHub's rate limit is reached: waiting {seconds:.0f} s, as GitHub asks")
+            return RetryOption(do_retry=True, retry_after=timedelta(seconds=seconds))
+        if isinstance(cause, RequestFailed):
+            if cause.response.status_code < 500 or count + 1 >= tries:
+                return RetryOption(do_retry=False)
+        elif not isinstance(cause, HTTPError) or count + 1 >= tries:
+            return RetryOption(do_retry=False)
+        seconds = 0.1 if _urgent.get() else 0.5 * 2**count
+        return RetryOption(do_retry=True, retry_after=timedelta(seconds=seconds))
+
+    def _refused(self, method: str, path: str, failure: Any, permission: str) -> CloudError:
+        response = failure.response
+        status = response.status_code
+        try:
+            said = str(response.json().get("message", ""))
+        except (ValueError, AttributeError):
+            said = ""
+        what = f"{method} {path}: GitHub answers {status}{f' ({said})' if said else ''}"
+        if status >= 500:
+            kind = CloudError if method == "GET" else OutcomeUnknown
+            return kind(f"{what}. GitHub failed; run `pulumi up` again.", status)
+        return CloudError(f"{what}.{self._way_out(path, failure, permission)}", status)
+
+    def _way_out(self, path: str, failure: Any, permission: str) -> str:
+        response, status = failure.response, failure.response.status_code
+        single_sign_on = str(response.headers.get("x-github-sso", "")).partition("url=")[2]
+        if status == 401:
+            return " The GitHub token or App key is wrong, expired or revoked; give a new one."
+        if _is_secondary_limit(failure) or response.headers.get("x-ratelimit-remaining") == "0":
+            return " GitHub's rate limit is reached; run `pulumi up` again later."
+        if status == 403 and single_sign_on:
+            return f" Authorize the token for the organization's single sign-on: {single_sign_on}"
+        if status == 403 or (status == 404 and self._lacks(permission)):
+            return f" {self._needed(permission)}"
+        return self._what_is_missing(path) if status == 404 else ""
+
+    def _what_is_missing(self, path: str) -> str:
+        if path.endswith("/access_tokens"):
+            return (
+                " The GitHub App has no such installation: compare app_auth.id and app_auth.installation_id (or "
+                "GITHUB_APP_ID and GITHUB_APP_INSTALLATION_ID) with the organization's settings."
+            )
+        organization = f"/orgs/{self.organization}"
+        if path.startswith(f"{organization}/codespaces/secrets") and path.endswith(("/secrets", "/public-key")):
+            return (
+                f" Organization {self.organization} has no Codespaces secrets: they need GitHub Team or GitHub "
+                "Enterprise. Or its name is wrong, or the credentials cannot see it."
+            )
+        if path.removeprefix(organization) in ("", "/repos", "/properties/values"):
+            return f" The name of the organization, {self.organization}, is wrong, or the credentials cannot see it."
+        return ""
+
+    def _lacks(self, permission: str) -> bool:
+        if self.grants.scopes is not None:
+            return permission in ("read", "write") and "admin:org" not in self.grants.scopes
+        return False
+
+    def _needed(self, permission: str) -> str:
+        if permission in ("read", "write"):
+            fine = f"'Organization codespaces secrets: {permission}'"
+            need = f"a classic token needs the scope admin:org, a fine-grained token or an App the permission {fine}"
+        elif permission == "organization_custom_properties":
+            need = (
+                "a classic token needs the scope read:org, a fine-grained token or an App 'Custom properties: read' of "
+                "the organization"
+            )
+        else:
+            need = "a classic token needs the scope repo, a fine-grained token or an App 'Metadata: read'"
+        has = "" if self.grants.scopes is None else f" The token has: {', '.join(self.grants.scopes) or 'no scope'}."
+        return f"To do this in organization {self.organization}, {need}.{has}"
+
+    def may_write(self) -> bool | None:
+        """Whether the credentials may write secrets; None where GitHub does not tell (a fine-grained token)."""
+        if self.grants.permissions is not None:
+            return self.grants.permissions.get("organization_codespaces_secrets") == "write"
+        return None if self.grants.scopes is None else "admin:org" in self.grants.scopes
+
+
+def seal(public_key: str, value: str) -> str:
+    """Seal a value for GitHub with a libsodium sealed box.
+
+    Source: https://docs.github.com/en/rest/guides/encrypting-secrets-for-the-rest-api
+    """
+    from nacl.public import PublicKey as BoxKey  # noqa: PLC0415 - loads a shared library, not always needed
+    from nacl.public import SealedBox  # noqa: PLC0415
+
+    return b64encode(SealedBox(BoxKey(b64decode(public_key))).encrypt(value.encode())).decode()
+
+
+def _cause(failure: GitHubException) -> Exception:
+    """What went wrong in truth.
+
+    githubkit wraps what fails below it, an answer to its own request for an App's token included.
+    """
+    from githubkit.exception import RequestError, RequestFailed  # noqa: PLC0415
+
+    if isinstance(failure, RequestError) and not isinstance(failure, RequestFailed):
+        return cast("Exception", failure.exc)
+    return failure
+
+
+async def _hurry(request: httpx.Request) -> None:
+    if _urgent.get():
+        request.extensions["timeout"] = dict.fromkeys(request.extensions.get("timeout", ()), _URGENT_SECONDS)
+
+
+def _is_secondary_limit(failure: object) -> bool:
+    from githubkit.exception import RequestFailed  # noqa: PLC0415
+
+    if not isinstance(failure, RequestFailed) or failure.response.status_code not in (403, 429):
+        return False
+    return failure.response.status_code == 429 or "secondary rate limit" in failure.response.text
+
+
+def _items(response: Response[Any], key: str | None) -> list[dict[str, Any]]:
+    body = response.json()
+    return cast("list[dict[str, Any]]", body[key] if key else body)
+
+
+def _last_page(response: Response[Any]) -> int:
+    link = response.raw_response.links.get("last")
+    if not link:
+        return 1
+    import httpx  # noqa: PLC0415
+
+    return int(httpx.URL(link["url"]).params["page"])
+
+
+def _repository(item: dict[str, Any]) -> Repository:
+    return Repository(
+        id=item["id"],
+        name=item["name"],
+        archived=bool(item.get("archived")),
+        topics=frozenset(item.get("topics") or ()),
+    )

@@ -1,0 +1,117 @@
+"""Logs in to a registry and reads manifests, as `docker login` and `docker pull` do."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .failures import CloudError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import httpx
+
+DOCKER_HUB = "https://index.docker.io/v1/"
+_REQUEST_SECONDS = 15.0
+_MANIFESTS = ", ".join(
+    (
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Login:
+    """A registry and the credentials for it.
+
+    Attributes:
+        server: as in the SERVER secret: a host, or Docker Hub's literal address.
+        user: the user name.
+        password: the password or token.
+    """
+
+    server: str
+    user: str
+    password: str = field(repr=False)
+
+    @property
+    def host(self) -> str:
+        """The host that speaks the registry API for `server`."""
+        return "registry-1.docker.io" if self.server == DOCKER_HUB else self.server
+
+    @property
+    def basic(self) -> str:
+        """The value of a Basic Authorization header."""
+        return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+
+
+async def try_login(login: Login, images: Sequence[str]) -> None:
+    """Log in once and read the manifest of each image.
+
+    The registry says how it wants to be asked: Basic (ECR), or a token from its token service (Bearer; most others).
+    Source: https://distribution.github.io/distribution/spec/auth/token/
+
+    Args:
+        login: the registry and the credentials.
+        images: images of this registry, `repository:tag` or `repository@digest`, without the host.
+
+    Raises:
+        CloudError: refused, or no answer; the message holds no credential.
+    """
+    import httpx  # noqa: PLC0415 - loaded only where a login is verified
+
+    async with httpx.AsyncClient(timeout=_REQUEST_SECONDS, follow_redirects=True) as client:
+        try:
+            await _get(client, login, "/v2/", f"the registry {login.server} refuses the login", "")
+            for image in images:
+                repository, reference = split_image(image)
+                await _get(
+                    client,
+                    login,
+                    f"/v2/{repository}/manifests/{reference}",
+                    f"reading {image} from {login.server} is refused",
+                    f"repository:{repository}:pull",
+                )
+        except httpx.HTTPError as error:
+            raise CloudError(f"the registry {login.server} does not answer ({type(error).__name__})") from None
+
+
+def split_image(image: str) -> tuple[str, str]:
+    """The repository and the tag or digest of an image reference without a host; the tag is `latest` by default."""
+    repository, separator, digest = image.partition("@")
+    if separator:
+        return repository, digest
+    repository, _, tag = image.partition(":")
+    return repository, tag or "latest"
+
+
+async def _get(client: httpx.AsyncClient, login: Login, path: str, refused: str, scope: str) -> None:
+    url = f"https://{login.host}{path}"
+    answer = await client.get(url, headers={"Accept": _MANIFESTS, "Authorization": login.basic})
+    challenge = answer.headers.get("www-authenticate", "")
+    if answer.status_code == 401 and challenge.lower().startswith("bearer"):
+        token = await _bearer(client, login, challenge, scope, refused)
+        answer = await client.get(url, headers={"Accept": _MANIFESTS, "Authorization": f"Bearer {token}"})
+    if answer.status_code == 404 and scope:
+        raise CloudError(f"{refused}: there is no such image; probe_images must name images that exist", 404)
+    if answer.is_error:
+        raise CloudError(f"{refused} ({answer.status_code})", answer.status_code)
+
+
+async def _bearer(client: httpx.AsyncClient, login: Login, challenge: str, scope: str, refused: str) -> str:
+    parameters = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+    realm = parameters.get("realm", "")
+    if not realm.startswith("https://"):
+        raise CloudError(f"{refused}: its token service {realm!r} has no https address")
+    query = {"service": parameters.get("service", ""), "account": login.user} | ({"scope": scope} if scope else {})
+    answer = await client.get(realm, params=query, headers={"Authorization": login.basic})
+    if answer.is_error:
+        raise CloudError(f"{refused} ({answer.status_code} from its token service)", answer.status_code)
+    body = answer.json()
+    return str(body.get("token") or body.get("access_token") or "")

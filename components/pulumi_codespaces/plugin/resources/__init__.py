@@ -1,0 +1,20 @@
+"""The custom resources, one file each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .key_rotation import KeyRotation
+from .organization_secrets import OrganizationSecrets
+from .repository_selection import RepositorySelection
+from .verified_ecr_key import VerifiedEcrKey
+from .verified_login import VerifiedLogin
+
+if TYPE_CHECKING:
+    from ..resource import Resource
+
+RESOURCES: dict[str, Resource] = {
+    resource.token: resource
+    for resource in (RepositorySelection(), OrganizationSecrets(), KeyRotation(), VerifiedEcrKey(), VerifiedLogin())
+}
+"""Type token -> resource."""

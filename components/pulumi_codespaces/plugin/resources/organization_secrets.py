@@ -1,0 +1,528 @@
+"""`OrganizationSecrets`: Codespaces secrets of an organization that belong together, written as one unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...rules import RuleViolation
+from ...rules.registries import same_registry
+from ...rules.secret_names import check_capacity, check_name, check_value_size, triples_in, write_order
+from ...rules.suggestions import did_you_mean
+from ..failures import CloudError, Failure, InvalidInputs, PartialWrite, PluginError
+from ..resource import Difference, Resource, Stored, join, map_changes, same_owner
+from ..run import Claim, Severity
+from ..secret_writer import Readers, Written, whole_units, write_readers, write_values
+from ..values import Properties, Secret, Value, is_unknown, reveal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ..github_client import SecretInfo
+    from ..resource import Change
+    from ..run import Run
+
+_VISIBILITIES = ("all", "private", "selected")
+
+
+class OrganizationSecrets(Resource):
+    """Codespaces secrets of an organization that belong together.
+
+    The state holds, beside the values, `updatedAt`: when this resource last wrote each secret. A secret whose stamp
+    in GitHub is another one was changed outside: it is written again by an update, and left alone by a delete.
+    """
+
+    token = "codespaces:index:OrganizationSecrets"
+
+    async def check(self, run: Run, urn: str, old: Properties, new: Properties) -> Properties:
+        inputs = dict(new)
+        for name in ("secrets", "fallback"):
+            inputs[name] = _marked_secret(new.get(name))
+        inputs["visibility"] = reveal(new.get("visibility")) or "selected"
+        inputs["adoptExisting"] = bool(reveal(new.get("adoptExisting")))
+        if is_unknown(inputs["visibility"]) or not isinstance(reveal(inputs["secrets"]), dict):
+            return inputs
+        failures = [*_secret_failures(inputs["secrets"]), *_reader_failures(inputs)]
+        if failures:
+            raise InvalidInputs(*failures)
+        inputs["secrets"] = {name.upper(): value for name, value in inputs["secrets"].items()}
+        if isinstance(inputs["fallback"], dict):
+            inputs["fallback"] = {name.upper(): value for name, value in inputs["fallback"].items()}
+        claim = _claim(inputs)
+        run.claims[urn] = claim
+        failures = _clashes(run, urn, claim)
+        if failures:
+            raise InvalidInputs(*failures)
+        if run.configuration.complete:
+            await self._check_against_github(run, urn, old, inputs)
+        return inputs
+
+    async def _check_against_github(self, run: Run, urn: str, old: Properties, inputs: Properties) -> None:
+        if not old:
+            await run.github.public_key()
+        existing = await run.github.secrets()
+        ours = {name.upper() for name in reveal(old.get("secrets")) or {}}
+        names = set(inputs["secrets"])
+        foreign = sorted((names - ours) & set(existing))
+        if foreign and not inputs["adoptExisting"]:
+            raise InvalidInputs(
+                *(
+                    Failure(
+                        f"secrets.{name}",
+                        f"organization {run.configuration.owner} has a secret {name} already (last changed "
+                        f"{existing[name].updated_at}), which this stack did not make. Set adopt_existing to take it "
+                        "over (its value is overwritten), or choose another secret_prefix.",
+                    )
+                    for name in foreign
+                )
+            )
+        if old and not names - ours and inputs["adoptExisting"]:
+            run.log(Severity.WARNING, urn, "adopt_existing has done its work; remove it, so that it adopts no more.")
+        added = {name for claim in run.claims.values() for name in claim.names} - set(existing)
+        if names & added:
+            try:
+                check_capacity(set(existing), added, run.configuration.owner)
+            except RuleViolation as violation:
+                raise InvalidInputs(Failure("", str(violation))) from violation
+
+    async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
+        changes = map_changes("secrets", _plain_map(state.get("secrets")), new["secrets"])
+        if reveal(state.get("visibility")) != new["visibility"]:
+            changes["visibility"] = "update"
+        changes |= map_changes(
+            "selectedRepositories", state.get("selectedRepositories"), new.get("selectedRepositories")
+        )
+        if run.configuration.complete:
+            changes |= await self._drift(run, urn, state, new)
+        for name in state.get("unfinished") or []:
+            changes.setdefault(join("secrets", name), "update")
+        return Difference(changes)
+
+    async def _drift(self, run: Run, urn: str, state: Properties, new: Properties) -> dict[str, Change]:
+        live = await run.github.secrets()
+        changes: dict[str, Change] = {}
+        for name, stamp in _stamps(state).items():
+            if name not in new["secrets"]:
+                continue
+            if name not in live:
+                changes[join("secrets", name)] = "add"
+                run.log(Severity.WARNING, urn, f"{name} was deleted outside of this stack; it is written again.")
+            elif live[name].updated_at != stamp:
+                changes[join("secrets", name)] = "update"
+                run.log(
+                    Severity.WARNING,
+                    urn,
+                    f"{name} was changed outside of this stack at {live[name].updated_at}; it is written again.",
+                )
+            elif live[name].visibility != reveal(state.get("visibility")):
+                changes["visibility"] = "update"
+        return changes
+
+    async def create(self, run: Run, urn: str, new: Properties, *, preview: bool) -> tuple[str, Properties]:
+        identifier = ",".join(sorted(new["secrets"])) if isinstance(new["secrets"], dict) else ""
+        return identifier, await self._write(run, urn, identifier, {}, new, preview=preview)
+
+    async def update(
+        self, run: Run, urn: str, identifier: str, state: Properties, new: Properties, *, preview: bool
+    ) -> Properties:
+        same_owner(run, state)
+        return await self._write(run, urn, identifier, state, new, preview=preview)
+
+    async def _write(
+        self, run: Run, urn: str, identifier: str, state: Properties, new: Properties, *, preview: bool
+    ) -> Properties:
+        _check_may_write(run, urn, preview=preview)
+        if preview:
+            return _outputs(run, new, new["secrets"], {})
+        live = await run.github.secrets()
+        plan = _plan(state, new, live)
+        written = Written()
+        if plan.names:
+            written = await write_values(run.github, plan.values, plan.names, plan.readers, plan.fallback, live)
+        if written.error is None and plan.old_readers != plan.readers and plan.readers.visibility == "selected":
+            rest = [name for name in write_order(plan.values) if name not in plan.names]
+            readers_written = await write_readers(run.github, rest, plan.readers, plan.old_readers)
+            written.names += readers_written.names
+            written.error = readers_written.error
+            plan.readers_uncertain = bool(readers_written.uncertain)
+        if written.error is None:
+            await self._remove(run, urn, state, plan, live)
+        run.written.update(dict.fromkeys(written.names, urn))
+        if written.error is not None:
+            if not written.names:
+                raise written.error
+            raise PartialWrite(_left(written), identifier, await _partial_state(run, state, new, plan, written))
+        stamps = _stamps(state)
+        if written.names:
+            now = await run.github.secrets(fresh=True) if not plan.marked else await run.github.secrets()
+            stamps |= {name: now[name].updated_at for name in plan.values if name in now}
+        stamps = {name: stamp for name, stamp in stamps.items() if name in plan.values}
+        return _outputs(run, new, new["secrets"], stamps)
+
+    async def _remove(self, run: Run, urn: str, state: Properties, plan: _Plan, live: Mapping[str, SecretInfo]) -> None:
+        for name in reversed(write_order(plan.removed)):
+            await _delete_ours(run, urn, name, _stamps(state).get(name), live)
+
+    async def read(self, run: Run, urn: str, identifier: str, inputs: Properties, state: Properties) -> Stored | None:
+        if state:
+            same_owner(run, state)
+        live = await run.github.secrets()
+        stamps = _stamps(state) if state else {}
+        if not state:
+            names = [name.strip().upper() for name in identifier.split(",") if name.strip()]
+            missing = [name for name in names if name not in live]
+            if missing or not names:
+                hint = did_you_mean(missing[0], live) if missing else ""
+                raise PluginError(
+                    f"cannot import {identifier!r}: organization {run.configuration.owner} has no secret "
+                    f"{', '.join(missing) or 'of an empty name'}{hint}. Give the names, separated by commas."
+                )
+            stamps = {name: live[name].updated_at for name in names}
+        present = [name for name in stamps if name in live]
+        if not present:
+            return None
+        known: dict[str, Value] = _plain_map(state.get("secrets"))
+        kept = {
+            name: Secret(known[name]) for name in present if name in known and live[name].updated_at == stamps[name]
+        }
+        visibility, repositories = await _live_readers(run, present, live, state)
+        properties = {
+            **state,
+            "owner": run.configuration.owner,
+            "secrets": kept,
+            "visibility": visibility,
+            "selectedRepositories": repositories,
+            "updatedAt": stamps,
+        }
+        if not inputs:
+            inputs = {
+                "secrets": {},
+                "visibility": visibility,
+                "selectedRepositories": repositories,
+                "adoptExisting": False,
+            }
+        return Stored(identifier, inputs, properties)
+
+    async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
+        same_owner(run, state)
+        live = await run.github.secrets()
+        stamps = _stamps(state)
+        for name in reversed(write_order(stamps)):
+            await _delete_ours(run, urn, name, stamps[name], live)
+
+
+@dataclass
+class _Plan:
+    """What one update has to do."""
+
+    values: dict[str, str]
+    names: list[str]
+    removed: list[str]
+    readers: Readers
+    old_readers: Readers | None
+    fallback: dict[str, str]
+    readers_uncertain: bool = False
+
+    @property
+    def marked(self) -> bool:
+        """Whether the last thing written is a registry's mark, after which the secrets were listed."""
+        return bool(self.names) and any(self.names[-1] == triple.server for triple in triples_in(self.names))
+
+
+def _plan(state: Properties, new: Properties, live: Mapping[str, SecretInfo]) -> _Plan:
+    values: dict[str, str] = reveal(new["secrets"])
+    old_values: dict[str, str] = _plain_map(state.get("secrets"))
+    stamps = _stamps(state)
+    readers = _readers(new)
+    old_readers = _readers(state) if state else None
+    unfinished: list[str] = state.get("unfinished") or []
+    changed = {
+        name
+        for name, value in values.items()
+        if old_values.get(name) != value
+        or name not in live
+        or live[name].updated_at != stamps.get(name)
+        or live[name].visibility != readers.visibility
+        or name in unfinished
+    }
+    names = whole_units(changed, values)
+    return _Plan(
+        values=values,
+        names=names,
+        removed=[name for name in stamps if name not in values],
+        readers=readers,
+        old_readers=old_readers,
+        fallback=_fallback(names, state, new, live),
+    )
+
+
+def _fallback(
+    names: Iterable[str], state: Properties, new: Properties, live: Mapping[str, SecretInfo]
+) -> dict[str, str]:
+    """What each secret is put back to if its pair does not become whole.
+
+    With a key rotation (`publishedAt` is given) that is the key of the published slot, while the registry's mark stands
+    where the rotation saw it, and never what the state remembers: a run that was killed may have published past it.
+    Without one it is the state's value, if nobody has written the secret since.
+    """
+    published_at: dict[str, str] | None = reveal(new.get("publishedAt"))
+    if published_at is None:
+        old: dict[str, str] = _plain_map(state.get("secrets"))
+        stamps = _stamps(state)
+        return {
+            name: old[name]
+            for name in names
+            if name in old and name in live and live[name].updated_at == stamps.get(name)
+        }
+    given: dict[str, str] = reveal(new.get("fallback")) or {}
+    standing = {
+        name
+        for triple in triples_in(names)
+        if triple.server in live and live[triple.server].updated_at == published_at.get(triple.server)
+        for name in triple.names
+    }
+    return {name: value for name, value in given.items() if name in standing}
+
+
+async def _partial_state(run: Run, state: Properties, new: Properties, plan: _Plan, written: Written) -> Properties:
+    """What the state has to say after a write that failed half-way."""
+    secrets: dict[str, str] = dict(_plain_map(state.get("secrets")))
+    for name in written.names:
+        secrets[name] = written.restored.get(name, plan.values[name])
+    for name in (*written.uncertain, *written.removed):
+        secrets.pop(name, None)
+    try:
+        now = await run.github.secrets(fresh=True)
+    except CloudError:
+        now = {}
+    stamps = _stamps(state) | {name: now[name].updated_at if name in now else "" for name in written.names}
+    for name in written.removed:
+        stamps.pop(name, None)
+    outputs = _outputs(run, new, {name: Secret(value) for name, value in secrets.items()}, stamps)
+    outputs["unfinished"] = sorted(set(written.uncertain))
+    if plan.old_readers is not None and not plan.names:
+        outputs["selectedRepositories"] = {} if plan.readers_uncertain else state.get("selectedRepositories")
+    return outputs
+
+
+def _left(written: Written) -> str:
+    parts = [str(written.error)]
+    whole = [name for name in written.names if name not in {*written.restored, *written.removed, *written.uncertain}]
+    for names, text in (
+        (whole, "written: {}"),
+        (list(written.restored), "put back to what they held before: {}"),
+        (written.removed, "removed again: {}"),
+        (written.uncertain, "whose value is uncertain until the next update writes it: {}"),
+    ):
+        if names:
+            parts.append("Secrets " + text.format(", ".join(names)) + ".")
+    parts.append("Run `pulumi up` again to finish.")
+    return " ".join(parts)
+
+
+async def _delete_ours(run: Run, urn: str, name: str, stamp: str | None, live: Mapping[str, SecretInfo]) -> None:
+    """Delete a secret unless somebody else wrote it since: another resource in this run, or a person.
+
+    A resource that is renamed or replaced is deleted after the new one has written the same names.
+    """
+    if name not in live or name in run.written:
+        return
+    if stamp and live[name].updated_at != stamp:
+        run.log(
+            Severity.WARNING,
+            urn,
+            f"{name} was changed outside of this stack at {live[name].updated_at} and is left in place; remove it with "
+            f"`gh secret delete {name} --app codespaces --org {run.configuration.owner}`.",
+        )
+        return
+    await run.github.delete_secret(name)
+
+
+async def _live_readers(
+    run: Run, names: list[str], live: Mapping[str, SecretInfo], state: Properties
+) -> tuple[str, dict[str, Value] | None]:
+    """Who may read the secrets now; if they do not agree, what differs from the state."""
+    expected = _readers(state) if state else None
+    visibility = next(
+        (live[name].visibility for name in names if expected and live[name].visibility != expected.visibility),
+        live[names[0]].visibility,
+    )
+    if visibility != "selected":
+        return visibility, state.get("selectedRepositories")
+    result: dict[int, str] = {}
+    for name in names:
+        if live[name].visibility == "selected":
+            result = await run.github.secret_repositories(name)
+            if expected is None or set(result) != set(expected.repository_ids):
+                break
+    declared: dict[str, Value] = state.get("selectedRepositories") or {}
+    names_of = {number: name for name, number in declared.items()}
+    return visibility, {names_of.get(number, name): number for number, name in sorted(result.items())}
+
+
+def _check_may_write(run: Run, urn: str, *, preview: bool) -> None:
+    if not run.configuration.complete or run.github.may_write() is not False:
+        return
+    text = (
+        "these GitHub credentials may read but not write Codespaces secrets; `pulumi up` needs the scope admin:org (a "
+        "classic token) or the permission 'Organization codespaces secrets: write' (a fine-grained token or an App)."
+    )
+    if not preview:
+        raise PluginError(text)
+    run.log(Severity.WARNING, urn, text)
+
+
+def _marked_secret(given: Value) -> Value:
+    """The map with each of its values marked secret, whatever the program sent."""
+    if isinstance(given, Secret):
+        given = given.value
+    if isinstance(given, dict):
+        values: dict[str, Value] = given
+        return {name: value if isinstance(value, Secret) else Secret(value) for name, value in values.items()}
+    return given if given is None else Secret(given)
+
+
+def _plain_map(given: Value) -> dict[str, Value]:
+    plain = reveal(given)
+    return dict(plain) if isinstance(plain, dict) else {}
+
+
+def _stamps(state: Properties) -> dict[str, str]:
+    return dict(reveal(state.get("updatedAt")) or {})
+
+
+def _readers(properties: Properties) -> Readers:
+    visibility = reveal(properties["visibility"])
+    repositories: Mapping[str, int] = reveal(properties.get("selectedRepositories")) or {}
+    if visibility != "selected":
+        return Readers(visibility)
+    return Readers(visibility, tuple(sorted({int(number) for number in repositories.values()})))
+
+
+def _outputs(run: Run, new: Properties, secrets: Value, stamps: Mapping[str, str]) -> Properties:
+    return {
+        "owner": run.configuration.owner or None,
+        "secrets": secrets,
+        "visibility": new["visibility"],
+        "selectedRepositories": new.get("selectedRepositories"),
+        "adoptExisting": new["adoptExisting"],
+        "updatedAt": dict(stamps) if stamps else None,
+    }
+
+
+def _secret_failures(secrets: Mapping[str, Value]) -> list[Failure]:
+    if not secrets:
+        return [Failure("", "secrets is empty: give at least one NAME and its value.")]
+    failures: list[Failure] = []
+    seen: dict[str, str] = {}
+    for name, marked in secrets.items():
+        value = reveal(marked)
+        try:
+            check_name(name, f"secrets.{name}")
+            if isinstance(value, str):
+                check_value_size(name, value)
+        except RuleViolation as violation:
+            failures.append(Failure(violation.argument, str(violation)))
+        if value is None or value == "":
+            failures.append(Failure(f"secrets.{name}", f"secrets.{name} has no value; a secret must hold something."))
+        if name.upper() in seen:
+            failures.append(
+                Failure(
+                    f"secrets.{name}",
+                    f"secrets.{name} and secrets.{seen[name.upper()]} are one secret for GitHub, which does not tell "
+                    "upper from lower case; keep one.",
+                )
+            )
+        seen[name.upper()] = name
+    return failures
+
+
+def _reader_failures(inputs: Properties) -> list[Failure]:
+    visibility, repositories = inputs["visibility"], reveal(inputs.get("selectedRepositories"))
+    if visibility not in _VISIBILITIES:
+        hint = did_you_mean(str(visibility), _VISIBILITIES)
+        return [Failure("visibility", f"visibility {visibility!r} must be one of {', '.join(_VISIBILITIES)}{hint}.")]
+    if visibility != "selected" and repositories:
+        return [
+            Failure(
+                "selectedRepositories",
+                f"selected_repositories are given, but visibility is {visibility}: every "
+                f"{'private ' if visibility == 'private' else ''}repository of the organization would read the "
+                "secrets. Leave out one of the two.",
+            )
+        ]
+    if visibility == "selected" and not is_unknown(repositories) and not repositories:
+        return [
+            Failure(
+                "selectedRepositories",
+                "selected_repositories is empty, so no codespace could read the secrets. Select at least one "
+                "repository, or set visibility to private or all.",
+            )
+        ]
+    return []
+
+
+def _claim(inputs: Properties) -> Claim:
+    secrets: dict[str, Value] = reveal(inputs["secrets"])
+    repositories: Value = reveal(inputs.get("selectedRepositories"))
+    known: dict[str, Value] = repositories if isinstance(repositories, dict) else {}
+    return Claim(
+        names=list(secrets),
+        servers={
+            triple.prefix: secrets[triple.server]
+            for triple in triples_in(secrets)
+            if isinstance(secrets[triple.server], str)
+        },
+        visibility=inputs["visibility"],
+        repositories={name: None if is_unknown(number) else int(number) for name, number in known.items()},
+    )
+
+
+def _clashes(run: Run, urn: str, claim: Claim) -> list[Failure]:
+    """Secrets that another resource of this run declares too, and registries that one repository would log in to twice.
+
+    docker keeps one credential a registry (https://github.com/docker/cli/issues/5582): of two triples for the same
+    server, whichever GitHub happens to log in with last wins.
+    """
+    failures: list[Failure] = []
+    for other_urn, other in run.claims.items():
+        if other_urn == urn:
+            continue
+        other_name = other_urn.rsplit("::", 1)[-1]
+        failures.extend(
+            Failure(
+                f"secrets.{name}",
+                f"{name} is declared by {other_name} too; two resources would overwrite each other's secret. Give one of "
+                "them another secret_prefix.",
+            )
+            for name in sorted(set(claim.names) & set(other.names))
+        )
+    for other_urn, other in run.claims.items():
+        for prefix, server in claim.servers.items():
+            for other_prefix, other_server in other.servers.items():
+                seen_already = urn == other_urn and prefix >= other_prefix
+                if seen_already or not same_registry(server, other_server):
+                    continue
+                shared = _shared_readers(claim, other)
+                if shared:
+                    failures.append(
+                        Failure(
+                            "",
+                            f"{shared} would get two logins for {server}: by {prefix} and by {other_prefix}. docker "
+                            "keeps one login a registry, and which one wins is chance. Select disjoint repositories, "
+                            "or put both grants into one login.",
+                        )
+                    )
+    return failures
+
+
+def _shared_readers(one: Claim, other: Claim) -> str:
+    if "selected" not in (one.visibility, other.visibility):
+        return "every private repository"
+    selected, wide = (one, other) if one.visibility == "selected" else (other, one)
+    if wide.visibility != "selected":
+        return f"repository {next(iter(selected.repositories), '?')}"
+    for name, number in one.repositories.items():
+        if name in other.repositories or (number is not None and number in other.repositories.values()):
+            return f"repository {name}"
+    return ""

@@ -1,0 +1,132 @@
+"""`RepositorySelection`: who may read, named once and shared by several registries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...rules import RuleViolation
+from ...rules.selection import Declared, Repository, check_declared, joined_and_left, resolve
+from ..failures import Failure, InvalidInputs
+from ..resource import Difference, Resource, Stored, map_changes
+from ..run import Run, Severity
+from ..values import UNKNOWN, Properties, Value, is_unknown, reveal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..resource import Change
+
+_FEW = 10
+"""Up to this many names are asked for one by one; more are cheaper to find in the listing of the organization."""
+_DECLARED = ("names", "topics", "properties", "ids")
+_RESOLVED = ("repositories", "renamed", "skipped")
+
+
+class RepositorySelection(Resource):
+    """Resolves names, topics, custom properties and ids to repositories.
+
+    Check resolves, so that the members are known in a preview and one difference tells who joins and who leaves. What
+    was resolved stays among the inputs (`seen` holds every name that ever resolved), which is what Check gets to see
+    of the past.
+    """
+
+    token = "codespaces:index:RepositorySelection"
+
+    async def check(self, run: Run, urn: str, old: Properties, new: Properties) -> Properties:
+        inputs: Properties = {name: reveal(new[name]) for name in _DECLARED if new.get(name) is not None}
+        parts = {name: value for name, value in inputs.items() if name != "ids"}
+        if not run.configuration.complete or is_unknown(parts) or _unknown_keys(inputs.get("ids")):
+            return inputs | dict.fromkeys(_RESOLVED, UNKNOWN)
+        ids: dict[str, Value] = inputs.get("ids") or {}
+        known_ids = {name: int(number) for name, number in ids.items() if not is_unknown(number)}
+        declared = Declared(
+            names=tuple(inputs.get("names") or ()),
+            topics=tuple(inputs.get("topics") or ()),
+            properties=inputs.get("properties") or {},
+            ids=known_ids,
+        )
+        past = reveal(old)
+        seen: dict[str, int] = past.get("seen") or {}
+        try:
+            if not ids or declared.names:
+                check_declared(declared)
+            listing = await self._listing(run, declared, seen)
+            resolution = resolve(declared, listing, seen, run.configuration.owner)
+        except RuleViolation as violation:
+            raise InvalidInputs(Failure(violation.argument, str(violation))) from violation
+        before: dict[str, int] = past.get("repositories") or {}
+        if before and not is_unknown(before):
+            declared_before = [*(past.get("names") or []), *(past.get("ids") or {})]
+            resolution.warnings.extend(
+                joined_and_left(before, resolution.repositories, resolution.reasons, declared_before)
+            )
+        for warning in resolution.warnings:
+            run.log(Severity.WARNING, urn, warning)
+        members: dict[str, Value] = {**ids, **resolution.repositories}
+        return inputs | {
+            "repositories": dict(sorted(members.items())),
+            "renamed": resolution.renamed,
+            "skipped": resolution.skipped,
+            "seen": resolution.seen,
+        }
+
+    async def _listing(self, run: Run, declared: Declared, seen: Mapping[str, int]) -> list[Repository]:
+        """Enough of the organization's repositories to resolve the selection."""
+        if not (declared.names or declared.needs_whole_organization):
+            return []
+        if declared.needs_whole_organization:
+            await self._check_sees_all(run)
+        if not declared.needs_whole_organization and len(declared.names) <= _FEW:
+            found = await run.github.repositories_named(declared.names)
+            missing = {name for name in declared.names if name.lower() not in {one.name.lower() for one in found}}
+            if not missing - set(seen):
+                by_id = [await run.github.repository_by_id(seen[name]) for name in sorted(missing)]
+                return found + [repository for repository in by_id if repository]
+        listing = await run.github.repositories()
+        if not declared.properties:
+            return listing
+        properties = await run.github.custom_properties()
+        return [Repository(one.id, one.name, one.archived, one.topics, properties.get(one.name, {})) for one in listing]
+
+    async def _check_sees_all(self, run: Run) -> None:
+        if await run.github.repository_selection() == "selected":
+            raise RuleViolation(
+                "",
+                f"the GitHub App is installed on selected repositories of {run.configuration.owner} only, so topics and "
+                "custom properties cannot be resolved: the repositories it cannot see would be left out in silence. "
+                "Install it on all repositories, or select by `names` or `ids`.",
+            )
+
+    async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
+        changes: dict[str, Change] = {}
+        for name in _RESOLVED:
+            changes |= map_changes(name, state.get(name), new.get(name))
+        if not changes:
+            changes = {name: "update" for name in _DECLARED if reveal(state.get(name)) != new.get(name)}
+        return Difference(changes)
+
+    async def create(self, run: Run, urn: str, new: Properties, *, preview: bool) -> tuple[str, Properties]:
+        return urn.rsplit("::", 1)[-1], _outputs(new)
+
+    async def read(self, run: Run, urn: str, identifier: str, inputs: Properties, state: Properties) -> Stored | None:
+        if not state:
+            names = [name.strip() for name in identifier.split(",") if name.strip()]
+            inputs = await self.check(run, urn, {}, {"names": names})
+            state = _outputs(inputs)
+        return Stored(identifier, inputs, state)
+
+    async def update(
+        self, run: Run, urn: str, identifier: str, state: Properties, new: Properties, *, preview: bool
+    ) -> Properties:
+        return _outputs(new)
+
+    async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
+        """Nothing is made, so nothing is removed."""
+
+
+def _unknown_keys(ids: Any) -> bool:
+    return ids is not None and not isinstance(ids, dict) and is_unknown(ids)
+
+
+def _outputs(inputs: Properties) -> Properties:
+    return {name: value for name, value in inputs.items() if name != "seen"}

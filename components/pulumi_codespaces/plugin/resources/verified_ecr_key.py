@@ -1,0 +1,106 @@
+"""`VerifiedEcrKey`: passes an access key on once it is proven to log in to its registries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..ecr_client import AccessKey, verify
+from ..failures import Failure, InvalidInputs
+from ..resource import Difference, Resource, Stored
+from ..run import Severity
+from ..values import UNKNOWN, Properties, Secret, Value, is_unknown, reveal
+
+if TYPE_CHECKING:
+    from ..resource import Change
+    from ..run import Run
+
+_TIMEOUT_SECONDS = 180
+_VERIFIED = ("accessKeyId", "secretAccessKey", "servers", "probeImages", "verify")
+
+
+class VerifiedEcrKey(Resource):
+    """An access key that is proven before anything downstream gets it.
+
+    Inputs: `accessKeyId`, `secretAccessKey`, `servers`, `probeImages`, `verify`, `timeoutSeconds`; and, to find access
+    keys that nobody manages, `userName`, `slotKeys` (slot -> id of the managed keys) and `userKeys` (the keys that AWS
+    lists for the user, id -> date of creation).
+    """
+
+    token = "codespaces:index:VerifiedEcrKey"
+
+    async def check(self, run: Run, urn: str, old: Properties, new: Properties) -> Properties:
+        inputs = dict(new)
+        secret = inputs.get("secretAccessKey")
+        inputs["secretAccessKey"] = secret if isinstance(secret, Secret) else Secret(secret)
+        inputs["accessKeyId"] = reveal(inputs.get("accessKeyId"))
+        inputs.setdefault("verify", True)
+        for name in ("slotKeys", "userKeys"):
+            inputs[name] = reveal(inputs.get(name))
+        if not run.minting.get(inputs.get("userName") or ""):
+            failures = _orphans(inputs, reveal(old.get("slotKeys")) or {})
+            if failures:
+                raise InvalidInputs(*failures)
+        return inputs
+
+    async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
+        changes: dict[str, Change] = {}
+        for name in _VERIFIED:
+            before, after = reveal(state.get(name)), reveal(new.get(name))
+            if is_unknown(after) or before != after:
+                changes[name] = "update"
+        return Difference(changes)
+
+    async def create(self, run: Run, urn: str, new: Properties, *, preview: bool) -> tuple[str, Properties]:
+        return urn.rsplit("::", 1)[-1], await self._verified(run, urn, new, preview=preview)
+
+    async def update(
+        self, run: Run, urn: str, identifier: str, state: Properties, new: Properties, *, preview: bool
+    ) -> Properties:
+        return await self._verified(run, urn, new, preview=preview)
+
+    async def _verified(self, run: Run, urn: str, new: Properties, *, preview: bool) -> Properties:
+        outputs: Properties = {name: new.get(name) for name in (*_VERIFIED, "timeoutSeconds")}
+        if preview:
+            if is_unknown(new["accessKeyId"]):
+                outputs["secretAccessKey"] = Secret(UNKNOWN)
+            return outputs
+        if new["verify"]:
+            await verify(
+                AccessKey(new["accessKeyId"], reveal(new["secretAccessKey"])),
+                servers=reveal(new.get("servers")) or [],
+                images=reveal(new.get("probeImages")) or [],
+                timeout_seconds=reveal(new.get("timeoutSeconds")) or _TIMEOUT_SECONDS,
+                progress=lambda text: run.log(Severity.STATUS, urn, text),
+            )
+        return outputs
+
+    async def read(self, run: Run, urn: str, identifier: str, inputs: Properties, state: Properties) -> Stored | None:
+        return Stored(identifier, inputs, state)
+
+    async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
+        """Nothing was made, so nothing is removed."""
+
+
+def _orphans(inputs: Properties, remembered: Properties) -> list[Failure]:
+    """Access keys on the user that neither slot holds nor held: made by hand, or by a run that was killed.
+
+    IAM gives a user two keys, so one that nobody manages blocks every later rotation with LimitExceeded. In a run that
+    itself renews a slot they cannot be told from the key that is about to be replaced.
+    """
+    listed: Value = inputs.get("userKeys")
+    slot_keys: Value = inputs.get("slotKeys")
+    if not isinstance(listed, dict) or not isinstance(slot_keys, dict) or is_unknown(listed):
+        return []
+    keys: dict[str, str] = listed
+    managed = {*(value for value in slot_keys.values() if not is_unknown(value)), *remembered.values()}
+    user = inputs.get("userName")
+    return [
+        Failure(
+            "",
+            f"user {user} has an access key {key} (made {made}) that this stack does not manage: a run was killed while "
+            "it made the key, or somebody made it by hand. IAM allows two keys a user, so it blocks the rotation. If "
+            f"nothing uses it: aws iam delete-access-key --user-name {user} --access-key-id {key}",
+        )
+        for key, made in sorted(keys.items())
+        if key not in managed
+    ]

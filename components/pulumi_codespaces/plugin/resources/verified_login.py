@@ -1,0 +1,79 @@
+"""`VerifiedLogin`: passes a registry's credentials on once they are proven to log in."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from ..failures import CloudError, PluginError
+from ..registry_client import Login, try_login
+from ..resource import Difference, Resource, Stored
+from ..run import Severity
+from ..values import Properties, Secret, is_unknown, reveal
+
+if TYPE_CHECKING:
+    from ..resource import Change
+    from ..run import Run
+
+_VERIFIED = ("server", "user", "password", "probeImages", "verify")
+_TRIES = 3
+_PAUSE_SECONDS = 2.0
+_OVERLOADED = (0, 429, 500, 502, 503, 504)
+
+
+class VerifiedLogin(Resource):
+    """Credentials that are proven before anything downstream gets them.
+
+    Inputs: `server`, `user`, `password`, `probeImages`, `verify`. The user and the password come out as they went in.
+    """
+
+    token = "codespaces:index:VerifiedLogin"
+
+    async def check(self, run: Run, urn: str, old: Properties, new: Properties) -> Properties:
+        inputs = dict(new)
+        for name in ("user", "password"):
+            inputs[name] = inputs[name] if isinstance(inputs.get(name), Secret) else Secret(inputs.get(name))
+        inputs.setdefault("verify", True)
+        return inputs
+
+    async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
+        changes: dict[str, Change] = {}
+        for name in _VERIFIED:
+            before, after = reveal(state.get(name)), reveal(new.get(name))
+            if is_unknown(after) or before != after:
+                changes[name] = "update"
+        return Difference(changes)
+
+    async def create(self, run: Run, urn: str, new: Properties, *, preview: bool) -> tuple[str, Properties]:
+        return urn.rsplit("::", 1)[-1], await self._verified(run, urn, new, preview=preview)
+
+    async def update(
+        self, run: Run, urn: str, identifier: str, state: Properties, new: Properties, *, preview: bool
+    ) -> Properties:
+        return await self._verified(run, urn, new, preview=preview)
+
+    async def _verified(self, run: Run, urn: str, new: Properties, *, preview: bool) -> Properties:
+        outputs: Properties = {name: new.get(name) for name in _VERIFIED}
+        if preview or not new["verify"]:
+            return outputs
+        login = Login(reveal(new["server"]), reveal(new["user"]), reveal(new["password"]))
+        for attempt in range(1, _TRIES + 1):
+            try:
+                await try_login(login, reveal(new.get("probeImages")) or [])
+                break
+            except CloudError as refused:
+                if attempt == _TRIES or refused.status not in _OVERLOADED:
+                    raise PluginError(
+                        f"the credentials for {login.server} do not work: {refused}. Nothing was published; codespaces "
+                        "keep the credentials they have. Mend them, or set verify to false if the registry cannot be "
+                        "reached from here."
+                    ) from None
+                run.log(Severity.STATUS, urn, f"logging in to {login.server} again: {refused}")
+                await asyncio.sleep(_PAUSE_SECONDS * attempt)
+        return outputs
+
+    async def read(self, run: Run, urn: str, identifier: str, inputs: Properties, state: Properties) -> Stored | None:
+        return Stored(identifier, inputs, state)
+
+    async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
+        """Nothing was made, so nothing is removed."""

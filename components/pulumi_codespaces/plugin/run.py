@@ -1,0 +1,74 @@
+"""What the resources of one provider instance share while the engine runs: GitHub, messages, and who wrote what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from .github_client import GitHub
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .configuration import Configuration
+
+
+class Severity(Enum):
+    """How the engine shows a message."""
+
+    INFO = "info"
+    WARNING = "warning"
+    STATUS = "status"
+    """Shown in the status line while the resource is worked on, and gone afterwards."""
+
+
+@dataclass
+class Claim:
+    """The secrets that one resource of the program declares, as Check saw them.
+
+    Attributes:
+        names: the names of its secrets.
+        servers: prefix of a registry -> the value of its SERVER secret.
+        visibility: `all`, `private` or `selected`.
+        repositories: name -> id of those that may read them; a name whose id is not known yet has None.
+    """
+
+    names: list[str]
+    servers: dict[str, str]
+    visibility: str
+    repositories: dict[str, int | None]
+
+
+@dataclass
+class Run:
+    """One run of a provider instance; every instance is a process of its own and lives as long as one operation.
+
+    Attributes:
+        configuration: whom it works for.
+        log: tells the person at the terminal something about a resource (its URN, or "").
+        claims: URN -> the secrets that resource declares in this run, to find clashes between resources.
+        written: secret name -> URN of the resource that wrote it in this run; what was written must not be deleted.
+        past: URN -> the inputs of the last update, for resources whose Check needs them when they are replaced.
+        minting: name of an IAM user -> the slots that get a new access key in this run.
+    """
+
+    configuration: Configuration
+    log: Callable[[Severity, str, str], None]
+    claims: dict[str, Claim] = field(default_factory=dict[str, Claim])
+    written: dict[str, str] = field(default_factory=dict[str, str])
+    past: dict[str, dict[str, Any]] = field(default_factory=dict[str, "dict[str, Any]"])
+    minting: dict[str, set[str]] = field(default_factory=dict[str, "set[str]"])
+    _github: GitHub | None = None
+
+    @property
+    def github(self) -> GitHub:
+        """The client of the organization, made on first use."""
+        if self._github is None:
+            self._github = GitHub(self.configuration, lambda text: self.log(Severity.STATUS, "", text))
+        return self._github
+
+    async def close(self) -> None:
+        """Close what is open."""
+        if self._github:
+            await self._github.close()

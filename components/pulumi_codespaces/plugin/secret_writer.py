@@ -1,0 +1,213 @@
+"""Writes a set of secrets as one unit: all of it, or as it was before, or a record of exactly what is neither.
+
+A registry's USER and PASSWORD must belong together at every instant, so they are written back to back, and if the
+second fails the first is put back. Once both stand there is only forward. SERVER comes last, since a SERVER that moved
+is the mark that the pair before it is whole (see `rules.rotation`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from ..rules.secret_names import Triple, triples_in, write_order
+from .failures import CloudError, OutcomeUnknown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .github_client import SecretInfo
+
+_STAMP_SECONDS = 1.0
+"""The resolution of `updated_at`."""
+_STAMP_TRIES = 5
+
+
+class SecretStore(Protocol):
+    """Where the secrets of a set are kept: an organization."""
+
+    async def secrets(self, *, fresh: bool = False) -> Mapping[str, SecretInfo]:
+        """What GitHub tells about the secrets, by name."""
+        ...
+
+    async def put_secret(
+        self, name: str, value: str, visibility: str, repository_ids: Sequence[int], *, urgent: bool = False
+    ) -> None:
+        """Create or overwrite a secret in place."""
+        ...
+
+    async def put_secret_repositories(self, name: str, repository_ids: Sequence[int]) -> None:
+        """Replace who may read a secret."""
+        ...
+
+    async def delete_secret(self, name: str) -> None:
+        """Delete a secret."""
+        ...
+
+
+@dataclass(frozen=True)
+class Readers:
+    """Who may read a secret: `all`, `private`, or `selected` with the repositories' ids."""
+
+    visibility: str
+    repository_ids: tuple[int, ...] = ()
+
+
+@dataclass
+class Written:
+    """What a write left in GitHub.
+
+    Attributes:
+        names: the names that were written, in order, including those put back.
+        restored: name -> the value it was put back to.
+        removed: names that did not exist before and were removed again.
+        uncertain: names whose value nobody can tell now.
+        error: what failed, None if everything was written.
+    """
+
+    names: list[str] = field(default_factory=list[str])
+    restored: dict[str, str] = field(default_factory=dict[str, str])
+    removed: list[str] = field(default_factory=list[str])
+    uncertain: list[str] = field(default_factory=list[str])
+    error: CloudError | None = None
+
+
+def whole_units(changed: set[str], declared: Mapping[str, str]) -> list[str]:
+    """The names to write for these to change: a registry's three go together, in the order they are written.
+
+    Args:
+        changed: the names whose value has to be written.
+        declared: every name of the set -> its value.
+    """
+    names = set(changed)
+    for triple in triples_in(declared):
+        if names & set(triple.names):
+            names |= set(triple.names)
+    return write_order(names)
+
+
+async def write_values(
+    store: SecretStore,
+    values: Mapping[str, str],
+    names: Sequence[str],
+    readers: Readers,
+    fallback: Mapping[str, str],
+    existing: Mapping[str, SecretInfo],
+) -> Written:
+    """Write secrets in this order; put a pair that did not become whole back.
+
+    Args:
+        store: where to write.
+        values: name -> value.
+        names: what to write, as `whole_units` gives it.
+        readers: who may read them.
+        fallback: name -> the value to put back if the pair does not become whole; a name that is neither here nor in
+            `existing` is removed instead.
+        existing: what was there before.
+    """
+    written = Written()
+    for unit in _units(names):
+        triple = unit if isinstance(unit, Triple) else None
+        try:
+            for name in unit.names[:2] if isinstance(unit, Triple) else [unit]:
+                written.names.append(name)
+                await store.put_secret(
+                    name, values[name], readers.visibility, readers.repository_ids, urgent=triple is not None
+                )
+        except CloudError as error:
+            written.error = error
+            last = written.names[-1]
+            if not isinstance(error, OutcomeUnknown):
+                written.names.remove(last)
+            pair = [name for name in (triple.names[:2] if triple else [last]) if name in written.names]
+            await _put_back(store, pair, readers, fallback, existing, written)
+            return written
+        if triple:
+            try:
+                await _mark(store, triple, values, readers, existing, written)
+            except CloudError as error:
+                written.error = error
+                written.uncertain.append(triple.server)
+                return written
+    return written
+
+
+async def write_readers(store: SecretStore, names: Sequence[str], new: Readers, old: Readers | None) -> Written:
+    """Change who may read the secrets, leaving the values alone; all of them, or as it was before.
+
+    Args:
+        store: where to write.
+        names: the secrets.
+        new: who may read them from now on.
+        old: who might before; None where that is not known.
+    """
+    written = Written()
+    for name in names:
+        try:
+            written.names.append(name)
+            await store.put_secret_repositories(name, new.repository_ids)
+        except CloudError as error:
+            written.error = error
+            if old is None:
+                written.uncertain = list(written.names)
+                return written
+            for touched in written.names:
+                try:
+                    await store.put_secret_repositories(touched, old.repository_ids)
+                except CloudError:
+                    written.uncertain.append(touched)
+            return written
+    return written
+
+
+def _units(names: Sequence[str]) -> list[Triple | str]:
+    units: list[Triple | str] = []
+    triples = {name: triple for triple in triples_in(names) for name in triple.names}
+    for name in names:
+        unit = triples.get(name, name)
+        if unit not in units:
+            units.append(unit)
+    return units
+
+
+async def _mark(
+    store: SecretStore,
+    triple: Triple,
+    values: Mapping[str, str],
+    readers: Readers,
+    existing: Mapping[str, SecretInfo],
+    written: Written,
+) -> None:
+    """Write SERVER, again if need be, until its stamp differs from the one before."""
+    before = existing.get(triple.server)
+    written.names.append(triple.server)
+    for _ in range(_STAMP_TRIES):
+        await store.put_secret(triple.server, values[triple.server], readers.visibility, readers.repository_ids)
+        now = (await store.secrets(fresh=True)).get(triple.server)
+        if before is None or now is None or now.updated_at != before.updated_at:
+            return
+        await asyncio.sleep(_STAMP_SECONDS)
+    raise CloudError(f"GitHub does not move updated_at of {triple.server} when it is written; run `pulumi up` again.")
+
+
+async def _put_back(
+    store: SecretStore,
+    names: Sequence[str],
+    readers: Readers,
+    fallback: Mapping[str, str],
+    existing: Mapping[str, SecretInfo],
+    written: Written,
+) -> None:
+    for name in names:
+        try:
+            if name in fallback:
+                await store.put_secret(name, fallback[name], readers.visibility, readers.repository_ids)
+                written.restored[name] = fallback[name]
+            elif name not in existing:
+                await store.delete_secret(name)
+                written.removed.append(name)
+            else:
+                written.uncertain.append(name)
+        except CloudError:
+            written.uncertain.append(name)

@@ -1,0 +1,82 @@
+"""What the components accept as a selection of repositories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import pulumi
+
+from .resources import OrganizationSecretsArgs, RepositorySelection, RepositorySelectionArgs, Visibility
+from .rules import RuleViolation
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    import pulumi_github
+
+    SelectedRepositories: TypeAlias = (
+        RepositorySelection
+        | pulumi.Input[Mapping[str, int]]
+        | Mapping[str, pulumi.Input[int]]
+        | Sequence[str | pulumi_github.Repository]
+    )
+    """A selection, its `repositories`, a map of name -> id, or a list of names and `github.Repository` objects."""
+else:
+    # What a program in another language can say; the union above has no form in a schema.
+    SelectedRepositories = pulumi.Input[Mapping[str, pulumi.Input[float]]]
+
+
+def selected(
+    given: SelectedRepositories | None, name: str, parent: pulumi.Resource
+) -> pulumi.Input[Mapping[str, pulumi.Input[int]]] | None:
+    """The repositories that a component's argument selects, as name -> id.
+
+    A list is resolved by a `RepositorySelection` of the component's own, so that names are checked while previewing.
+
+    Args:
+        given: the argument.
+        name: the name for a selection of the component's own.
+        parent: the component.
+
+    Raises:
+        RuleViolation: an item of a list is neither a name nor a repository.
+    """
+    if given is None or isinstance(given, (Mapping, pulumi.Output)):
+        return cast("pulumi.Input[Mapping[str, pulumi.Input[int]]] | None", given)
+    if isinstance(given, RepositorySelection):
+        return given.repositories
+    names: list[str] = []
+    ids: dict[str, pulumi.Input[int]] = {}
+    for index, item in enumerate(cast("Sequence[Any]", given)):
+        if isinstance(item, str):
+            names.append(item)
+        elif isinstance(getattr(item, "repo_id", None), pulumi.Output):
+            ids[_repository_name(item)] = item.repo_id
+        else:
+            raise RuleViolation(
+                f"selected_repositories[{index}]",
+                f"selected_repositories[{index}] is a {type(item).__name__}; write a repository's name, or give a "
+                "github.Repository. A list whose names are Outputs belongs into a RepositorySelection.",
+            )
+    args: RepositorySelectionArgs = {}
+    if names:
+        args["names"] = names
+    if ids:
+        args["ids"] = ids
+    return RepositorySelection(name, args, pulumi.ResourceOptions(parent=parent)).repositories
+
+
+def summary_of(
+    outputs: Mapping[str, pulumi.Output[Any]], published: OrganizationSecretsArgs
+) -> pulumi.Output[Mapping[str, Any]]:
+    """A component's outputs and who may read, in one map."""
+    readers = pulumi.Output.from_input(published.get("selected_repositories"))
+    visibility = published.get("visibility") or Visibility.SELECTED
+    names = readers.apply(lambda known: sorted(known) if known else str(Visibility(visibility).value))
+    return pulumi.Output.from_input({**outputs, "repositories": names})
+
+
+def _repository_name(repository: pulumi_github.Repository) -> str:
+    """The name under which a repository object is listed: its resource name, which is known before it is made."""
+    return repository.pulumi_resource_name

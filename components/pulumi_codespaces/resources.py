@@ -1,0 +1,315 @@
+"""The provider and its custom resources, as a program sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any, TypedDict
+
+import pulumi
+from typing_extensions import NotRequired
+
+from .version import PACKAGE, PLUGIN_URL, VERSION
+
+
+class Visibility(str, Enum):
+    """Which repositories' codespaces may read a secret.
+
+    Source: https://docs.github.com/en/rest/codespaces/organization-secrets
+    """
+
+    SELECTED = "selected"
+    """The repositories that are listed."""
+    PRIVATE = "private"
+    """Every private and internal repository of the organization."""
+    ALL = "all"
+    """Every repository of the organization, public ones included."""
+
+
+class AppAuth(TypedDict):
+    """The credentials of a GitHub App that is installed in the organization."""
+
+    id: pulumi.Input[str]
+    """The App's id."""
+    installation_id: pulumi.Input[str]
+    """The id of its installation in the organization."""
+    pem_file: pulumi.Input[str]
+    """The contents of its private key, in PEM."""
+
+
+class Provider(pulumi.ProviderResource):
+    """Where and as whom Codespaces secrets are managed.
+
+    Without arguments the environment decides, by the variables of the stock GitHub provider: GITHUB_OWNER,
+    GITHUB_TOKEN, GITHUB_BASE_URL, GITHUB_APP_ID, GITHUB_APP_INSTALLATION_ID, GITHUB_APP_PEM_FILE. Credentials that come
+    from the environment are not written to the state.
+
+    Args:
+        resource_name: the name of the resource.
+        owner: the organization.
+        token: a token: classic with the scope `admin:org`, or fine-grained with the organization permission
+            "Organization codespaces secrets: write". A preview needs no more than read.
+        app_auth: a GitHub App with that permission; it goes before the token.
+        base_url: the address of GitHub, for a ghe.com tenant.
+        opts: resource options.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        owner: pulumi.Input[str] | None = None,
+        token: pulumi.Input[str] | None = None,
+        app_auth: AppAuth | None = None,
+        base_url: pulumi.Input[str] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        app: Any = None
+        if app_auth is not None:
+            fields = {
+                "id": app_auth["id"],
+                "installationId": app_auth["installation_id"],
+                "pemFile": app_auth["pem_file"],
+            }
+            app = pulumi.Output.secret(pulumi.Output.json_dumps(fields))
+        props = {
+            "owner": owner,
+            "token": None if token is None else pulumi.Output.secret(token),
+            "appAuth": app,
+            "baseUrl": base_url,
+        }
+        super().__init__(
+            PACKAGE, resource_name, props, _with_plugin(opts, additional_secret_outputs=["token", "appAuth"])
+        )
+
+
+class RepositorySelectionArgs(TypedDict, total=False):
+    """Which repositories are selected: the union of all that is given."""
+
+    names: Sequence[pulumi.Input[str]]
+    """Repository names, without the owner."""
+    topics: Sequence[pulumi.Input[str]]
+    """Every repository with one of these topics. Whoever administers a repository may change its topics."""
+    properties: Mapping[str, pulumi.Input[str]]
+    """Every repository on which one of these custom properties has this value."""
+    ids: Mapping[str, pulumi.Input[int]]
+    """Name -> id of repositories that the program knows, such as `github.Repository` objects' `repo_id`."""
+
+
+class RepositorySelection(pulumi.CustomResource):
+    """Who may read, named once and shared by several registries.
+
+    It is resolved while previewing, so that one difference tells who joins and who leaves. A repository that is renamed
+    keeps its place by its id; one that is archived or deleted drops out with a warning; a name that never existed is an
+    error.
+    """
+
+    def __init__(
+        self, resource_name: str, args: RepositorySelectionArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        props: dict[str, Any] = {name: args.get(name) for name in ("names", "topics", "properties", "ids")}
+        outputs = dict.fromkeys(("repositories", "renamed", "skipped"))
+        super().__init__(f"{PACKAGE}:index:RepositorySelection", resource_name, props | outputs, _with_plugin(opts))
+
+    @property
+    def repositories(self) -> pulumi.Output[Mapping[str, int]]:
+        """The members: name -> id."""
+        return self.__dict__["repositories"]
+
+    @property
+    def renamed(self) -> pulumi.Output[Mapping[str, str]]:
+        """Names that are out of date: declared name -> the name of today."""
+        return self.__dict__["renamed"]
+
+    @property
+    def skipped(self) -> pulumi.Output[Mapping[str, str]]:
+        """Declared names that are left out -> why: `archived` or `deleted`."""
+        return self.__dict__["skipped"]
+
+
+class OrganizationSecretsArgs(TypedDict):
+    """Secrets that belong together, and who may read them."""
+
+    secrets: Mapping[str, pulumi.Input[str]]
+    """NAME -> value. At most 48 KB a value, and 100 secrets an organization."""
+    visibility: NotRequired[Visibility | str]
+    """Defaults to SELECTED."""
+    selected_repositories: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[int]]] | None]
+    """Name -> id of the repositories whose codespaces may read them, such as `RepositorySelection.repositories`."""
+    adopt_existing: NotRequired[bool]
+    """Take over secrets of these names that exist already. Their values are overwritten. It acts once."""
+    fallback: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]] | None]
+    """NAME -> the value to put back if an update fails half-way; for credentials under rotation."""
+    published_at: NotRequired[pulumi.Input[Mapping[str, str]] | None]
+    """NAME -> the `updated_at` that says `fallback` is still what is published; from a `KeyRotation`."""
+
+
+class OrganizationSecrets(pulumi.CustomResource):
+    """Codespaces secrets of an organization that belong together, written in place and as one unit.
+
+    A value is changed by an encrypted PUT over the old one: at no instant is the secret absent. If a write fails
+    half-way, what was written is put back, or the error and the state say what is left.
+    """
+
+    def __init__(
+        self, resource_name: str, args: OrganizationSecretsArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        fallback = args.get("fallback")
+        props: dict[str, Any] = {
+            "secrets": {name: pulumi.Output.secret(value) for name, value in args["secrets"].items()},
+            "visibility": args.get("visibility") or Visibility.SELECTED,
+            "selectedRepositories": args.get("selected_repositories"),
+            "adoptExisting": args.get("adopt_existing", False),
+            "fallback": None if fallback is None else pulumi.Output.secret(fallback),
+            "publishedAt": args.get("published_at"),
+            "updatedAt": None,
+        }
+        opts = _with_plugin(opts, additional_secret_outputs=["secrets"])
+        super().__init__(f"{PACKAGE}:index:OrganizationSecrets", resource_name, props, opts)
+
+    @property
+    def updated_at(self) -> pulumi.Output[Mapping[str, str]]:
+        """NAME -> when this resource last wrote the secret."""
+        return self.__dict__["updatedAt"]
+
+    @property
+    def selected_repositories(self) -> pulumi.Output[Mapping[str, int] | None]:
+        """The repositories whose codespaces may read the secrets: name -> id."""
+        return self.__dict__["selectedRepositories"]
+
+
+class KeyRotationArgs(TypedDict):
+    """The input of a key rotation."""
+
+    generation: int
+    keep_previous_key: bool
+    prefixes: Sequence[str]
+    user_name: str
+    user_path: str
+
+
+class KeyRotation(pulumi.CustomResource):
+    """Decides which of a user's two access keys is renewed and which is published. Used by `EcrPullAccess`."""
+
+    def __init__(self, resource_name: str, args: KeyRotationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        props: dict[str, Any] = {
+            "generation": args["generation"],
+            "keepPreviousKey": args["keep_previous_key"],
+            "prefixes": args["prefixes"],
+            "userName": args["user_name"],
+            "userPath": args["user_path"],
+        }
+        outputs = dict.fromkeys(("slots", "current", "published", "statuses", "at"))
+        super().__init__(f"{PACKAGE}:index:KeyRotation", resource_name, props | outputs, _with_plugin(opts))
+
+    @property
+    def current(self) -> pulumi.Output[str]:
+        """The slot whose key is to be published: `a` or `b`."""
+        return self.__dict__["current"]
+
+    @property
+    def published(self) -> pulumi.Output[str]:
+        """The slot whose key was published when this was last decided; "" before the first time."""
+        return self.__dict__["published"]
+
+    @property
+    def at(self) -> pulumi.Output[Mapping[str, str]]:
+        """NAME -> when the secret had last been written when this was last decided."""
+        return self.__dict__["at"]
+
+    def serial(self, slot: str) -> pulumi.Output[int]:
+        """What replaces the access key of a slot when it changes."""
+        slots: pulumi.Output[Mapping[str, Mapping[str, int]]] = self.__dict__["slots"]
+        return slots.apply(lambda known: int(known[slot]["serial"]))
+
+    def status(self, slot: str) -> pulumi.Output[str]:
+        """The status that the access key of a slot must have: `Active` or `Inactive`."""
+        statuses: pulumi.Output[Mapping[str, str]] = self.__dict__["statuses"]
+        return statuses.apply(lambda known: known[slot])
+
+
+class VerifiedEcrKeyArgs(TypedDict):
+    """An access key and what it must be able to do."""
+
+    access_key_id: pulumi.Input[str]
+    secret_access_key: pulumi.Input[str]
+    servers: Sequence[pulumi.Input[str]]
+    probe_images: Sequence[pulumi.Input[str]]
+    verify: bool
+    user_name: str
+    slot_keys: Mapping[str, pulumi.Input[str]]
+    user_keys: pulumi.Input[Mapping[str, str]]
+
+
+class VerifiedEcrKey(pulumi.CustomResource):
+    """Passes an access key on once it is proven to log in to its registries. Used by `EcrPullAccess`."""
+
+    def __init__(
+        self, resource_name: str, args: VerifiedEcrKeyArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        props: dict[str, Any] = {
+            "accessKeyId": args["access_key_id"],
+            "secretAccessKey": pulumi.Output.secret(args["secret_access_key"]),
+            "servers": args["servers"],
+            "probeImages": args["probe_images"],
+            "verify": args["verify"],
+            "userName": args["user_name"],
+            "slotKeys": args["slot_keys"],
+            "userKeys": args["user_keys"],
+        }
+        opts = _with_plugin(opts, additional_secret_outputs=["secretAccessKey"])
+        super().__init__(f"{PACKAGE}:index:VerifiedEcrKey", resource_name, props, opts)
+
+    @property
+    def access_key_id(self) -> pulumi.Output[str]:
+        """The id of the proven key."""
+        return self.__dict__["accessKeyId"]
+
+    @property
+    def secret_access_key(self) -> pulumi.Output[str]:
+        """The secret of the proven key; it is marked secret."""
+        return self.__dict__["secretAccessKey"]
+
+
+class VerifiedLoginArgs(TypedDict):
+    """Credentials and the registry they must log in to."""
+
+    server: pulumi.Input[str]
+    user: pulumi.Input[str]
+    password: pulumi.Input[str]
+    probe_images: Sequence[str]
+    verify: bool
+
+
+class VerifiedLogin(pulumi.CustomResource):
+    """Passes a registry's credentials on once they are proven to log in. Used by `RegistryLogin`."""
+
+    def __init__(self, resource_name: str, args: VerifiedLoginArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        props: dict[str, Any] = {
+            "server": args["server"],
+            "user": pulumi.Output.secret(args["user"]),
+            "password": pulumi.Output.secret(args["password"]),
+            "probeImages": args["probe_images"],
+            "verify": args["verify"],
+        }
+        opts = _with_plugin(opts, additional_secret_outputs=["user", "password"])
+        super().__init__(f"{PACKAGE}:index:VerifiedLogin", resource_name, props, opts)
+
+    @property
+    def user(self) -> pulumi.Output[str]:
+        """The user name of the proven credentials; it is marked secret."""
+        return self.__dict__["user"]
+
+    @property
+    def password(self) -> pulumi.Output[str]:
+        """The password of the proven credentials; it is marked secret."""
+        return self.__dict__["password"]
+
+
+def _with_plugin(
+    opts: pulumi.ResourceOptions | None, additional_secret_outputs: list[str] | None = None
+) -> pulumi.ResourceOptions:
+    ours = pulumi.ResourceOptions(
+        version=VERSION, plugin_download_url=PLUGIN_URL, additional_secret_outputs=additional_secret_outputs
+    )
+    return pulumi.ResourceOptions.merge(ours, opts)

@@ -1,0 +1,84 @@
+"""Which GitHub an API address means, and whether it has Codespaces secrets."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from . import RuleViolation
+
+PUBLIC_API = "https://api.github.com/"
+
+_LOGIN = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def api_base_url(base_url: str | None) -> str:
+    """The address of the REST API that `base_url` means, with a slash at its end.
+
+    `github.com` and its API, a `ghe.com` tenant (https://docs.github.com/en/enterprise-cloud@latest/admin/data-residency)
+    and, for tests, a server on loopback are served; there the API is expected under `/api/v3`, as on a GitHub
+    Enterprise Server, which is what GitHub's other clients assume of an unknown host.
+
+    Raises:
+        RuleViolation: another host (GitHub Enterprise Server has no Codespaces), plain http over a network, or
+            credentials in the address.
+    """
+    if not base_url:
+        return PUBLIC_API
+    parts = _split(base_url)
+    host = (parts.hostname or "").lower()
+    if _is_loopback(host):
+        return f"{parts.scheme}://{parts.netloc}/api/v3/"
+    if parts.scheme == "http":
+        raise RuleViolation(
+            "base_url",
+            f"base_url {base_url!r}: the token would travel in clear; use https (http is for loopback only).",
+        )
+    if host in ("github.com", "www.github.com", "api.github.com"):
+        return PUBLIC_API
+    if host.endswith(".ghe.com"):
+        return f"https://{host if host.startswith('api.') else 'api.' + host}/"
+    raise RuleViolation(
+        "base_url",
+        f"base_url {base_url!r}: {host} is neither github.com nor a ghe.com tenant. GitHub Enterprise Server has no "
+        "Codespaces secrets; leave base_url out for github.com.",
+    )
+
+
+def check_login(owner: str) -> None:
+    """Check that an organization is given by its login alone.
+
+    Raises:
+        RuleViolation: it is an address, has a repository behind it, or has characters that no login has.
+    """
+    if not _LOGIN.fullmatch(owner):
+        raise RuleViolation(
+            "owner",
+            f"owner {owner!r} is not the login of an organization: write what stands behind github.com/ in the address "
+            "of its page, such as 'acme'.",
+        )
+
+
+def _split(base_url: str) -> SplitResult:
+    if "@" in base_url:
+        raise RuleViolation(
+            "base_url", "base_url has a user name or a password in it; leave them out and give the token as `token`."
+        )
+    try:
+        parts = urlsplit(base_url)
+        _ = parts.port
+    except ValueError:
+        parts = SplitResult("", "", "", "", "")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise RuleViolation("base_url", f"base_url {base_url!r}: write a whole address, such as {PUBLIC_API!r}.")
+    return parts
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

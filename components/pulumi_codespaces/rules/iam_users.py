@@ -1,0 +1,31 @@
+"""Names and paths of IAM users.
+
+Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+"""
+
+from __future__ import annotations
+
+import re
+
+from . import RuleViolation
+
+_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
+_PATH = re.compile(r"/|/[\x21-\x7e]{1,510}/")
+
+
+def check_user(name: str, path: str) -> None:
+    """Check the name and the path of a user.
+
+    Raises:
+        RuleViolation: IAM would refuse one of them.
+    """
+    if not _NAME.fullmatch(name):
+        raise RuleViolation(
+            "user_name",
+            f"user_name {name!r} ({len(name)} characters): IAM allows 1 to 64 letters, digits and _+=,.@- . Set "
+            "user_name to a shorter one; it must be unique in the account, whatever its path and its upper case.",
+        )
+    if not _PATH.fullmatch(path):
+        raise RuleViolation(
+            "user_path", f"user_path {path!r}: a path begins and ends with / and has at most 512 characters."
+        )

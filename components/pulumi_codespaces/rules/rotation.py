@@ -1,0 +1,194 @@
+"""The rotation of an IAM user's two access keys, as a state machine.
+
+IAM lets a user hold two access keys (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html), so a
+rotation has two slots, `a` and `b`: one holds the key that GitHub publishes, the other is free to be renewed. Which of
+them is published cannot be read back from GitHub (secret values are write-only); what can be read is when each secret
+was last written. A registry's secrets are always written in the order USER, PASSWORD, SERVER, so a SERVER that moved
+after its USER and PASSWORD did is the mark that a pair of credentials was published whole.
+
+Flipping slots on the generation alone would be wrong: if generation 3 was made but never published and 4 comes, the
+flip would renew the slot that codespaces pull with. Hence the slot to renew is always the one that is *not* published.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Literal
+
+from . import RuleViolation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .secret_names import Triple
+
+SlotName = Literal["a", "b"]
+Status = Literal["Active", "Inactive"]
+Marks = dict[str, str]
+"""Secret name -> `updated_at` of the secret; a secret that does not exist has no entry."""
+
+SLOTS: tuple[SlotName, SlotName] = ("a", "b")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One of the two places for an access key.
+
+    Attributes:
+        generation: the generation the key was made for; 0 for a slot that was never used.
+        serial: counts the keys made by this rotation. It is what replaces a key, never the generation: a generation
+            that is used a second time still mints a new key. A slot with serial 0 has an unused, Inactive key.
+    """
+
+    generation: int = 0
+    serial: int = 0
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """What a rotation remembers between updates.
+
+    Attributes:
+        generation: the generation asked for at the last decision.
+        slots: the two slots.
+        current: the slot whose key is to be published.
+        published: the slot whose key was published, as of the last decision; None before the first proof.
+        serial: the last serial given out.
+        at: when each secret of the registries was last written, as of the last decision.
+        statuses: the status each slot's access key must have.
+    """
+
+    generation: int
+    slots: dict[SlotName, Slot]
+    current: SlotName
+    published: SlotName | None
+    serial: int
+    at: Marks
+    statuses: dict[SlotName, Status]
+
+
+class Movement(Enum):
+    """What happened to one registry's secrets since the last decision."""
+
+    ABSENT = "absent"
+    """There were none and there are none."""
+    UNTOUCHED = "untouched"
+    """Nobody wrote them."""
+    PUBLISHED = "published"
+    """USER, PASSWORD and SERVER were all written: the key that was current is published."""
+    PARTIAL = "partial"
+    """Some were written or deleted, others not: an update was cut short, or somebody wrote by hand."""
+
+
+def movement(triple: Triple, at: Mapping[str, str], now: Mapping[str, str]) -> Movement:
+    """Tell what happened to a registry's secrets between two listings.
+
+    Args:
+        triple: the registry's three secret names.
+        at: secret name -> `updated_at` at the last decision.
+        now: the same, in this run.
+    """
+    moved = [name in now and now[name] != at.get(name) for name in triple.names]
+    present = [name in now for name in triple.names]
+    if not any(present) and not any(name in at for name in triple.names):
+        return Movement.ABSENT
+    if all(moved):
+        return Movement.PUBLISHED
+    return Movement.UNTOUCHED if all(present) and not any(moved) else Movement.PARTIAL
+
+
+def first_rotation(generation: int, marks: Mapping[str, str]) -> Rotation:
+    """The state of a rotation that is created at `generation`: slot `a` is to be published, `b` is unused."""
+    slots: dict[SlotName, Slot] = {"a": Slot(generation, 1), "b": Slot()}
+    return Rotation(generation, slots, "a", None, 1, dict(marks), {"a": "Active", "b": "Inactive"})
+
+
+def next_rotation(
+    old: Rotation, generation: int, *, keep_previous_key: bool, triples: Sequence[Triple], marks: Mapping[str, str]
+) -> Rotation:
+    """Decide what an update does to the two slots.
+
+    Returns `old` itself unless the generation changes or a key is to be retired or reactivated.
+
+    Args:
+        old: the state of the rotation.
+        generation: the generation asked for.
+        keep_previous_key: whether the key published before stays Active once the new one is published.
+        triples: the registries whose secrets carry the key.
+        marks: when each secret was last written, as listed in this run.
+
+    Raises:
+        RuleViolation: the last generation was published only in part, so nobody can tell which key codespaces hold;
+            or generation 1, which has no slot `b`, is asked for while `b` is needed.
+    """
+    holders = _published_slots(old, triples, marks)
+    if generation == old.generation:
+        settled = holders == {old.current}
+        if not settled and not keep_previous_key:
+            return old
+        statuses = _statuses(old.slots, old.current, keep_both=keep_previous_key)
+        if statuses == old.statuses:
+            return old
+        if settled:
+            return replace(old, published=old.current, at=dict(marks), statuses=statuses)
+        return replace(old, statuses=statuses)
+
+    if holders is None or len(holders) > 1:
+        raise RuleViolation(
+            "key_generation",
+            f"key_generation {generation}: the publication of generation {old.generation} is not finished, or its "
+            "secrets were changed outside, so nobody can tell which key codespaces hold. Finish it first: run "
+            f"`pulumi up` with key_generation {old.generation}, then set {generation} again.",
+        )
+    published = next(iter(holders), None)
+    slots, current, serial = dict(old.slots), old.current, old.serial
+    if published and slots[published].generation == generation:
+        current = published
+    else:
+        current = _other(published) if published else current
+        serial += 1
+        slots[current] = Slot(generation, serial)
+    if generation == 1 and "b" in (published, current):
+        highest = max(slot.generation for slot in (*slots.values(), *old.slots.values()))
+        raise RuleViolation(
+            "key_generation",
+            "key_generation 1 has room for one key only, and going back to it would delete the key in slot b that "
+            f"codespaces may hold. Set it to {highest + 1} for a new key.",
+        )
+    statuses = _statuses(slots, current, keep_both=True)
+    return Rotation(generation, slots, current, published, serial, dict(marks), statuses)
+
+
+def check_generation(generation: int) -> None:
+    """Check a generation number.
+
+    Raises:
+        RuleViolation: it is not a whole number of at least 1.
+    """
+    if generation < 1:
+        raise RuleViolation(
+            "key_generation", f"key_generation {generation}: must be 1 or more; raise it by one to rotate the key."
+        )
+
+
+def _published_slots(old: Rotation, triples: Sequence[Triple], marks: Mapping[str, str]) -> set[SlotName] | None:
+    """The slots whose keys the registries publish now; None where a registry's secrets were written only in part."""
+    holders: set[SlotName] = set()
+    for triple in triples:
+        moved = movement(triple, old.at, marks)
+        if moved is Movement.PARTIAL:
+            return None
+        if moved is Movement.PUBLISHED:
+            holders.add(old.current)
+        elif moved is Movement.UNTOUCHED and old.published:
+            holders.add(old.published)
+    return holders
+
+
+def _other(slot: SlotName) -> SlotName:
+    return "b" if slot == "a" else "a"
+
+
+def _statuses(slots: Mapping[SlotName, Slot], current: SlotName, *, keep_both: bool) -> dict[SlotName, Status]:
+    return {slot: "Active" if slots[slot].serial and (slot == current or keep_both) else "Inactive" for slot in SLOTS}

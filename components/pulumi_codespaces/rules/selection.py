@@ -1,0 +1,204 @@
+"""Which repositories a selection means, and what became of those it meant before.
+
+GitHub keeps the readers of a secret as repository ids; people write names, topics and custom properties. A rename keeps
+the id, so what was resolved once is followed by its id; a name that was never seen is a mistake.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from . import RuleViolation
+from .suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository as GitHub lists it.
+
+    Attributes:
+        id: GitHub's number for it, which a rename keeps.
+        name: its name without the owner.
+        archived: whether it is read-only.
+        topics: its topics, lower-case.
+        properties: its custom properties; a property that takes several values has a list.
+    """
+
+    id: int
+    name: str
+    archived: bool = False
+    topics: frozenset[str] = frozenset()
+    properties: Mapping[str, str | list[str]] = field(default_factory=dict[str, "str | list[str]"])
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A selection as the program declares it; the union of all its parts is selected.
+
+    Attributes:
+        names: repository names of the organization.
+        topics: every repository that has one of these topics.
+        properties: every repository on which one of these custom properties has this value.
+        ids: name -> id of repositories that the program knows already, such as those it creates in the same update.
+    """
+
+    names: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    properties: Mapping[str, str] = field(default_factory=dict[str, str])
+    ids: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def needs_whole_organization(self) -> bool:
+        """Whether every repository of the organization must be listed to resolve it."""
+        return bool(self.topics or self.properties)
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What a selection means now.
+
+    Attributes:
+        repositories: the members, name -> id. A member declared by name keeps the declared name after a rename.
+        reasons: why a member that was not declared by name is one, such as `topic payments`.
+        renamed: declared name -> name that the repository has now.
+        skipped: declared name -> why it is left out: `archived` or `deleted`.
+        seen: every declared name that ever resolved -> id; it is how a rename or a deletion is told from a typing error.
+        warnings: what a reviewer has to know.
+    """
+
+    repositories: dict[str, int]
+    reasons: dict[str, str]
+    renamed: dict[str, str]
+    skipped: dict[str, str]
+    seen: dict[str, int]
+    warnings: list[str]
+
+
+def check_declared(declared: Declared) -> None:
+    """Check a selection before anything is asked of GitHub.
+
+    Raises:
+        RuleViolation: it declares nothing, or a name that carries an owner.
+    """
+    if not (declared.names or declared.topics or declared.properties or declared.ids):
+        raise RuleViolation(
+            "names",
+            "the selection is empty: give `names`, `topics`, `properties` or `ids`. A secret that no repository may "
+            "read has no use.",
+        )
+    for index, name in enumerate(declared.names):
+        if "/" in name:
+            raise RuleViolation(
+                f"names[{index}]", f"repository {name!r}: write the name without its owner: {name.rsplit('/')[-1]!r}."
+            )
+
+
+def resolve(
+    declared: Declared, listing: Iterable[Repository], seen: Mapping[str, int], organization: str
+) -> Resolution:
+    """Resolve a selection against the organization's repositories.
+
+    Args:
+        declared: the selection.
+        listing: the organization's repositories, or at least those that the names and the ids in `seen` may mean.
+        seen: names that resolved in an earlier update -> id.
+        organization: the organization's login, for messages.
+
+    Raises:
+        RuleViolation: a name that neither exists nor ever existed; the message suggests a near one.
+    """
+    repositories = list(listing)
+    by_name = {repository.name.lower(): repository for repository in repositories}
+    by_id = {repository.id: repository for repository in repositories}
+    result = Resolution({}, {}, {}, {}, {}, [])
+    for index, name in enumerate(declared.names):
+        _resolve_name(name, index, by_name, by_id, seen, result, organization)
+    result.repositories.update(declared.ids)
+    for repository in sorted(repositories, key=lambda one: one.name):
+        reason = _reason(repository, declared)
+        if reason and not repository.archived and repository.id not in result.repositories.values():
+            result.repositories[repository.name] = repository.id
+            result.reasons[repository.name] = reason
+    return result
+
+
+def _resolve_name(
+    name: str,
+    index: int,
+    by_name: Mapping[str, Repository],
+    by_id: Mapping[int, Repository],
+    seen: Mapping[str, int],
+    result: Resolution,
+    organization: str,
+) -> None:
+    before = seen.get(name)
+    found = by_name.get(name.lower())
+    if found and before not in (None, found.id):
+        old = by_id.get(before) if before is not None else None
+        became = f"is called {old.name} now" if old else "is gone"
+        result.warnings.append(
+            f"{name} is another repository than before: the one selected so far (id {before}) {became}, and the name "
+            f"now belongs to id {found.id}, which gets the access."
+        )
+    if not found and before is not None:
+        found = by_id.get(before)
+        if found:
+            result.renamed[name] = found.name
+            result.warnings.append(
+                f"{name} is called {found.name} now and keeps its access; write {found.name} in the selection."
+            )
+        else:
+            result.seen[name] = before
+            result.skipped[name] = "deleted"
+            result.warnings.append(f"{name} does not exist any more and is left out; remove it from the selection.")
+            return
+    if not found:
+        suggestion = did_you_mean(name, [repository.name for repository in by_name.values()])
+        raise RuleViolation(
+            f"names[{index}]",
+            f"organization {organization} has no repository {name!r}{suggestion}. A repository that this program "
+            "creates in the same update is given by `ids`.",
+        )
+    result.seen[name] = found.id
+    if found.archived:
+        result.skipped[name] = "archived"
+        result.warnings.append(f"{name} is archived and is left out; remove it from the selection or unarchive it.")
+        return
+    result.repositories[name] = found.id
+
+
+def _reason(repository: Repository, declared: Declared) -> str:
+    for topic in declared.topics:
+        if topic.lower() in repository.topics:
+            return f"topic {topic}"
+    for name, value in declared.properties.items():
+        has = repository.properties.get(name)
+        if has == value or (isinstance(has, list) and value in has):
+            return f"property {name}={value}"
+    return ""
+
+
+def joined_and_left(
+    old: Mapping[str, int], new: Mapping[str, int], reasons: Mapping[str, str], declared_before: Sequence[str]
+) -> list[str]:
+    """Tell which members joined or left by a topic or a property rather than by a change of the program.
+
+    Args:
+        old: the members before.
+        new: the members now.
+        reasons: why a member that was not declared by name is one now.
+        declared_before: the names that the program declared before.
+    """
+    joined = [
+        f"{name} joins: it has {reasons[name]}" for name in new if name in reasons and new[name] not in old.values()
+    ]
+    left = [
+        f"{name} leaves: it no longer has the topic or property that selected it"
+        for name, number in old.items()
+        if number not in new.values() and name not in declared_before
+    ]
+    return joined + left

@@ -1,0 +1,230 @@
+import json
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pulumi_codespaces.rules import RuleViolation
+from pulumi_codespaces.rules.packing import INLINE_LIMIT, MANAGED_LIMIT, SPREAD, pack
+from pulumi_codespaces.rules.policies import characters, login_document, suspend_document
+from pulumi_codespaces.rules.repository_arns import RepositoryArn
+
+ACCOUNT = "123456789012"
+REGION = "us-isof-south-1"  # the Region with the longest ARNs
+IAM_ATTACHES = 10
+
+
+def pool(seed, size=340):
+    """Names as an organization may have them, some far away, some long, some patterns, and a cache."""
+    chance = random.Random(seed)
+    names = {"hub/*": None}
+    while len(names) < size:
+        team = f"team-{chance.randrange(12)}"
+        name = f"{team}/{'x' * chance.choice([3, 8, 8, 8, 20])}-{len(names)}"
+        kind = chance.random()
+        if kind < 0.1:
+            name = f"arn:aws-iso-f:ecr:us-isof-east-1:{chance.randrange(10**12):012}:repository/{name}"
+        elif kind < 0.13:
+            name = f"{team}/{'y' * 200}-{len(names)}"
+        elif kind < 0.2:
+            name += "/*"
+        names[name] = None
+    return list(names)
+
+
+def items(policies):
+    """Label -> what the policy grants."""
+    return {
+        policy.label: {("pull", one) for one in policy.repositories} | {("cache", one) for one in policy.cache_prefixes}
+        for policy in policies
+    }
+
+
+def check_limits(policies):
+    inline = [policy for policy in policies if policy.inline]
+    documents = [policy.document(ACCOUNT, REGION) for policy in inline] + [login_document(), suspend_document()]
+    assert sum(characters(document) for document in documents) <= INLINE_LIMIT
+    for policy in policies:
+        assert characters(policy.document(ACCOUNT, REGION)) <= policy.longest
+        if not policy.inline:
+            assert policy.longest <= MANAGED_LIMIT
+    assert len(policies) - len(inline) < IAM_ATTACHES
+    assert all("ecr:GetAuthorizationToken" not in policy.document(ACCOUNT, REGION) for policy in policies)
+
+
+def layouts(policies):
+    labels = [policy.label for policy in policies]
+    return {label.partition("-")[0] + ("-n" if "-" in label else "") for label in labels}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_one_repository_more_or_less_leaves_every_other_in_a_policy_that_keeps_it(seed):
+    names = pool(seed)
+    random.Random(seed).shuffle(names)
+    names.sort(key=lambda name: name != "hub/*")
+    before, seen = items(pack(names[:1], ["hub"])), []
+    for count in range(2, len(names) + 1):
+        policies = pack(names[:count], ["hub"])
+        check_limits(policies)
+        after = items(policies)
+        for item in set().union(*before.values()):
+            assert [label for label in before if item in before[label] and item in after.get(label, ())], item
+        if not seen or seen[-1] != layouts(policies):
+            seen.append(layouts(policies))
+        before = after
+    assert seen == [{"inline"}, {"inline", "managed"}, {"managed"}, {"managed", "managed-n"}, {"managed-n"}]
+
+
+@pytest.mark.parametrize(
+    "added", [(["z" * 256], ["hub"]), (["z" * 249 + "/team/?"], ["hub"]), ([], ["hub", "team/" + "p" * 25])]
+)
+def test_the_largest_thing_that_one_change_can_add_leaves_every_other_where_it_is(added):
+    names = ["hub/*", "team/*", *(name for name in pool(6, 120) if len(name) < 200)]
+    repositories, prefixes = added
+    for count in range(2, len(names)):
+        for before, after in (
+            (pack(names[:count], ["hub"]), pack([*names[:count], *repositories], prefixes)),
+            (pack(names[:count], []), pack(names[:count], ["hub"])),
+        ):
+            kept = [grants & items(after).get(label, set()) for label, grants in items(before).items()]
+            assert set().union(*kept) == set().union(*items(before).values())
+
+
+@settings(deadline=None, database=None, max_examples=60)
+@given(st.integers(1, 300), st.integers(0, 300), st.booleans(), st.randoms(use_true_random=False))
+def test_a_repository_that_stays_listed_is_granted_at_every_instant_of_any_update(many, others, with_cache, chance):
+    """The update as Pulumi runs it: new policies and updates in place in any order, deletions last."""
+    names = pool(3)
+    old_list, new_list = (["hub/*", *chance.sample(names, size)] for size in (many, others))
+    old_policies, new_policies = pack(old_list, ["hub"] * with_cache), pack(new_list, ["hub"])
+    before, after = items(old_policies), items(new_policies)
+    inline = {policy.label for policy in (*old_policies, *new_policies) if policy.inline}
+    stays = set().union(*before.values()) & set().union(*after.values())
+    assert ("pull", "hub/*") in stays
+
+    live = dict(before)
+    changes = list(after)
+    chance.shuffle(changes)
+    for label in [*changes, *(set(before) - set(after))]:
+        if label in after:
+            live[label] = after[label]
+        else:
+            del live[label]
+        assert stays <= set().union(*live.values())
+        assert len(set(live) - inline) < IAM_ATTACHES
+    assert live == after
+
+
+@settings(deadline=None, database=None, max_examples=60)
+@given(st.integers(0, 300), st.randoms(use_true_random=False))
+def test_each_layout_grants_exactly_what_is_listed_and_nothing_twice(many, chance):
+    listed = ["hub/*", *chance.sample(pool(4), many)]
+    policies = pack(listed, ["hub"])
+    check_limits(policies)
+    wanted = {str(RepositoryArn.of(one, ACCOUNT, REGION)) for one in listed}
+    for layout in ("inline", "managed", "managed-"):
+        granted = []
+        for policy in policies:
+            if policy.label == layout or (layout == "managed-" and policy.label.startswith(layout)):
+                statements = json.loads(policy.document(ACCOUNT, REGION))["Statement"]
+                granted += [
+                    one for statement in statements if statement["Sid"] == "Pull" for one in statement["Resource"]
+                ]
+        assert granted == [] or (len(granted) == len(wanted) and set(granted) == wanted)
+
+
+@settings(deadline=None, database=None, max_examples=30)
+@given(st.integers(1, 200), st.randoms(use_true_random=False))
+def test_order_and_doubles_do_not_matter(many, chance):
+    listed = chance.sample(pool(5), many)
+    shuffled = chance.sample(listed, many)
+    assert pack([*shuffled, shuffled[0]]) == pack(listed)
+
+
+def test_a_few_repositories_are_one_inline_policy():
+    (policy,) = pack(["payments/worker", "payments/api"])
+    assert (policy.label, policy.inline, policy.cache_prefixes) == ("inline", True, ())
+    assert policy.repositories == ("payments/api", "payments/worker")
+
+
+def test_the_policy_of_a_name_never_changes():
+    """Pinned: another division would move what is granted already from one policy to another in one update."""
+    listed = [f"team/service-{number:03}" for number in range(120)]
+    numbers = {name: policy.label for policy in pack(listed) for name in policy.repositories}
+    assert [int(numbers[name].removeprefix("managed-")) for name in listed[:10]] == [3, 2, 2, 2, 8, 8, 5, 2, 2, 7]
+    with_cache = pack([*listed, "hub/*"], ["hub"])
+    assert [policy.label for policy in with_cache if policy.cache_prefixes] == ["managed-2"]
+
+
+def test_a_name_and_its_arn_are_the_same_repository():
+    names = [f"team/service-{number:03}" for number in range(120)]
+    arns = [f"arn:aws-iso-f:ecr:{REGION}:{ACCOUNT}:repository/{name}" for name in names]
+    documents = {policy.label: policy.document(ACCOUNT, REGION) for policy in pack(names)}
+    assert {policy.label: policy.document(ACCOUNT, REGION) for policy in pack(arns)} == documents
+    assert {policy.label: policy.document(ACCOUNT, REGION) for policy in pack([*names, *arns[:3]])} == documents
+
+
+@pytest.mark.parametrize(("length", "least"), [(12, 450), (20, 400), (40, 300)])
+def test_how_many_repositories_fit(length, least):
+    policies = pack([f"{number:0{length}}" for number in range(least)])
+    assert len(policies) == SPREAD
+    assert len(pack(["x" * 20 + f"{number:020}" for number in range(14)])) <= 2
+    check_limits(policies)
+
+
+def test_more_than_iam_has_room_for_is_refused_with_counts_and_the_ways_out():
+    listed = [f"payments/service-{number}" for number in range(900)] + [f"docs/{number}" for number in range(100)]
+    with pytest.raises(RuleViolation) as caught:
+        pack(listed)
+    text = str(caught.value)
+    assert caught.value.argument == "ecr_repositories"
+    assert text.startswith("ecr_repositories: 1000 repositories are more than IAM has room for.")
+    assert "of 6,144" in text
+    assert "List a prefix: 'payments/*' in place of 900 of them" in text
+    assert "aws:ResourceTag" in text
+    assert "several components" in text
+    assert [policy.label for policy in pack(["payments/*", "docs/*"])] == ["inline"]
+    with pytest.raises(RuleViolation, match=r"List a prefix: 'team/\*'"):
+        pack([f"service-{number}" for number in range(900)])
+
+
+@pytest.mark.parametrize(
+    ("repositories", "prefixes", "argument", "why"),
+    [
+        ([], [], "ecr_repositories", "is empty"),
+        (["api", "API"], [], "ecr_repositories[1]", "lower-case"),
+        (["arn:aws:ecr:eu-west-1:1:repository/api"], [], "ecr_repositories[0]", "12 digits"),
+        (
+            [f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/api", f"arn:aws-cn:ecr:cn-north-1:{ACCOUNT}:repository/api"],
+            [],
+            "ecr_repositories",
+            "a repository of another partition than 'aws'",
+        ),
+        (["hub/*"], ["ROOT"], "pull_through_cache_prefixes[0]", "one cache rule"),
+        (["hub/*"], ["hub", "*"], "pull_through_cache_prefixes[1]", "one cache rule"),
+        (["hub/*"], [""], "pull_through_cache_prefixes[0]", "one cache rule"),
+        (["hub/*"], ["hub/"], "pull_through_cache_prefixes[0]", "leave out the slash at its end: 'hub'"),
+        (["hub/*"], ["Hub"], "pull_through_cache_prefixes[0]", "lower-case: 'hub'"),
+        (["hubs/*", "hub"], ["hub"], "pull_through_cache_prefixes[0]", "add 'hub/*'"),
+    ],
+)
+def test_what_is_refused(repositories, prefixes, argument, why):
+    with pytest.raises(RuleViolation) as caught:
+        pack(repositories, prefixes)
+    assert caught.value.argument == argument
+    assert why in str(caught.value)
+
+
+@pytest.mark.parametrize("listed", ["hub/*", "hub/library/alpine", "*", "h*", "hub*", "hub/library/*", "hu?/x"])
+def test_a_cache_is_accepted_where_something_may_be_pulled_through_it(listed):
+    (policy,) = pack([listed], ["hub"])
+    assert policy.cache_prefixes == ("hub",)
+
+
+def test_an_arn_of_another_partition_than_the_user_is_refused():
+    (policy,) = pack([f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/api"])
+    assert policy.document(ACCOUNT, "us-east-1")
+    with pytest.raises(RuleViolation, match="another partition than 'aws-cn'") as caught:
+        policy.document(ACCOUNT, "cn-north-1")
+    assert caught.value.argument == "ecr_repositories"
