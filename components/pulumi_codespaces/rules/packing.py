@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from . import RuleViolation
-from .policies import characters, login_document, pull_document, suspend_document
+from .policies import characters, login_document, pull_document
 from .repository_arns import RepositoryArn, check_repository_name
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ SPREAD = 8
 """Policies of the widest layout. IAM attaches ten to a user: a ninth is the managed policy of the layout before, while
 both are there, and one is left to others, such as AWS, which attaches a quarantine when it finds a key in public."""
 
-_PULL_INLINE_LIMIT = INLINE_LIMIT - characters(login_document()) - characters(suspend_document())
+_PULL_INLINE_LIMIT = INLINE_LIMIT - characters(login_document(suspended=True))
 _OVERLAP = 3 / 4
 _LONGEST = ("aws-iso-f", "us-isof-south-1", "0" * 12)
 
@@ -82,7 +82,7 @@ class PullPolicy:
 
 
 def pack(repositories: Sequence[str], cache_prefixes: Sequence[str] = ()) -> tuple[PullPolicy, ...]:
-    """Divide repositories among policies, beside the login policy, with room left for the suspending one.
+    """Divide repositories among policies, beside the login policy, with room left in it for a suspension.
 
     The result depends on nothing that a preview may not know: a name counts with the longest ARN that it can get.
 

@@ -24,13 +24,19 @@ _PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:(user|role)/[A-Za-z0-9_+
 
 
 def login_document(*, suspended: bool = False) -> str:
-    """The policy that lets a user log in. It always exists and never changes, so that no update can interrupt a login.
+    """The policy that lets a user log in. It always exists, so that no update can interrupt a login.
+
+    A suspension is a statement of it, an explicit Deny, which wins over whatever else allows. As a policy of its own it
+    would be deleted at the very end of an update, after the key was to be proven that a suspension keeps from working.
 
     Neither action knows resources, so `*` is the only resource that matches; in one statement with repositories they
     would match nothing. GitHub's guide asks for `sts:GetServiceBearerToken`; AWS documents it for ECR Public and
     CodeArtifact alone, and by itself it opens nothing
     (https://docs.github.com/en/codespaces/reference/allowing-your-codespace-to-access-a-private-registry,
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_bearer.html).
+
+    Args:
+        suspended: whether the user is denied everything.
     """
     statements = [
         _statement("Login", "Allow", "ecr:GetAuthorizationToken", "*"),
@@ -54,11 +60,6 @@ def pull_document(repositories: Iterable[RepositoryArn], caches: Iterable[Reposi
     grants = [("Pull", PULL_ACTIONS, repositories), ("PullThroughCache", CACHE_ACTIONS, caches)]
     resources = [(sid, actions, sorted({str(arn) for arn in arns})) for sid, actions, arns in grants]
     return _document(*(_statement(sid, "Allow", list(actions), arns) for sid, actions, arns in resources if arns))
-
-
-def suspend_document() -> str:
-    """The policy that stops a user at once, whatever else allows: an explicit Deny wins. Deleting it undoes it."""
-    return _document(_statement("Suspend", "Deny", "*", "*"))
 
 
 def repository_policy_statement(principal_arn: str, sid: str = "CodespacesPull") -> dict[str, object]:

@@ -200,9 +200,9 @@ def check_server(server: str, argument: str = "server") -> None:
     """
     if server == DOCKER_HUB:
         return
-    bare = _bare(server)
+    bare = _bare(server).lower()
     problem = _server_problem(server, bare)
-    if bare.lower().partition(":")[0] in _DOCKER_HUB_HOSTS:
+    if bare.partition(":")[0] in _DOCKER_HUB_HOSTS:
         problem, bare = "docker keeps the login to Docker Hub under one literal address", DOCKER_HUB
     if problem:
         way_out = f"write {bare!r}" if bare == DOCKER_HUB or not _server_problem(bare, bare) else "write its host name"
@@ -236,7 +236,7 @@ def _safe(server: str) -> str:
 
 
 def _server_problem(server: str, bare: str) -> str | None:
-    found = _HOST.fullmatch(bare.lower())
+    found = _HOST.fullmatch(bare)
     problems = {
         "it is empty": not server.strip(),
         "there is white space in it": any(character.isspace() for character in server),

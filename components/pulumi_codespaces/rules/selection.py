@@ -6,6 +6,7 @@ the id, so what was resolved once is followed by its id; a name that was never s
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ from .suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Resolution:
         reasons: why a member that was not declared by name is one, such as `topic payments`.
         renamed: declared name -> name that the repository has now.
         skipped: declared name -> why it is left out: `archived` or `deleted`.
-        seen: every declared name that ever resolved -> id; it is how a rename or a deletion is told from a typing error.
+        seen: every declared name that ever resolved -> id; it tells a rename or a deletion from a typing error.
         warnings: what a reviewer has to know.
     """
 
@@ -82,7 +86,7 @@ def check_declared(declared: Declared) -> None:
     """Check a selection before anything is asked of GitHub.
 
     Raises:
-        RuleViolation: it declares nothing, or a name that carries an owner.
+        RuleViolation: it declares nothing, or a name that carries an owner or that no repository can have.
     """
     if not (declared.names or declared.topics or declared.properties or declared.ids):
         raise RuleViolation(
@@ -93,12 +97,19 @@ def check_declared(declared: Declared) -> None:
     for index, name in enumerate(declared.names):
         if "/" in name:
             raise RuleViolation(
-                f"names[{index}]", f"repository {name!r}: write the name without its owner: {name.rsplit('/')[-1]!r}."
+                f"names[{index}]",
+                f"names[{index}] {name!r}: write the name without its owner: {name.rstrip('/').rsplit('/')[-1]!r}.",
+            )
+        if not _NAME.fullmatch(name) or name in (".", ".."):
+            raise RuleViolation(
+                f"names[{index}]",
+                f"names[{index}] {name!r}: no repository has this name; GitHub allows letters without accents, digits, "
+                "'-', '_' and '.'.",
             )
 
 
 def resolve(
-    declared: Declared, listing: Iterable[Repository], seen: Mapping[str, int], organization: str
+    declared: Declared, listing: Iterable[Repository], seen: Mapping[str, int], organization: str, unseen: str = ""
 ) -> Resolution:
     """Resolve a selection against the organization's repositories.
 
@@ -107,16 +118,34 @@ def resolve(
         listing: the organization's repositories, or at least those that the names and the ids in `seen` may mean.
         seen: names that resolved in an earlier update -> id.
         organization: the organization's login, for messages.
+        unseen: why there may be repositories that the listing lacks; "" where there are none.
 
     Raises:
-        RuleViolation: a name that neither exists nor ever existed; the message suggests a near one.
+        RuleViolation: a name that neither exists nor ever existed, with a near one in the message; or one that existed
+            and may still, unseen; or a topic or property whose repositories cannot all be seen.
     """
+    if unseen and declared.needs_whole_organization:
+        raise RuleViolation(
+            "",
+            f"{unseen}, so topics and custom properties cannot be resolved: what cannot be seen would be left out in "
+            "silence. Let the credentials see all repositories, or select by `names` or `ids`.",
+        )
     repositories = list(listing)
     by_name = {repository.name.lower(): repository for repository in repositories}
     by_id = {repository.id: repository for repository in repositories}
     result = Resolution({}, {}, {}, {}, {}, [])
     for index, name in enumerate(declared.names):
-        _resolve_name(name, index, by_name, by_id, seen, result, organization)
+        if any(name.lower() == other.lower() for other in declared.names[:index]):
+            continue
+        found = _resolve_name(name, by_name, by_id, seen, result)
+        if not found and (unseen or name not in seen):
+            suggestion = did_you_mean(name, [repository.name for repository in repositories])
+            perhaps = f" (or {unseen})" if unseen else ""
+            raise RuleViolation(
+                f"names[{index}]",
+                f"organization {organization} has no repository {name!r}{perhaps}{suggestion}. A repository that this "
+                "program creates in the same update is given by `ids`.",
+            )
     result.repositories.update(declared.ids)
     for repository in sorted(repositories, key=lambda one: one.name):
         reason = _reason(repository, declared)
@@ -128,17 +157,16 @@ def resolve(
 
 def _resolve_name(
     name: str,
-    index: int,
     by_name: Mapping[str, Repository],
     by_id: Mapping[int, Repository],
     seen: Mapping[str, int],
     result: Resolution,
-    organization: str,
-) -> None:
+) -> bool:
+    """Enter what a name means into the result; gives whether there is such a repository."""
     before = seen.get(name)
     found = by_name.get(name.lower())
-    if found and before not in (None, found.id):
-        old = by_id.get(before) if before is not None else None
+    if found and before is not None and before != found.id:
+        old = by_id.get(before)
         became = f"is called {old.name} now" if old else "is gone"
         result.warnings.append(
             f"{name} is another repository than before: the one selected so far (id {before}) {became}, and the name "
@@ -155,20 +183,15 @@ def _resolve_name(
             result.seen[name] = before
             result.skipped[name] = "deleted"
             result.warnings.append(f"{name} does not exist any more and is left out; remove it from the selection.")
-            return
     if not found:
-        suggestion = did_you_mean(name, [repository.name for repository in by_name.values()])
-        raise RuleViolation(
-            f"names[{index}]",
-            f"organization {organization} has no repository {name!r}{suggestion}. A repository that this program "
-            "creates in the same update is given by `ids`.",
-        )
+        return False
     result.seen[name] = found.id
     if found.archived:
         result.skipped[name] = "archived"
         result.warnings.append(f"{name} is archived and is left out; remove it from the selection or unarchive it.")
-        return
-    result.repositories[name] = found.id
+    else:
+        result.repositories[name] = found.id
+    return True
 
 
 def _reason(repository: Repository, declared: Declared) -> str:
@@ -183,7 +206,11 @@ def _reason(repository: Repository, declared: Declared) -> str:
 
 
 def joined_and_left(
-    old: Mapping[str, int], new: Mapping[str, int], reasons: Mapping[str, str], declared_before: Sequence[str]
+    old: Mapping[str, int],
+    new: Mapping[str, int],
+    reasons: Mapping[str, str],
+    declared_before: Sequence[str],
+    listing: Iterable[Repository] | None,
 ) -> list[str]:
     """Tell which members joined or left by a topic or a property rather than by a change of the program.
 
@@ -192,13 +219,22 @@ def joined_and_left(
         new: the members now.
         reasons: why a member that was not declared by name is one now.
         declared_before: the names that the program declared before.
+        listing: the organization's repositories, to tell why one left; None where the program itself changed what
+            selects, which needs no telling.
     """
+    found = {repository.id: repository for repository in listing or ()}
     joined = [
         f"{name} joins: it has {reasons[name]}" for name in new if name in reasons and new[name] not in old.values()
     ]
     left = [
-        f"{name} leaves: it no longer has the topic or property that selected it"
+        f"{name} leaves: {_why_left(found.get(number))}"
         for name, number in old.items()
-        if number not in new.values() and name not in declared_before
+        if listing is not None and number not in new.values() and name not in declared_before
     ]
     return joined + left
+
+
+def _why_left(repository: Repository | None) -> str:
+    if repository is None:
+        return "it does not exist any more"
+    return "it is archived" if repository.archived else "it no longer has the topic or property that selected it"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pulumi_codespaces.rules import RuleViolation
 from pulumi_codespaces.rules.packing import INLINE_LIMIT, MANAGED_LIMIT, SPREAD, pack
-from pulumi_codespaces.rules.policies import characters, login_document, suspend_document
+from pulumi_codespaces.rules.policies import characters, login_document
 from pulumi_codespaces.rules.repository_arns import RepositoryArn
 
 ACCOUNT = "123456789012"
@@ -43,7 +43,7 @@ def items(policies):
 
 def check_limits(policies):
     inline = [policy for policy in policies if policy.inline]
-    documents = [policy.document(ACCOUNT, REGION) for policy in inline] + [login_document(), suspend_document()]
+    documents = [policy.document(ACCOUNT, REGION) for policy in inline] + [login_document(suspended=True)]
     assert sum(characters(document) for document in documents) <= INLINE_LIMIT
     for policy in policies:
         assert characters(policy.document(ACCOUNT, REGION)) <= policy.longest

@@ -10,7 +10,6 @@ from pulumi_codespaces.rules.policies import (
     login_document,
     pull_document,
     repository_policy_statement,
-    suspend_document,
 )
 from pulumi_codespaces.rules.repository_arns import RepositoryArn
 
@@ -95,10 +94,12 @@ def test_a_policy_of_a_cache_alone_has_no_empty_statement():
     lint(document)
 
 
-def test_the_suspending_policy_to_the_letter():
-    assert suspend_document() == (
-        '{"Version":"2012-10-17","Statement":[{"Sid":"Suspend","Effect":"Deny","Action":"*","Resource":"*"}]}'
-    )
+def test_a_suspension_denies_everything_and_keeps_the_rest():
+    plain, suspended = json.loads(login_document()), json.loads(login_document(suspended=True))
+    assert suspended["Statement"] == [
+        *plain["Statement"],
+        {"Sid": "Suspend", "Effect": "Deny", "Action": "*", "Resource": "*"},
+    ]
 
 
 @pytest.mark.parametrize("region", ["eu-west-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1", "us-isof-south-1"])

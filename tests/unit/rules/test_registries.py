@@ -128,7 +128,7 @@ def test_servers_that_a_codespace_can_log_in_to(server):
         ("HTTPS://ghcr.io/", "a scheme does not belong here; write 'ghcr.io'"),
         ("ghcr.io/acme/web", "a path does not belong here; write 'ghcr.io'"),
         ("ghcr.io/", "a path does not belong here; write 'ghcr.io'"),
-        ("Acme.azurecr.io", "letter by letter, and images name them in lower case; write its host name"),
+        ("Acme.azurecr.io", "letter by letter, and images name them in lower case; write 'acme.azurecr.io'"),
         (" ghcr.io", "white space in it; write 'ghcr.io'"),
         ("ghcr.io\n", "white space in it; write 'ghcr.io'"),
         ("", "it is empty; write its host name"),

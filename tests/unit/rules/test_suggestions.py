@@ -34,7 +34,7 @@ def test_nothing_to_choose_from():
 
 
 def test_a_rename_goes_to_the_choice_with_the_least_added():
-    assert did_you_mean("payments", ["payments-api-gateway", "payments-app"]) == "; did you mean 'payments-app'?"
+    assert did_you_mean("docs", ["docs-warehouse-archive", "docs-logistics"]) == "; did you mean 'docs-logistics'?"
 
 
 def test_the_first_of_equals_whatever_their_order():
