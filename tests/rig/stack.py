@@ -1,0 +1,195 @@
+"""A stack on the real CLI, in a temporary folder: file backend, own PULUMI_HOME, and what each operation said."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+COMPONENTS = REPOSITORY / "components"
+_OFFLINE = {
+    "PULUMI_SKIP_UPDATE_CHECK": "true",
+    "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+    "PULUMI_DISABLE_REGISTRY_RESOLVE": "true",
+    "PULUMI_ERROR_OUTPUT_STRING": "true",
+}
+_TIMEOUT_SECONDS = 300
+
+
+@cache
+def engine_folder() -> Path:
+    """The folder with `pulumi`: the one on PATH, else the one that `engine.sh` prepares."""
+    found = shutil.which("pulumi")
+    if found:
+        return Path(found).parent
+    script = REPOSITORY / "tests/rig/engine.sh"
+    lines = subprocess.run([script], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+    return Path(lines[-1])
+
+
+@dataclass
+class Outcome:
+    """What one operation of the CLI did."""
+
+    returncode: int
+    output: str
+    seconds: float
+    digest: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return self.returncode == 0
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        """The steps of a preview, without those that change nothing."""
+        return [step for step in self.digest.get("steps", []) if step["op"] != "same"]
+
+    @property
+    def warnings(self) -> list[str]:
+        """The warnings of a preview."""
+        return [one["message"] for one in self.digest.get("diagnostics", []) if one["severity"] == "warning"]
+
+    def step(self, name: str) -> dict[str, Any]:
+        """The only step of a preview whose resource has this name."""
+        (found,) = [step for step in self.steps if step["urn"].rsplit("::", 1)[-1] == name]
+        return found
+
+
+class Stack:
+    """A project in a temporary folder and one stack of it.
+
+    Args:
+        folder: where everything of it lives.
+        environment: what the CLI and the plugins get beside the paths, such as `LocalCloud.environment`.
+        program: the text of `__main__.py`.
+        project: the name of the project.
+        project_file: further lines of Pulumi.yaml.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        program: str,
+        *,
+        project: str = "access",
+        name: str = "test",
+        backend: Path | None = None,
+        packages: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.project = project
+        self.name = name
+        self.program_folder = folder / "program"
+        self.program_folder.mkdir(parents=True)
+        self.write(program)
+        entries = {"codespaces": str(COMPONENTS)} if packages is None else packages
+        description = {"name": project, "runtime": "python", "packages": entries}
+        (self.program_folder / "Pulumi.yaml").write_text(json.dumps(description))
+        backend = backend or folder / "backend"
+        backend.mkdir(exist_ok=True)
+        home = folder / "home"
+        (home / ".pulumi").mkdir(parents=True)
+        engine = engine_folder()
+        plugins = engine.parent / "plugins"
+        if plugins.is_dir():
+            (home / ".pulumi/plugins").symlink_to(plugins)
+        self.environment = {
+            "PATH": os.pathsep.join([str(engine), str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]),
+            "HOME": str(home),
+            "PULUMI_HOME": str(home / ".pulumi"),
+            "PULUMI_BACKEND_URL": f"file://{backend}",
+            "PULUMI_CONFIG_PASSPHRASE": "passphrase",
+            "VIRTUAL_ENV": str(Path(sys.executable).parent.parent),
+            "PYTHONPATH": str(COMPONENTS),
+            **(_OFFLINE if plugins.is_dir() else {}),
+            **environment,
+        }
+        self.run("stack", "init", name)
+
+    def write(self, program: str) -> None:
+        """Change the program."""
+        (self.program_folder / "__main__.py").write_text(program)
+
+    def configure(self, key: str, value: str, *, secret: bool = False, path: bool = False) -> None:
+        """Set a value of the stack's configuration."""
+        flags = (["--secret"] if secret else []) + (["--path"] if path else [])
+        self.run("config", "set", *flags, key, value)
+
+    def run(self, *arguments: str, check: bool = True, environment: Mapping[str, str] | None = None) -> Outcome:
+        """Run the CLI in the project's folder; the output of both streams is in the outcome."""
+        started = time.monotonic()
+        process = self.start(*arguments, environment=environment)
+        try:
+            output, _ = process.communicate(timeout=_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            output, _ = process.communicate()
+            raise AssertionError(f"pulumi {' '.join(arguments)} hung:\n{output}") from None
+        outcome = Outcome(process.returncode, output, time.monotonic() - started)
+        if check and not outcome.ok:
+            raise AssertionError(f"pulumi {' '.join(arguments)} failed with {outcome.returncode}:\n{output}")
+        return outcome
+
+    def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """Start the CLI in a process group of its own and return at once."""
+        return subprocess.Popen(
+            ["pulumi", *arguments, "--non-interactive", "--color", "never"],
+            cwd=self.program_folder,
+            env={**self.environment, **(environment or {})},
+            executable=shutil.which("pulumi", path=self.environment["PATH"]),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def up(self, *arguments: str, check: bool = True) -> Outcome:
+        """`pulumi up` without the preview before it."""
+        return self.run("up", "--yes", "--skip-preview", *arguments, check=check)
+
+    def preview(self, *arguments: str, check: bool = True) -> Outcome:
+        """`pulumi preview --json`."""
+        outcome = self.run("preview", "--json", *arguments, check=False)
+        start = outcome.output.find("{\n")
+        if start >= 0:
+            outcome.digest, _ = json.JSONDecoder().raw_decode(outcome.output[start:])
+        if check and not outcome.ok:
+            raise AssertionError(f"preview failed:\n{outcome.output}")
+        return outcome
+
+    def refresh(self, *arguments: str, check: bool = True) -> Outcome:
+        """`pulumi refresh`."""
+        return self.run("refresh", "--yes", "--skip-preview", *arguments, check=check)
+
+    def destroy(self, *arguments: str, check: bool = True) -> Outcome:
+        """`pulumi destroy`."""
+        return self.run("destroy", "--yes", "--skip-preview", *arguments, check=check)
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs."""
+        return json.loads(self.run("stack", "output", "--json").output)
+
+    def resources(self) -> list[dict[str, Any]]:
+        """The resources in the state, secrets as they are stored."""
+        deployment = json.loads(self.run("stack", "export").output)["deployment"]
+        return deployment.get("resources") or []
+
+    def resource(self, name: str) -> dict[str, Any]:
+        """The only resource in the state that has this name."""
+        (found,) = [one for one in self.resources() if one["urn"].rsplit("::", 1)[-1] == name]
+        return found
