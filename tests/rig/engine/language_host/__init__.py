@@ -1,0 +1,1 @@
+"""Pulumi's language host for Python, for a CLI that was built from Go modules."""
