@@ -5,4 +5,4 @@ tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 settings=$("$tests/rig/engine.sh" --env)
 eval "$settings"
 cd "$tests"
-exec python -m pytest -c "$tests/pytest.ini" --rootdir "$tests" "$@"
+exec python -m pytest -c "$tests/pytest.ini" --rootdir "$tests" -n auto --dist worksteal "$@"

@@ -28,6 +28,9 @@ from .rules.repository_arns import RepositoryArn
 from .rules.rotation import SLOTS, SlotName, check_generation
 from .rules.secret_names import Triple, check_prefix, prefix_from
 
+_MAX_KEY_AGE_DAYS = 90
+_VERIFY_TIMEOUT_SECONDS = 180
+
 
 class EcrPullAccessArgs(TypedDict):
     """What may be pulled, by whom, and how its keys live."""
@@ -65,6 +68,9 @@ class EcrPullAccessArgs(TypedDict):
     published."""
     verify: NotRequired[bool | None]
     """Whether to prove a new key before it is published; true by default."""
+    verify_timeout_seconds: NotRequired[int | None]
+    """How long to wait for AWS to accept a new key and its policies; 180 by default. A key that does not work by then
+    is not published."""
     adopt_existing: NotRequired[bool | None]
     """Take over secrets of these names that exist already. Their values are overwritten. It acts once."""
     user_name: NotRequired[str | None]
@@ -116,6 +122,7 @@ class EcrPullAccess(pulumi.ComponentResource):
                 "prefixes": [triple.prefix for triple in triples],
                 "user_name": plan.user_name,
                 "user_path": plan.user_path,
+                "adopt_existing": bool(args.get("adopt_existing")),
             },
             pulumi.ResourceOptions(parent=self),
         )
@@ -136,9 +143,10 @@ class EcrPullAccess(pulumi.ComponentResource):
                 "access_key_id": _of_slot(rotation.current, {slot: key.id for slot, key in keys.items()}),
                 "secret_access_key": _of_slot(rotation.current, {slot: key.secret for slot, key in keys.items()}),
                 "servers": servers,
-                "probe_images": _probe_images(args.get("probe_images") or [], servers[0]),
+                "probe_images": _probe_images(name, args.get("probe_images") or [], servers),
                 # Nothing works while the user is suspended; the key is proven when that ends.
                 "verify": args.get("verify") is not False and not args.get("suspended"),
+                "timeout_seconds": plan.verify_timeout_seconds,
                 "user_name": plan.user_name,
                 "slot_keys": {slot: key.id for slot, key in keys.items()},
                 "user_keys": _listed_keys(self, plan.user_name, user),
@@ -180,7 +188,7 @@ class EcrPullAccess(pulumi.ComponentResource):
             "keyGeneration": self.key_generation,
         }
         self.summary = summary_of(outputs, published)
-        _warn_of_age(self, self.key_created_at, args.get("max_key_age_days") or 90)
+        _warn_of_age(self, self.key_created_at, plan.max_key_age_days)
         self.register_outputs(outputs)
 
 
@@ -194,6 +202,8 @@ class _Plan:
     triples: dict[Triple, str | None]
     """Registry -> its host; None for the one of the AWS provider's account and Region."""
     policies: tuple[PullPolicy, ...]
+    max_key_age_days: int
+    verify_timeout_seconds: int
 
     @property
     def slots(self) -> tuple[SlotName, ...]:
@@ -202,8 +212,8 @@ class _Plan:
 
 
 def _plan(name: str, args: EcrPullAccessArgs) -> _Plan:
-    generation = int(args.get("key_generation") or 1)
-    check_generation(generation)
+    given = args.get("key_generation")
+    generation = 1 if given is None else check_generation(given)
     user_name = args.get("user_name") or f"codespaces-{name}"
     user_path = args.get("user_path") or "/codespaces/"
     check_user(user_name, user_path)
@@ -215,7 +225,28 @@ def _plan(name: str, args: EcrPullAccessArgs) -> _Plan:
             raise RuleViolation(argument, f"{argument}: two registries have the prefix {prefix}; give one another.")
         triples[Triple(prefix.upper())] = parse_ecr_host(host, argument).host
     policies = pack(args["ecr_repositories"], args.get("pull_through_cache_prefixes") or ())
-    return _Plan(generation, user_name, user_path, triples, policies)
+    return _Plan(
+        generation,
+        user_name,
+        user_path,
+        triples,
+        policies,
+        max_key_age_days=_count("max_key_age_days", args.get("max_key_age_days"), _MAX_KEY_AGE_DAYS),
+        verify_timeout_seconds=_count(
+            "verify_timeout_seconds", args.get("verify_timeout_seconds"), _VERIFY_TIMEOUT_SECONDS
+        ),
+    )
+
+
+def _count(argument: str, given: object, default: int) -> int:
+    if given is None:
+        return default
+    if isinstance(given, float) and given.is_integer():  # so a program in another language sends whole numbers
+        given = int(given)
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        what = repr(given) if isinstance(given, (str, int, float)) else f"(a {type(given).__name__})"
+        raise RuleViolation(argument, f"{argument} {what}: must be a plain whole number of at least 1.")
+    return given
 
 
 class _Here:
@@ -329,10 +360,28 @@ def _listed_keys(parent: pulumi.Resource, user_name: str, user: aws.iam.User) ->
     return listed.apply(lambda it: {key.access_key_id: key.create_date for key in it.access_keys})
 
 
-def _probe_images(images: Sequence[str], server: pulumi.Input[str]) -> list[pulumi.Input[str]]:
-    """The images with the host they are read from."""
+def _probe_images(name: str, images: Sequence[str], servers: Sequence[pulumi.Input[str]]) -> list[pulumi.Output[str]]:
+    """The images with the host they are read from: the one they name, or that of the AWS provider's registry."""
+
+    def with_host(index: int, image: str, hosts: Sequence[str]) -> str:
+        host = image.split("/", 1)[0]
+        if ".dkr" not in host:
+            return f"{hosts[0]}/{image}"
+        if host not in hosts:
+            argument = f"probe_images[{index}]"
+            with refusing(f"EcrPullAccess {name}"):
+                raise RuleViolation(
+                    argument,
+                    f"{argument} {image!r}: codespaces do not log in to that registry, so the key cannot be proven by "
+                    f"it; they log in to {', '.join(hosts)}. Name an image of one of them, or add the registry to "
+                    "additional_registries.",
+                )
+        return image
+
+    known = pulumi.Output.all(*servers)
     return [
-        image if ".dkr.ecr." in image.split("/", 1)[0] else pulumi.Output.concat(server, "/", image) for image in images
+        known.apply(lambda hosts, index=index, image=image: with_host(index, image, hosts))
+        for index, image in enumerate(images)
     ]
 
 

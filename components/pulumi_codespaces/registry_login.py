@@ -17,8 +17,9 @@ from .rules.secret_names import Triple, prefix_from
 class RegistryLoginArgs(TypedDict):
     """A registry, the credentials for it, and who may use them."""
 
-    server: str
-    """The registry's host, such as `acme.azurecr.io`, without scheme or path; Docker Hub is `https://index.docker.io/v1/`."""
+    server: pulumi.Input[str]
+    """The registry's host, such as `acme.azurecr.io`, without scheme or path; Docker Hub is
+    `https://index.docker.io/v1/`."""
     user: pulumi.Input[str]
     """The user name to log in with."""
     password: pulumi.Input[str]
@@ -60,13 +61,13 @@ class RegistryLogin(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: RegistryLoginArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         with refusing(f"RegistryLogin {name}"):
-            check_server(args["server"])
+            server = _checked_server(name, args["server"])
             triple = Triple(prefix_from(name, args.get("secret_prefix")))
         super().__init__("codespaces:index:RegistryLogin", name, None, opts)
         login = VerifiedLogin(
             f"{name}-login",
             {
-                "server": args["server"],
+                "server": server,
                 "user": args["user"],
                 "password": args["password"],
                 "probe_images": args.get("probe_images") or [],
@@ -78,7 +79,7 @@ class RegistryLogin(pulumi.ComponentResource):
             "secrets": {
                 triple.user: login.user,
                 triple.password: login.password,
-                triple.server: args["server"],
+                triple.server: server,
             },
             "visibility": args.get("visibility") or Visibility.SELECTED,
             "selected_repositories": selected(args.get("selected_repositories"), f"{name}-repositories", self),
@@ -86,7 +87,18 @@ class RegistryLogin(pulumi.ComponentResource):
         }
         OrganizationSecrets(f"{name}-secrets", secrets, pulumi.ResourceOptions(parent=self))
         self.secret_names = pulumi.Output.from_input(list(triple.names))
-        self.server = pulumi.Output.from_input(args["server"])
+        self.server = pulumi.Output.from_input(server)
         outputs: dict[str, pulumi.Output[Any]] = {"secretNames": self.secret_names, "server": self.server}
         self.summary = summary_of(outputs, secrets)
         self.register_outputs(outputs)
+
+
+def _checked_server(name: str, server: pulumi.Input[str]) -> pulumi.Input[str]:
+    """The server as it was given; one that is not known yet is checked once it is."""
+
+    def check(known: str) -> str:
+        with refusing(f"RegistryLogin {name}"):
+            check_server(known)
+        return known
+
+    return check(server) if isinstance(server, str) else pulumi.Output.from_input(server).apply(check)

@@ -46,6 +46,12 @@ def selected(
         return cast("pulumi.Input[Mapping[str, pulumi.Input[int]]] | None", given)
     if isinstance(given, RepositorySelection):
         return given.repositories
+    if isinstance(given, str) or not isinstance(cast("object", given), Sequence):
+        raise RuleViolation(
+            "selected_repositories",
+            f"selected_repositories is a {type(given).__name__}; give a list of repository names, such as ['web'], a "
+            "map of name to id, or a RepositorySelection.",
+        )
     names: list[str] = []
     ids: dict[str, pulumi.Input[int]] = {}
     for index, item in enumerate(cast("Sequence[Any]", given)):

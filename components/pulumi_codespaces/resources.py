@@ -186,6 +186,7 @@ class KeyRotationArgs(TypedDict):
     prefixes: Sequence[str]
     user_name: str
     user_path: str
+    adopt_existing: bool
 
 
 class KeyRotation(pulumi.CustomResource):
@@ -198,6 +199,7 @@ class KeyRotation(pulumi.CustomResource):
             "prefixes": args["prefixes"],
             "userName": args["user_name"],
             "userPath": args["user_path"],
+            "adoptExisting": args["adopt_existing"],
         }
         outputs = dict.fromkeys(("slots", "current", "published", "statuses", "at"))
         super().__init__(f"{PACKAGE}:index:KeyRotation", resource_name, props | outputs, _with_plugin(opts))
@@ -236,6 +238,7 @@ class VerifiedEcrKeyArgs(TypedDict):
     servers: Sequence[pulumi.Input[str]]
     probe_images: Sequence[pulumi.Input[str]]
     verify: bool
+    timeout_seconds: int
     user_name: str
     slot_keys: Mapping[str, pulumi.Input[str]]
     user_keys: pulumi.Input[Mapping[str, str]]
@@ -253,6 +256,7 @@ class VerifiedEcrKey(pulumi.CustomResource):
             "servers": args["servers"],
             "probeImages": args["probe_images"],
             "verify": args["verify"],
+            "timeoutSeconds": args["timeout_seconds"],
             "userName": args["user_name"],
             "slotKeys": args["slot_keys"],
             "userKeys": args["user_keys"],

@@ -7,42 +7,65 @@ value can be set at night with `pulumi config set --path`. Passwords stand in se
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import json
+import re
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
-from pydantic.alias_generators import to_camel
+from pulumi.runtime import get_config_env, is_config_secret
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictBool,
+    StrictInt,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel, to_snake
 
 from .errors import InvalidArgument
-from .resources import Visibility
+from .resources import RepositorySelectionArgs, Visibility
+from .rules import RuleViolation
+from .rules.iam_users import check_user
+from .rules.packing import pack
+from .rules.registries import check_server, parse_ecr_host
+from .rules.secret_names import check_prefix, prefix_from
 from .rules.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
+    import pulumi
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
+
+_EITHER = "a registry has either ecrRepositories (Amazon ECR), or server, user and passwordFrom (any other)"
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(
-        alias_generator=to_camel, extra="forbid", frozen=True, strict=False, populate_by_name=False
-    )
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
 
 
 class Account(_Settings):
     """An AWS account and Region, and the role to assume to work there."""
 
-    region: str = Field(description="The Region of its registry, such as eu-west-1.")
-    role_arn: str | None = Field(None, description="The role that manages the users and policies there.")
-    external_id: str | None = Field(None, description="The external id that the role's trust policy asks for, if any.")
+    region: str = Field(min_length=1, description="the Region of its registry, such as eu-west-1")
+    role_arn: str | None = Field(None, description="the role that manages the users and policies there")
+    external_id: str | None = Field(None, description="the external id that the role's trust policy asks for, if any")
 
 
 class Selection(_Settings):
     """Which repositories may read: the union of all that is given."""
 
-    names: list[str] = Field(default_factory=list, description="Repository names, without the organization.")
-    topics: list[str] = Field(default_factory=list, description="Every repository with one of these topics.")
+    names: list[str] = Field(default_factory=list[str], description="repository names, without the organization")
+    topics: list[str] = Field(default_factory=list[str], description="every repository with one of these topics")
     properties: dict[str, str] = Field(
-        default_factory=dict, description="Every repository on which one of these custom properties has this value."
+        default_factory=dict[str, str],
+        description="every repository on which one of these custom properties has this value",
     )
 
     @model_validator(mode="after")
@@ -51,78 +74,104 @@ class Selection(_Settings):
             raise ValueError("selects nothing; give names, topics or properties")
         return self
 
+    def arguments(self) -> RepositorySelectionArgs:
+        """What the resource takes."""
+        return cast("RepositorySelectionArgs", self.model_dump(exclude_defaults=True))
+
 
 class _Registry(_Settings):
-    selection: str | None = Field(None, description="The name of an entry of `selections`.")
-    repositories: list[str] = Field(default_factory=list, description="Repository names, instead of a selection.")
+    selection: str | None = Field(None, description="the name of an entry of selections")
+    repositories: list[str] = Field(default_factory=list[str], description="repository names, instead of a selection")
     visibility: Visibility | None = Field(
-        None, description="`private` or `all` repositories of the organization, instead of a selection."
+        None, description="private or all repositories of the organization, instead of a selection"
     )
-    secret_prefix: str | None = Field(None, description="What the secrets' names begin with; from the key by default.")
+    secret_prefix: str | None = Field(None, description="what the secrets' names begin with; from the key by default")
     probe_images: list[str] = Field(
-        default_factory=list, description="Images that the credentials must be able to read before they are published."
+        default_factory=list[str],
+        description="images that the credentials must be able to read before they are published",
     )
-    verify: bool = Field(True, description="Whether to prove the credentials before they are published.")
-    adopt_existing: bool = Field(False, description="Take over secrets of these names that exist already; acts once.")
+    verify: StrictBool = Field(True, description="whether to prove the credentials before they are published")
+    adopt_existing: StrictBool = Field(
+        False, description="take over secrets of these names that exist already; acts once"
+    )
 
     @model_validator(mode="after")
     def _one_kind_of_readers(self) -> _Registry:
-        wide = self.visibility not in (None, Visibility.SELECTED)
-        given = [
-            name
-            for name, is_given in (
-                ("selection", self.selection is not None),
-                ("repositories", bool(self.repositories)),
-                ("visibility", wide),
-            )
-            if is_given
-        ]
+        readers = {
+            "selection": self.selection is not None,
+            "repositories": bool(self.repositories),
+            "visibility": self.visibility not in (None, Visibility.SELECTED),
+        }
+        given = [name for name, is_given in readers.items() if is_given]
         if not given:
             raise ValueError("nobody may use it; give selection, repositories, or visibility private or all")
         if len(given) > 1:
-            raise ValueError(f"{' and '.join(given)} exclude each other; keep one")
+            raise ValueError(f"{' and '.join(given)} exclude each other; keep one of them")
         return self
+
+    def arguments(self) -> dict[str, Any]:
+        """What the component takes, by its own names, but for a selection and a password."""
+        elsewhere = {"account", "selection", "repositories", "password_from"}
+        given = self.model_dump(exclude_defaults=True, exclude=elsewhere)
+        return given | ({"selected_repositories": self.repositories} if self.repositories else {})
 
 
 class EcrRegistry(_Registry):
     """An Amazon ECR registry: who may pull which repositories; the user and its keys are made."""
 
-    ecr_repositories: list[str] = Field(min_length=1, description="Names or ARNs of the ECR repositories to pull from.")
+    ecr_repositories: list[str] = Field(
+        min_length=1, description=f"names or ARNs of the ECR repositories to pull from; {_EITHER}"
+    )
     account: str | None = Field(
-        None, description="The name of an entry of `accounts`; the default AWS provider without."
+        None, description="the name of an entry of accounts; without it the default AWS provider"
     )
-    key_generation: int = Field(1, ge=1, description="Raise it by one to rotate the access key.")
-    keep_previous_key: bool = Field(
-        True, description="Whether the key published before stays Active, for codespaces started with it."
+    key_generation: StrictInt = Field(1, ge=1, description="raise it by one to rotate the access key")
+    keep_previous_key: StrictBool = Field(
+        True, description="whether the key published before stays Active, for codespaces started with it"
     )
-    suspended: bool = Field(False, description="Deny the user everything at once, reversibly.")
-    max_key_age_days: int = Field(90, ge=1, description="Warn in every preview when the key is older.")
-    permissions_boundary_arn: str | None = Field(None, description="The permissions boundary of the user.")
-    tags: dict[str, str] = Field(default_factory=dict, description="Tags of the user and its policies.")
+    suspended: StrictBool = Field(False, description="deny the user everything at once, reversibly")
+    max_key_age_days: StrictInt = Field(90, ge=1, description="warn in every preview when the key is older")
+    permissions_boundary_arn: str | None = Field(None, description="the permissions boundary of the user")
+    tags: dict[str, str] = Field(default_factory=dict[str, str], description="tags of the user and its policies")
     pull_through_cache_prefixes: list[str] = Field(
-        default_factory=list,
-        description="Prefixes under which pulling may create repositories of a pull-through cache.",
+        default_factory=list[str],
+        description="prefixes under which pulling may create repositories of a pull-through cache",
     )
     additional_registries: dict[str, str] = Field(
-        default_factory=dict,
-        description="Secret prefix -> host of further ECR registries to log in to by the same key.",
+        default_factory=dict[str, str],
+        description="secret prefix -> host of further ECR registries to log in to by the same key",
     )
-    user_name: str | None = Field(None, description="The IAM user's name; `codespaces-<key>` by default.")
-    user_path: str = Field("/codespaces/", description="The IAM user's path.")
+    user_name: str | None = Field(None, description="the IAM user's name; codespaces-<key> by default")
+    user_path: str = Field("/codespaces/", description="the IAM user's path")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_other_registry(cls, given: Any) -> Any:
+        foreign = [key for key in _OTHERS_ONLY if key in given] if isinstance(given, dict) else []
+        if foreign:
+            raise ValueError(f"has ecrRepositories and {', '.join(foreign)}; {_EITHER}")
+        return given  # pyright: ignore[reportUnknownVariableType]
 
 
 class LoginRegistry(_Registry):
     """Any other registry: its credentials are given."""
 
-    server: str = Field(description="The registry's host; Docker Hub is https://index.docker.io/v1/.")
-    user: str = Field(description="The user name to log in with.")
-    password_from: str = Field(description="The configuration key of a secret that holds the password or token.")
+    server: str = Field(description=f"the registry's host; Docker Hub is https://index.docker.io/v1/; {_EITHER}")
+    user: str = Field(min_length=1, description="the user name to log in with")
+    password_from: str = Field(
+        min_length=1, description="the configuration key of a secret that holds the password or token"
+    )
 
 
-def _kind(value: object) -> str:
-    if isinstance(value, EcrRegistry) or (isinstance(value, dict) and "ecrRepositories" in value):
-        return "ecr"
-    return "login"
+_OTHERS_ONLY = ("server", "user", "passwordFrom")
+
+
+def _kind(value: Any) -> str:
+    """Which model reads a registry: what marks another registry than ECR, unless it is ECR by all means."""
+    if isinstance(value, LoginRegistry):
+        return "login"
+    is_other = isinstance(value, dict) and any(key in value for key in (*_OTHERS_ONLY, "password"))
+    return "login" if is_other and "ecrRepositories" not in value else "ecr"
 
 
 Registry = Annotated[Annotated[EcrRegistry, Tag("ecr")] | Annotated[LoginRegistry, Tag("login")], Discriminator(_kind)]
@@ -131,93 +180,220 @@ Registry = Annotated[Annotated[EcrRegistry, Tag("ecr")] | Annotated[LoginRegistr
 class Settings(_Settings):
     """What the stack's configuration says."""
 
-    organization: str = Field(min_length=1, description="The GitHub organization.")
-    accounts: dict[str, Account] = Field(default_factory=dict, description="AWS accounts by a name of your own.")
-    selections: dict[str, Selection] = Field(default_factory=dict, description="Selections of repositories by name.")
-    registries: dict[str, Registry] = Field(description="Registries by name; the name gives the secrets their prefix.")
+    organization: str = Field(min_length=1, description="the GitHub organization")
+    accounts: dict[str, Account] = Field(
+        default_factory=dict[str, Account], description="AWS accounts by a name of your own"
+    )
+    selections: dict[str, Selection] = Field(
+        default_factory=dict[str, Selection], description="selections of repositories by name"
+    )
+    registries: dict[str, Registry] = Field(
+        min_length=1, description="registries by name; the name gives the secrets their prefix"
+    )
 
 
-_KEYS = ("organization", "accounts", "selections", "registries")
-
-
-def load(read: Callable[[str], object | None], namespace: str) -> Settings:
+def load(config: pulumi.Config) -> Settings:
     """Read the settings of a stack.
 
-    Args:
-        read: gives the value of a configuration key, None where it is not set.
-        namespace: the namespace of the keys, which is the project's name; for messages.
-
     Raises:
-        InvalidArgument: the configuration breaks a rule; names the key and the way out.
+        InvalidArgument: the configuration breaks a rule; it has one line for each mistake, with its key and the way
+            out. No value that may be secret is in it.
     """
-    given = {key: value for key in _KEYS if (value := read(key)) is not None}
+    given: dict[str, Any] = {}
+    for key, field in Settings.model_fields.items():
+        value = config.get(key)
+        if value is not None:
+            given[key] = value if field.annotation is str else _parsed(value)
+    settings, lines = None, []
     try:
         settings = Settings.model_validate(given)
-    except ValidationError as error:
-        lines = [_line(namespace, one) for one in error.errors(include_url=False, include_input=False)]
-        raise InvalidArgument("", "the stack's configuration is not valid:\n" + "\n".join(lines)) from None
-    lines = [*_references(settings, namespace, read)]
-    if lines:
-        raise InvalidArgument("", "the stack's configuration is not valid:\n" + "\n".join(lines))
+        lines = [*_dangling(settings, config), *_broken_rules(settings)]
+    except ValidationError as invalid:
+        lines = list(_lines(invalid.errors(include_url=False), _strays(config)))
+    if settings is None or lines:
+        text = "\n".join(f"  {config.name}:{line}" for line in lines)
+        raise InvalidArgument("", f"the configuration of this stack cannot be used; nothing was changed:\n{text}")
     return settings
 
 
-def _references(settings: Settings, namespace: str, read: Callable[[str], object | None]) -> list[str]:
-    """Names that point to nothing."""
-    lines: list[str] = []
-
-    def missing(key: str, what: str, name: str, choices: Mapping[str, object]) -> None:
-        if name not in choices:
-            hint = did_you_mean(name, list(choices))
-            lines.append(f"  {namespace}:registries.{key}.{what}: there is no {name!r} in {namespace}:{what}s{hint}")
-
-    for key, registry in settings.registries.items():
-        if registry.selection is not None:
-            missing(key, "selection", registry.selection, settings.selections)
-        if isinstance(registry, EcrRegistry) and registry.account is not None:
-            missing(key, "account", registry.account, settings.accounts)
-        if isinstance(registry, LoginRegistry) and read(registry.password_from) is None:
-            lines.append(
-                f"  {namespace}:registries.{key}.passwordFrom: there is no secret "
-                f"{namespace}:{registry.password_from}; "
-                f"set it with `pulumi config set --secret {registry.password_from}`"
-            )
-    return lines
+def _parsed(value: str) -> Any:
+    """The map that a value is; what is none is refused later, with all other mistakes."""
+    with suppress(ValueError):
+        return json.loads(value)
+    return value
 
 
-def _line(namespace: str, error: ErrorDetails) -> str:
-    path = [part for part in error["loc"] if part not in ("ecr", "login")]
-    where = f"{namespace}:" + "".join(
-        f"[{part}]" if isinstance(part, int) else f"{'.' if index else ''}{part}" for index, part in enumerate(path)
-    )
-    if error["type"] == "missing":
-        return f"  {where}: is missing{_meaning(path)}"
-    if error["type"] == "extra_forbidden":
-        known = _known_keys(error)
-        if path[-1] == "password":
-            return (
-                f"  {where}: a password in a map is not kept secret; put it into a secret of its own with "
-                "`pulumi config set --secret NAME` and write passwordFrom: NAME"
-            )
-        return f"  {where}: is no key here{did_you_mean(str(path[-1]), known)}; known are {', '.join(known)}"
-    return f"  {where}: {error['msg'].removeprefix('Value error, ')}"
+# -- what pydantic found
+
+_FORMS = {
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a map",
+    "model_type": "a map",
+}
 
 
-def _model_at(path: tuple[int | str, ...]) -> type[BaseModel]:
-    if not path:
+def _lines(errors: list[ErrorDetails], strays: list[str]) -> Iterator[str]:
+    """One line for each mistake: a key that is written wrong is not missing too."""
+    unknown = [(_parent(one), _key(one)) for one in errors if one["type"] == "extra_forbidden"]
+    for error in errors:
+        parent, key = _parent(error), _key(error)
+        if error["type"] == "missing":
+            keys = [key for where, key in unknown if where == parent] if parent else strays
+            meant = [one for one in keys if did_you_mean(one, [key]) or (one, key) == ("password", "passwordFrom")]
+            if meant and not parent:
+                yield f"{meant[0]}: is no key of this program{did_you_mean(meant[0], [key])}"
+            if meant:
+                continue
+        yield f"{_path(error['loc'])}: {_problem(error)}"
+
+
+def _problem(error: ErrorDetails) -> str:
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    field = _field(error["loc"])
+    what = f": {field.description}" if field else ""
+    if kind == "extra_forbidden":
+        return _unknown_key(error)
+    if kind in _FORMS:
+        return f"must be {_FORMS[kind]}, not {_form(value)}{_way_out(kind, value)}"
+    if kind == "enum":
+        choices = [one.value for one in Visibility]
+        return f"must be one of {', '.join(choices)}{did_you_mean(str(value), choices)}"
+    texts = {
+        "missing": f"is missing{what}",
+        "too_short": f"is empty{what}",
+        "string_too_short": f"is empty{what}",
+        "greater_than_equal": f"is {value}, and must be at least {context.get('ge')}{what}",
+        "value_error": str(context.get("error")),
+    }
+    return texts.get(kind, error["msg"])
+
+
+def _unknown_key(error: ErrorDetails) -> str:
+    key, model = _key(error), _model(error["loc"][:-1])
+    known = _keys(model) if model else []
+    if model is LoginRegistry and key == "password":
+        return (
+            "a password in a map is not kept secret; put it into a secret of its own with "
+            "`pulumi config set --secret NAME`, and write passwordFrom: NAME"
+        )
+    if model is LoginRegistry and key in _keys(EcrRegistry):
+        return f"belongs to a registry of Amazon ECR; {_EITHER}"
+    return f"is no key here{did_you_mean(key, known) or f'; there are {_listed(known)}'}"
+
+
+def _form(value: object) -> str:
+    """What a value is; the value itself only where it is no text, which may be a password in the wrong place."""
+    if isinstance(value, (bool, int, float)):
+        return json.dumps(value)
+    forms: dict[type, str] = {type(None): "empty", str: "a text", list: "a list"}
+    return forms.get(type(value), "a map")
+
+
+def _way_out(kind: str, value: object) -> str:
+    if kind == "string_type" and isinstance(value, (bool, int, float)):
+        return "; put it in quotes"
+    if kind in ("int_type", "bool_type") and isinstance(value, str):
+        return "; write it without quotes"
+    if kind == "list_type" and isinstance(value, str):
+        return "; write it as [one, two]"
+    return ""
+
+
+def _parent(error: ErrorDetails) -> str:
+    return _path(error["loc"][:-1])
+
+
+def _key(error: ErrorDetails) -> str:
+    return str(error["loc"][-1])
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """The key as `pulumi config set --path` takes it."""
+    path = ""
+    for part in (*location[:2], *location[3:]) if location[:1] == ("registries",) else location:
+        plain = isinstance(part, str) and "." not in part
+        path += f"{'.' if path else ''}{part}" if plain else f"[{json.dumps(part)}]"
+    return path
+
+
+def _model(location: tuple[int | str, ...]) -> type[BaseModel] | None:
+    """The model that stands at a place; pydantic puts a registry's tag after its name."""
+    if not location:
         return Settings
-    models: dict[str, type[BaseModel]] = {"accounts": Account, "selections": Selection}
-    if "ecr" in path:
-        return EcrRegistry
-    return models.get(str(path[0]), LoginRegistry)
+    models = {"accounts": Account, "selections": Selection, "ecr": EcrRegistry, "login": LoginRegistry}
+    depth = 3 if location[0] == "registries" else 2
+    return models.get(str(location[2 if depth == 3 else 0])) if len(location) == depth else None
 
 
-def _known_keys(error: ErrorDetails) -> list[str]:
-    model = _model_at(error["loc"][:-1])
+def _field(location: tuple[int | str, ...]) -> FieldInfo | None:
+    model = _model(location[:-1])
+    return model.model_fields.get(to_snake(str(location[-1]))) if model else None
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _meaning(path: list[int | str]) -> str:
-    if len(path) > 2 and path[0] == "registries" and path[-1] in ("server", "user", "passwordFrom"):
-        return "; a registry has either ecrRepositories (Amazon ECR), or server, user and passwordFrom"
-    return ""
+def _strays(config: pulumi.Config) -> list[str]:
+    """The keys of the stack that this program does not know."""
+    own = [key.removeprefix(f"{config.name}:") for key in get_config_env() if key.startswith(f"{config.name}:")]
+    return [key for key in own if key not in Settings.model_fields]
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+# -- what no single value shows
+
+
+def _dangling(settings: Settings, config: pulumi.Config) -> Iterator[str]:
+    """Names that point to nothing."""
+
+    def pointer(name: str, key: str, pointed: str | None, choices: Iterable[str]) -> Iterator[str]:
+        if pointed is not None and pointed not in choices:
+            there = did_you_mean(pointed, choices) or f"; there are {_listed(choices)}"
+            yield f"registries.{name}.{key}: there is no {pointed!r} in {config.full_key(f'{key}s')}{there}"
+
+    for name, registry in settings.registries.items():
+        yield from pointer(name, "selection", registry.selection, settings.selections)
+        if isinstance(registry, EcrRegistry):
+            yield from pointer(name, "account", registry.account, settings.accounts)
+            continue
+        password = config.full_key(registry.password_from)
+        way_out = f"`pulumi config set --secret {registry.password_from}`"
+        if config.get(registry.password_from) is None:
+            yield f"registries.{name}.passwordFrom: there is no {password}; set it with {way_out}"
+        elif not is_config_secret(password):
+            yield f"registries.{name}.passwordFrom: {password} is not encrypted; set it again with {way_out}"
+
+
+def _broken_rules(settings: Settings) -> Iterator[str]:
+    """What the components would refuse, before the first of them is made."""
+    for name, registry in settings.registries.items():
+        for check in _checks(name, registry):
+            try:
+                check()
+            except RuleViolation as violation:
+                yield f"registries.{name}.{_in_camel_case(str(violation))}"
+
+
+def _checks(name: str, registry: EcrRegistry | LoginRegistry) -> Iterator[Callable[[], object]]:
+    yield partial(prefix_from, name, registry.secret_prefix)
+    if isinstance(registry, LoginRegistry):
+        yield partial(check_server, registry.server)
+        return
+    yield partial(check_user, registry.user_name or f"codespaces-{name}", registry.user_path)
+    yield partial(pack, registry.ecr_repositories, registry.pull_through_cache_prefixes)
+    for prefix, host in registry.additional_registries.items():
+        yield partial(check_prefix, prefix, f"additional_registries.{prefix}")
+        yield partial(parse_ecr_host, host, f"additional_registries.{prefix}")
+
+
+def _in_camel_case(text: str) -> str:
+    """A rule's message, which begins with the argument, with the arguments' names as the configuration writes them."""
+    names = [name for model in (EcrRegistry, LoginRegistry) for name in model.model_fields if "_" in name]
+    return re.sub(rf"\b({'|'.join(names)})\b", lambda found: to_camel(found[0]), text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from rig.cloud import LocalCloud
 from rig.github import GitHubStandIn
 from rig.stack import Stack
 
@@ -61,5 +62,28 @@ def new_stack(tmp_path: Path, github_environment: Mapping[str, str]) -> Callable
         made += 1
         given = github_environment if environment is None else environment
         return Stack(tmp_path / f"stack{made}", given, program, **options)
+
+    return make
+
+
+@pytest.fixture
+def cloud() -> Iterator[LocalCloud]:
+    """GitHub and AWS; nothing may ask for what they do not have, nor for anything outside of this machine."""
+    with LocalCloud(docker="http") as together:
+        yield together
+        assert together.github.unserved == []
+        assert together.aws.refused_hosts == []
+
+
+@pytest.fixture
+def new_cloud_stack(tmp_path: Path, cloud: LocalCloud) -> Callable[..., Stack]:
+    """Make a stack that works in `cloud`."""
+    made = 0
+
+    def make(program: str, *, environment: Mapping[str, str] | None = None, **options: Any) -> Stack:
+        nonlocal made
+        made += 1
+        given = {**cloud.environment, **(environment or {})}
+        return Stack(tmp_path / f"cloud-stack{made}", given, program, **options)
 
     return make

@@ -120,8 +120,15 @@ def changed(old: Properties, new: Properties) -> list[str]:
 
 
 def replaces(old: Properties, new: Properties) -> list[str]:
-    """The properties whose change means another organization, and so a replacement of the provider."""
-    return [name for name in _PLACES if not is_unknown(new.get(name)) and _differs(old.get(name), new.get(name))]
+    """The properties whose change means another organization, and so a replacement of the provider.
+
+    A provider that `pulumi import` made has no inputs at all in the state; it is none that could be left.
+    """
+    return [
+        name
+        for name in _PLACES
+        if old.get(name) is not None and not is_unknown(new.get(name)) and _differs(old.get(name), new.get(name))
+    ]
 
 
 def _differs(old: Value, new: Value) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64decode
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ..rules.registries import parse_ecr_host
 from .failures import CloudError
-from .registry_client import Login, try_login
+from .registry_client import NO_SUCH_IMAGE, Login, try_login
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,7 +47,7 @@ async def verify(
         progress: told what is being waited for.
 
     Raises:
-        CloudError: the key does not work in time; says what was refused last.
+        CloudError: the key does not work in time, or an image does not exist; says what was refused last.
     """
     clock = asyncio.get_running_loop().time
     start, pause, successes = clock(), _FIRST_PAUSE_SECONDS, 0
@@ -60,9 +62,10 @@ async def verify(
         except CloudError as refused:
             successes = 0
             waited = clock() - start
-            if waited >= timeout_seconds:
+            # An image that is not there does not come by waiting, as a right or a key does.
+            if refused.status == NO_SUCH_IMAGE or waited >= timeout_seconds:
                 raise CloudError(
-                    f"the new access key {key.id} does not work after {waited:.0f} s: {refused}. Nothing was published; "
+                    f"the access key {key.id} does not work after {waited:.0f} s: {refused}. Nothing was published; "
                     "codespaces keep the credentials they have. Mend the cause (a permissions boundary, a service "
                     "control policy, a repository that does not exist) and run `pulumi up` again."
                 ) from None
@@ -78,27 +81,28 @@ async def _try_server(key: AccessKey, server: str, images: Sequence[str]) -> Non
 
 def _token(key: AccessKey, server: str) -> str:
     """The password for `docker login` that GitHub swaps the key for."""
-    import base64  # noqa: PLC0415
-
-    import boto3  # noqa: PLC0415 - half a second to load
-    from botocore.config import Config  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-
+    # It takes half a second to load, and it has no types.
+    exceptions: Any = import_module("botocore.exceptions")
+    config: Any = import_module("botocore.config").Config(
+        connect_timeout=_REQUEST_SECONDS, read_timeout=_REQUEST_SECONDS, retries={"total_max_attempts": 1}
+    )
     registry = parse_ecr_host(server)
     try:
-        client: Any = boto3.session.Session().client(  # pyright: ignore[reportUnknownMemberType]
-            "ecr",
-            region_name=registry.region,
-            aws_access_key_id=key.id,
-            aws_secret_access_key=key.secret,
-            config=Config(
-                connect_timeout=_REQUEST_SECONDS, read_timeout=_REQUEST_SECONDS, retries={"total_max_attempts": 1}
-            ),
+        client: Any = (
+            import_module("boto3.session")
+            .Session()
+            .client(
+                "ecr",
+                region_name=registry.region,
+                aws_access_key_id=key.id,
+                aws_secret_access_key=key.secret,
+                config=config,
+            )
         )
-        answer = client.get_authorization_token()
-    except ClientError as error:
+        answer: Any = client.get_authorization_token()
+    except exceptions.ClientError as error:
         code = error.response.get("Error", {}).get("Code", "an error")
         raise CloudError(f"ecr:GetAuthorizationToken answers {code}") from None
-    except BotoCoreError as error:
+    except exceptions.BotoCoreError as error:
         raise CloudError(f"ecr:GetAuthorizationToken does not answer ({type(error).__name__})") from None
-    return base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode().split(":", 1)[1]
+    return b64decode(answer["authorizationData"][0]["authorizationToken"]).decode().split(":", 1)[1]

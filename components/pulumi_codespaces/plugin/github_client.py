@@ -104,6 +104,7 @@ class GitHub:
         self._client: GitHubKit[Any] | None = None
         self._pool: httpx.AsyncClient | None = None
         self._lock = asyncio.Lock()
+        self._giving_up = False
 
     @property
     def organization(self) -> str:
@@ -233,11 +234,21 @@ class GitHub:
                 }
             return self._memory.properties
 
-    async def repository_selection(self) -> str | None:
-        """`all` or `selected` for an App's installation, None for other credentials."""
-        if self.configuration.app_auth and self.grants.repository_selection is None:
-            await self._send("GET", f"/orgs/{self.organization}", permission="metadata")
-        return self.grants.repository_selection
+    def unseen_repositories(self) -> str:
+        """Why the credentials do not see every repository, as the beginning of a sentence; "" where they do.
+
+        GitHub tells along with its answers, so ask for something first. Of a fine-grained token it does not tell.
+        """
+        if self.grants.repository_selection == "selected":
+            return f"the GitHub App is installed on selected repositories of {self.organization} only"
+        if self.grants.scopes is not None and "repo" not in self.grants.scopes:
+            return "the token lacks the scope repo and sees public repositories only"
+        return ""
+
+    async def give_up(self) -> None:
+        """End the requests that wait for an answer; those that follow are sent once and wait shortly."""
+        self._giving_up = True
+        await self.close()
 
     async def close(self) -> None:
         """Close the connections."""
@@ -280,8 +291,9 @@ class GitHub:
         params: dict[str, Any] | None = None,
         json: dict[str, Any] | None = None,
     ) -> Response[Any]:
-        from githubkit.exception import GitHubException, RequestFailed  # noqa: PLC0415 - costs 0.3 s, not always needed
-        from httpx import HTTPError  # noqa: PLC0415
+        # It costs 0.3 s and is not always needed.
+        from githubkit.exception import AuthCredentialError, GitHubException, RequestFailed  # noqa: PLC0415
+        from jwt import PyJWTError  # noqa: PLC0415
 
         client = await self._connect()
         try:
@@ -294,7 +306,7 @@ class GitHub:
                 if cause is not failure:
                     method, path = cause.request.method, cause.request.url.path
                 raise self._refused(method, path, cause, permission) from failure
-            if not isinstance(cause, HTTPError):
+            if isinstance(cause, (AuthCredentialError, PyJWTError, ValueError, TypeError)):
                 raise CloudError(
                     f"{method} {path} could not be sent ({type(cause).__name__}): the credentials cannot be used. "
                     "Check the token, or the id and the key of the GitHub App."
@@ -357,6 +369,8 @@ class GitHub:
         from githubkit.retry import RetryOption  # noqa: PLC0415
         from httpx import HTTPError  # noqa: PLC0415
 
+        if self._giving_up:
+            return RetryOption(do_retry=False)
         tries = _URGENT_TRIES if _urgent.get() else _TRIES
         cause = _cause(failure)
         if isinstance(cause, RateLimitExceeded) or _is_secondary_limit(cause):

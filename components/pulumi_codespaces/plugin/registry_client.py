@@ -14,15 +14,13 @@ if TYPE_CHECKING:
 
     import httpx
 
+NO_SUCH_IMAGE = 404
+"""The status of the error where a registry does not have an image."""
 DOCKER_HUB = "https://index.docker.io/v1/"
 _REQUEST_SECONDS = 15.0
-_MANIFESTS = ", ".join(
-    (
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-    )
+_MANIFESTS = (
+    "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
+    "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json"
 )
 
 
@@ -99,7 +97,7 @@ async def _get(client: httpx.AsyncClient, login: Login, path: str, refused: str,
         token = await _bearer(client, login, challenge, scope, refused)
         answer = await client.get(url, headers={"Accept": _MANIFESTS, "Authorization": f"Bearer {token}"})
     if answer.status_code == 404 and scope:
-        raise CloudError(f"{refused}: there is no such image; probe_images must name images that exist", 404)
+        raise CloudError(f"{refused}: there is no such image; probe_images must name images that exist", NO_SUCH_IMAGE)
     if answer.is_error:
         raise CloudError(f"{refused} ({answer.status_code})", answer.status_code)
 
@@ -113,5 +111,8 @@ async def _bearer(client: httpx.AsyncClient, login: Login, challenge: str, scope
     answer = await client.get(realm, params=query, headers={"Authorization": login.basic})
     if answer.is_error:
         raise CloudError(f"{refused} ({answer.status_code} from its token service)", answer.status_code)
-    body = answer.json()
-    return str(body.get("token") or body.get("access_token") or "")
+    try:
+        body = answer.json()
+        return str(body.get("token") or body["access_token"])
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise CloudError(f"{refused}: its token service {realm} answers without a token") from None

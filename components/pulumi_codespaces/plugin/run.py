@@ -61,12 +61,21 @@ class Run:
     minting: dict[str, set[str]] = field(default_factory=dict[str, "set[str]"])
     _github: GitHub | None = None
 
+    def wants(self, name: str) -> bool:
+        """Whether a resource of the program declares, or wrote in this run, the secret of this name."""
+        return name in self.written or any(name in claim.names for claim in self.claims.values())
+
     @property
     def github(self) -> GitHub:
         """The client of the organization, made on first use."""
         if self._github is None:
             self._github = GitHub(self.configuration, lambda text: self.log(Severity.STATUS, "", text))
         return self._github
+
+    async def give_up(self) -> None:
+        """Wait for no answer any longer, so that what is being written can be put back."""
+        if self._github:
+            await self._github.give_up()
 
     async def close(self) -> None:
         """Close what is open."""

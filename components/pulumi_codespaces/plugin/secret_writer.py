@@ -60,9 +60,11 @@ class Written:
 
     Attributes:
         names: the names that were written, in order, including those put back.
-        restored: name -> the value it was put back to.
+        restored: name -> the value it was put back to, for the readers it had before.
         removed: names that did not exist before and were removed again.
         uncertain: names whose value nobody can tell now.
+        readers_restored: names whose value was left alone and whose readers were put back.
+        readers_uncertain: names whose value was left alone and of whose readers nobody can tell now.
         error: what failed, None if everything was written.
     """
 
@@ -70,7 +72,15 @@ class Written:
     restored: dict[str, str] = field(default_factory=dict[str, str])
     removed: list[str] = field(default_factory=list[str])
     uncertain: list[str] = field(default_factory=list[str])
+    readers_restored: list[str] = field(default_factory=list[str])
+    readers_uncertain: list[str] = field(default_factory=list[str])
     error: CloudError | None = None
+
+    @property
+    def forward(self) -> list[str]:
+        """The names that stand as they are meant to, or may: neither put back nor removed."""
+        back = {*self.restored, *self.removed, *self.readers_restored}
+        return [name for name in self.names if name not in back]
 
 
 def whole_units(changed: set[str], declared: Mapping[str, str]) -> list[str]:
@@ -94,6 +104,7 @@ async def write_values(
     readers: Readers,
     fallback: Mapping[str, str],
     existing: Mapping[str, SecretInfo],
+    readers_before: Readers | None = None,
 ) -> Written:
     """Write secrets in this order; put a pair that did not become whole back.
 
@@ -105,6 +116,7 @@ async def write_values(
         fallback: name -> the value to put back if the pair does not become whole; a name that is neither here nor in
             `existing` is removed instead.
         existing: what was there before.
+        readers_before: who may read what is put back; the new readers if it is not known who might before.
     """
     written = Written()
     for unit in _units(names):
@@ -121,7 +133,7 @@ async def write_values(
             if not isinstance(error, OutcomeUnknown):
                 written.names.remove(last)
             pair = [name for name in (triple.names[:2] if triple else [last]) if name in written.names]
-            await _put_back(store, pair, readers, fallback, existing, written)
+            await _put_back(store, pair, readers_before or readers, fallback, existing, written)
             return written
         if triple:
             try:
@@ -149,14 +161,17 @@ async def write_readers(store: SecretStore, names: Sequence[str], new: Readers, 
             await store.put_secret_repositories(name, new.repository_ids)
         except CloudError as error:
             written.error = error
-            if old is None:
-                written.uncertain = list(written.names)
-                return written
+            if not isinstance(error, OutcomeUnknown):
+                written.names.remove(name)
             for touched in written.names:
                 try:
+                    if old is None or old.visibility != "selected":
+                        written.readers_uncertain.append(touched)
+                        continue
                     await store.put_secret_repositories(touched, old.repository_ids)
+                    written.readers_restored.append(touched)
                 except CloudError:
-                    written.uncertain.append(touched)
+                    written.readers_uncertain.append(touched)
             return written
     return written
 

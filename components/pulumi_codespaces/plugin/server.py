@@ -12,7 +12,8 @@ import os
 import signal
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any, NoReturn
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import grpc
 import grpc.aio
@@ -28,23 +29,28 @@ from pulumi.runtime.proto import (
     status_pb2,
 )
 
+from ..version import compatible
 from . import configuration
-from .failures import InvalidInputs, PartialWrite, PluginError
+from .failures import Failure, InvalidInputs, PartialWrite, PluginError
 from .run import Run, Severity
 from .values import decode, encode, secret_strings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
 
     from google.protobuf import struct_pb2
     from pulumi.provider import Provider as ComponentHost
 
     from .resource import Resource
-    from .values import Properties
+    from .values import Properties, Value
 
-_FINISH_SECONDS = 5.0
+_FINISH_SECONDS = 3.0
 """How long a write in hand may go on after the engine asked to stop."""
-_WATCH_SECONDS = 1.0
+_ROLL_BACK_SECONDS = 1.5
+"""How long it then has to put back what it wrote."""
+_WATCH_SECONDS = 0.2
+_LOG_SECONDS = 5.0
+_T = TypeVar("_T")
 _KINDS = {
     "add": provider_pb2.PropertyDiff.Kind.ADD,
     "update": provider_pb2.PropertyDiff.Kind.UPDATE,
@@ -81,9 +87,12 @@ class Server(ProviderServicer):
         self.args = []
         self.engine_address = engine_address
         self._engine: engine_pb2_grpc.EngineStub | None = None
-        self._messages: set[asyncio.Task[Any]] = set()
+        self._messages: set[asyncio.Task[None]] = set()
+        self._speaking = asyncio.Lock()
         self._run = Run(configuration.Configuration(complete=False), self._log)
-        self.writing = 0
+        self._writing = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self.stopping = asyncio.Event()
 
     @property
@@ -113,12 +122,41 @@ class Server(ProviderServicer):
         watch = asyncio.create_task(self._engine_gone())
         asked = asyncio.create_task(self.stopping.wait())
         await asyncio.wait({watch, asked}, return_when=asyncio.FIRST_COMPLETED)
-        deadline = asyncio.get_running_loop().time() + _FINISH_SECONDS
-        while self.writing and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.05)
+        if not await self._idle_within(_FINISH_SECONDS):
+            await self._run.give_up()
+            await self._idle_within(_ROLL_BACK_SECONDS)
         watch.cancel()
         asked.cancel()
         await self._run.close()
+
+    async def _idle_within(self, seconds: float) -> bool:
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), seconds)
+        return self._idle.is_set()
+
+    async def _to_the_end(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Do what writes, to its end even if the engine drops the call: half a pair is worse than an unheard answer."""
+        self.begin_write()
+        task = asyncio.create_task(work)
+        task.add_done_callback(lambda _: self.end_write())
+        return await asyncio.shield(task)
+
+    def begin_write(self) -> None:
+        """Count something that writes."""
+        self._writing += 1
+        self._idle.clear()
+
+    def end_write(self) -> None:
+        """Count something that wrote as done."""
+        self._writing -= 1
+        if not self._writing:
+            self._idle.set()
+
+    @property
+    def credentials(self) -> list[str]:
+        """The credentials for GitHub, which no message may hold."""
+        given = self._run.configuration
+        return [one for one in (given.token, given.app_auth and given.app_auth.pem) if one]
 
     def stop(self) -> None:
         """Ask the plugin to end."""
@@ -139,34 +177,58 @@ class Server(ProviderServicer):
             except (OSError, asyncio.TimeoutError):
                 missed += 1
 
+    async def said(self) -> None:
+        """Return once the engine has every message so far.
+
+        A message that comes after the answer to its call may come after the end of the operation, and is lost then.
+        """
+        await asyncio.gather(*self._messages, return_exceptions=True)
+
     def _log(self, severity: Severity, urn: str, text: str) -> None:
         if not self.engine_address:
             return
-        if self._engine is None:
-            channel = grpc.aio.insecure_channel(self.engine_address, options=_GRPC_CHANNEL_OPTIONS)
-            self._engine = engine_pb2_grpc.EngineStub(channel)
         request = engine_pb2.LogRequest(
             severity=_SEVERITIES[severity], message=text, urn=urn, ephemeral=severity is Severity.STATUS
         )
-        task = asyncio.ensure_future(self._engine.Log(request))
+        task = asyncio.create_task(self._say(request))
         self._messages.add(task)
         task.add_done_callback(self._messages.discard)
+
+    async def _say(self, request: engine_pb2.LogRequest) -> None:
+        async with self._speaking:  # one after the other, or they may be shown in another order
+            if self._engine is None:
+                channel = grpc.aio.insecure_channel(self.engine_address, options=_GRPC_CHANNEL_OPTIONS)
+                self._engine = engine_pb2_grpc.EngineStub(channel)
+            await cast("Any", self._engine).Log(request, timeout=_LOG_SECONDS)
 
     # -- the provider instance
 
     async def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
         async with _Guard(self, context, request.news):
+            given = decode(request.news)
             try:
-                inputs = configuration.check(decode(request.news))
+                self._check_version(given.get("version"))
+                inputs = configuration.check(given)
             except InvalidInputs as invalid:
                 return _check_response({}, invalid)
             return provider_pb2.CheckResponse(inputs=encode(inputs))
 
+    def _check_version(self, classes: Value) -> None:
+        """Refuse classes, or an SDK made from the schema, of another major version; the engine passes theirs on."""
+        if isinstance(classes, str) and not compatible(classes, self._version):
+            text = (
+                f"the program uses version {classes} of this package, but the plugin is version {self._version}: their "
+                "major versions must be the same. Install the package of the plugin's version, or let `packages` in "
+                "Pulumi.yaml name a plugin of the package's version."
+            )
+            raise InvalidInputs(Failure("", text))
+
     async def DiffConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
         async with _Guard(self, context, request.news):
-            names = configuration.replaces(decode(request.old_inputs), decode(request.news))
+            old, new = decode(request.old_inputs), decode(request.news)
+            names = configuration.changed(old, new)
             changes = provider_pb2.DiffResponse.DIFF_SOME if names else provider_pb2.DiffResponse.DIFF_NONE
-            return provider_pb2.DiffResponse(changes=changes, replaces=names, diffs=names)
+            return provider_pb2.DiffResponse(changes=changes, replaces=configuration.replaces(old, new), diffs=names)
 
     async def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802
         async with _Guard(self, context, request.args):
@@ -205,8 +267,10 @@ class Server(ProviderServicer):
 
     async def Create(self, request: Any, context: Any) -> Any:  # noqa: N802
         async with _Guard(self, context, request.properties, writes=not request.preview):
-            identifier, properties = await self._resource(request.urn).create(
-                self._run, request.urn, decode(request.properties), preview=request.preview
+            identifier, properties = await self._to_the_end(
+                self._resource(request.urn).create(
+                    self._run, request.urn, decode(request.properties), preview=request.preview
+                )
             )
             return provider_pb2.CreateResponse(id="" if request.preview else identifier, properties=encode(properties))
 
@@ -223,20 +287,22 @@ class Server(ProviderServicer):
 
     async def Update(self, request: Any, context: Any) -> Any:  # noqa: N802
         async with _Guard(self, context, request.olds, request.news, writes=not request.preview):
-            properties = await self._resource(request.urn).update(
-                self._run,
-                request.urn,
-                request.id,
-                decode(request.olds),
-                decode(request.news),
-                preview=request.preview,
+            properties = await self._to_the_end(
+                self._resource(request.urn).update(
+                    self._run,
+                    request.urn,
+                    request.id,
+                    decode(request.olds),
+                    decode(request.news),
+                    preview=request.preview,
+                )
             )
             return provider_pb2.UpdateResponse(properties=encode(properties))
 
     async def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802
         async with _Guard(self, context, request.properties, writes=True):
             state = decode(request.properties)
-            await self._resource(request.urn).delete(self._run, request.urn, request.id, state)
+            await self._to_the_end(self._resource(request.urn).delete(self._run, request.urn, request.id, state))
             return empty_pb2.Empty()
 
     def _resource(self, urn: str) -> Resource:
@@ -259,10 +325,15 @@ class _Guard:
     async def __aenter__(self) -> None:
         if self._writes and self._server.stopping.is_set():
             await self._context.abort(grpc.StatusCode.CANCELLED, "the update was cancelled before this was begun")
-        self._server.writing += self._writes
+        if self._writes:
+            self._server.begin_write()
 
-    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        self._server.writing -= self._writes
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            await self._server.said()
+        finally:
+            if self._writes:
+                self._server.end_write()
         if error is None or not isinstance(error, Exception):
             return
         if isinstance(error, PartialWrite):
@@ -290,14 +361,19 @@ class _Guard:
         raise AssertionError
 
     def _without_secrets(self, text: str) -> str:
-        secrets = {secret for struct in self._sent for secret in secret_strings(decode(struct)) if len(secret) > 3}
+        sent = [decode(struct) for struct in self._sent]
+        secrets = {secret for secret in (*secret_strings(sent), *self._server.credentials) if len(secret) > 3}
         for secret in sorted(secrets, key=len, reverse=True):
             text = text.replace(secret, "[secret]")
         return text
 
 
 def _check_response(inputs: Properties, invalid: InvalidInputs) -> Any:
-    failures = [provider_pb2.CheckFailure(property=one.path, reason=one.reason) for one in invalid.failures]
+    def shown(path: str) -> str:
+        # The engine prints the value of the property that it is told, secret or not; for a path it finds none.
+        return path if path in inputs and not any(secret_strings(inputs[path])) else ""
+
+    failures = [provider_pb2.CheckFailure(property=shown(one.path), reason=one.reason) for one in invalid.failures]
     return provider_pb2.CheckResponse(inputs=encode(inputs), failures=failures)
 
 

@@ -20,15 +20,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from . import RuleViolation
 from .policies import characters, login_document, pull_document
 from .repository_arns import RepositoryArn, check_repository_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 INLINE_LIMIT = 2048
 """Characters of all inline policies of a user together."""
@@ -155,6 +156,8 @@ def _too_many(whole: PullPolicy, fullest: PullPolicy) -> str:
 
 
 def _check(repositories: Sequence[str], cache_prefixes: Sequence[str]) -> None:
+    _check_texts("ecr_repositories", repositories)
+    _check_texts("pull_through_cache_prefixes", cache_prefixes)
     if not repositories:
         raise RuleViolation(
             "ecr_repositories", "ecr_repositories is empty: list at least one repository to pull from, or 'prefix/*'."
@@ -170,6 +173,20 @@ def _check(repositories: Sequence[str], cache_prefixes: Sequence[str]) -> None:
     names = [_name(given) for given in repositories]
     for index, prefix in enumerate(cache_prefixes):
         _check_cache_prefix(prefix, f"pull_through_cache_prefixes[{index}]", names)
+
+
+def _check_texts(argument: str, given: object) -> None:
+    """Refuse what a program could pass by mistake: one text, or the Outputs of repositories that it makes."""
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        text = f"{argument} must be a list of plain texts, such as ['payments/api'], not a {type(given).__name__}."
+        raise RuleViolation(argument, text)
+    for index, one in enumerate(cast("Sequence[object]", given)):
+        if not isinstance(one, str):
+            raise RuleViolation(
+                f"{argument}[{index}]",
+                f"{argument}[{index}] is a {type(one).__name__}; write the name as a plain text, since the number of "
+                "policies that the names fill must be known before anything is made.",
+            )
 
 
 def _check_partitions(arns: Sequence[RepositoryArn]) -> None:

@@ -160,16 +160,25 @@ def next_rotation(
     return Rotation(generation, slots, current, published, serial, dict(marks), statuses)
 
 
-def check_generation(generation: int) -> None:
+def check_generation(generation: object) -> int:
     """Check a generation number.
+
+    Returns:
+        It as an `int`; a program in another language sends 2.0.
 
     Raises:
         RuleViolation: it is not a whole number of at least 1.
     """
-    if generation < 1:
+    if isinstance(generation, float) and generation.is_integer():
+        generation = int(generation)
+    if isinstance(generation, bool) or not isinstance(generation, int) or generation < 1:
+        given = repr(generation) if isinstance(generation, (str, int, float)) else f"(a {type(generation).__name__})"
         raise RuleViolation(
-            "key_generation", f"key_generation {generation}: must be 1 or more; raise it by one to rotate the key."
+            "key_generation",
+            f"key_generation {given}: must be a plain whole number of at least 1, so that a preview can tell which key "
+            "is replaced; raise it by one to rotate the key.",
         )
+    return generation
 
 
 def _published_slots(old: Rotation, triples: Sequence[Triple], marks: Mapping[str, str]) -> set[SlotName] | None:

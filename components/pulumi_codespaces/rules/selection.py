@@ -143,8 +143,8 @@ def resolve(
             perhaps = f" (or {unseen})" if unseen else ""
             raise RuleViolation(
                 f"names[{index}]",
-                f"organization {organization} has no repository {name!r}{perhaps}{suggestion}. A repository that this "
-                "program creates in the same update is given by `ids`.",
+                f"organization {organization} has no repository {name!r}{perhaps}{suggestion or '.'} A repository that "
+                "this program creates in the same update is given by `ids`.",
             )
     result.repositories.update(declared.ids)
     for repository in sorted(repositories, key=lambda one: one.name):

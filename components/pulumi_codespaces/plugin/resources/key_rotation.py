@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ...rules import RuleViolation
@@ -17,21 +18,25 @@ from ...rules.rotation import (
 from ...rules.secret_names import Triple
 from ..failures import Failure, InvalidInputs, PluginError
 from ..resource import Difference, Resource, Stored
-from ..values import UNKNOWN, Properties, is_unknown, reveal
+from ..values import UNKNOWN, Properties, Value, is_unknown, reveal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..resource import Change
     from ..run import Run
 
+_IMPORTED_SLOT = re.compile(r"(?P<slot>[ab]):(?P<generation>[1-9][0-9]*):(?P<serial>[1-9][0-9]*)")
 _DECISION = ("slots", "current", "published", "statuses", "serial", "at")
 
 
 class KeyRotation(Resource):
     """The state of a key rotation. It touches no cloud itself: the access keys and the secrets follow its outputs.
 
-    Inputs: `generation`, `keepPreviousKey`, `prefixes` (of the registries that carry the key), `userName`, `userPath`.
-    Check decides, and leaves its decision among the inputs, which is what it gets to see of the past: so a preview shows
-    the very slot that is going to be renewed, and a refusal comes while previewing.
+    Inputs: `generation`, `keepPreviousKey`, `prefixes` (of the registries that carry the key), `userName`, `userPath`,
+    `adoptExisting` (whether it may begin where the secrets are there already).
+    Check decides, and leaves its decision among the inputs, which is what it gets to see of the past: so a preview
+    shows the very slot that is going to be renewed, and a refusal comes while previewing.
     """
 
     token = "codespaces:index:KeyRotation"
@@ -39,6 +44,7 @@ class KeyRotation(Resource):
     async def check(self, run: Run, urn: str, old: Properties, new: Properties) -> Properties:
         inputs: Properties = {name: reveal(value) for name, value in new.items() if name not in _DECISION}
         inputs.setdefault("keepPreviousKey", True)
+        inputs.setdefault("adoptExisting", False)
         if is_unknown(inputs):
             raise InvalidInputs(
                 Failure(
@@ -51,11 +57,13 @@ class KeyRotation(Resource):
         past = run.past.setdefault(urn, reveal(old)) if old else run.past.get(urn, {})
         _check_same_user(past, inputs)
         try:
-            check_generation(inputs["generation"])
+            inputs["generation"] = check_generation(inputs["generation"])
             if not run.configuration.complete:
                 return inputs | {name: past.get(name, UNKNOWN) for name in _DECISION}
             marks = await _marks(run, inputs)
             before = _rotation(past) if "slots" in past and not is_unknown(past["slots"]) else None
+            if before is None and marks and not inputs["adoptExisting"]:
+                raise _unknown_past(run, urn, marks)
             after = (
                 next_rotation(
                     before,
@@ -69,9 +77,8 @@ class KeyRotation(Resource):
             )
         except RuleViolation as violation:
             raise InvalidInputs(Failure("", str(violation))) from violation
-        run.minting[inputs["userName"]] = {
-            slot for slot in SLOTS if before is None or before.slots[slot].serial != after.slots[slot].serial
-        }
+        if "userName" in inputs:  # what was just imported does not tell it
+            run.minting[inputs["userName"]] = _renewed(before, after)
         return inputs | _decision(after)
 
     async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
@@ -81,8 +88,9 @@ class KeyRotation(Resource):
                 changes[name] = "update"
         for slot in SLOTS:
             for part in ("slots", "statuses"):
-                before, after = reveal(state.get(part)), new.get(part)
-                if is_unknown(after) or before[slot] != after[slot]:
+                before: Properties = reveal(state.get(part)) or {}
+                after: Value = new.get(part)
+                if is_unknown(after) or before.get(slot) != after[slot]:
                     changes[f"{part}.{slot}"] = "update"
         return Difference(changes)
 
@@ -97,33 +105,79 @@ class KeyRotation(Resource):
     async def read(self, run: Run, urn: str, identifier: str, inputs: Properties, state: Properties) -> Stored | None:
         if state:
             return Stored(identifier, inputs, state)
-        parts = [part.partition(":") for part in identifier.split(",")]
-        slots = {slot: int(number) for slot, _, number in parts if slot in SLOTS and number.isdigit()}
-        if len(slots) != len(parts):
-            raise PluginError(
-                f"cannot import {identifier!r}: write the published slot and its generation, then the other one if its "
-                "key exists, such as 'a:3,b:2' or 'a:1'."
-            )
-        current: SlotName = "a" if parts[0][0] == "a" else "b"
-        serials = {slot: index for index, slot in enumerate(reversed(list(slots)), start=1)}
-        rotation = Rotation(
-            generation=slots[current],
-            slots={slot: Slot(slots.get(slot, 0), serials.get(slot, 0)) for slot in SLOTS},
-            current=current,
-            published=current,
-            serial=len(slots),
-            at={},
-            statuses={slot: "Active" if slot in slots else "Inactive" for slot in SLOTS},
-        )
-        given: Properties = {"generation": slots[current], "keepPreviousKey": True} | _decision(rotation)
+        rotation = _imported(identifier)
+        given: Properties = {"generation": rotation.generation, "keepPreviousKey": True} | _decision(rotation)
         return Stored(identifier, given, given | {"owner": run.configuration.owner})
 
     async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
         """Nothing was made, so nothing is removed."""
 
 
+def _unknown_past(run: Run, urn: str, marks: Mapping[str, str]) -> InvalidInputs:
+    """Why no rotation begins where its secrets are there already: it would renew the very key that they hold.
+
+    With --replace, and for a resource under another URN, the engine tells nothing of the past.
+    """
+    there = ", ".join(f"{name} (last changed {stamp})" for name, stamp in sorted(marks.items()))
+    return InvalidInputs(
+        Failure(
+            "",
+            f"organization {run.configuration.owner} has these secrets already, and this rotation does not know whose "
+            f"key they hold: {there}. If something else made them, choose another secret_prefix, or set "
+            "adopt_existing to take them over. If this stack made them: a component that gets another name needs an "
+            "alias (pulumi.ResourceOptions(aliases=[pulumi.Alias(name=…)])); a rotation must stay out of --replace; "
+            "one that is no more in the state comes back by `pulumi import codespaces:index:KeyRotation "
+            f"{urn.rsplit('::', 1)[-1]} a:3:3,b:2:2 --parent component=<its URN> --protect=false`, with the published "
+            "slot first, each slot with the generation and the serial of its key, which is the replacementTrigger of "
+            "its aws.iam.AccessKey in `pulumi stack export`.",
+        )
+    )
+
+
+def _renewed(before: Rotation | None, after: Rotation) -> set[str]:
+    """The slots whose key is replaced, so that AWS may list one more key that was theirs.
+
+    At generation 1 slot b has none, and a rotation that is only being made has no key at all.
+    """
+    if before is None:
+        return set()
+    declared = SLOTS[:1] if before.generation == 1 else SLOTS
+    return {slot for slot in declared if before.slots[slot].serial != after.slots[slot].serial}
+
+
+def _imported(identifier: str) -> Rotation:
+    """The state that an import describes: the published slot first, then the other one if its key exists.
+
+    Raises:
+        PluginError: it is described otherwise.
+    """
+    found = [_IMPORTED_SLOT.fullmatch(part.strip()) for part in identifier.split(",")]
+    slots: dict[SlotName, Slot] = {
+        "a" if one["slot"] == "a" else "b": Slot(int(one["generation"]), int(one["serial"])) for one in found if one
+    }
+    serials = {slot.serial for slot in slots.values()}
+    if None in found or len(slots) != len(found) or len(serials) != len(slots):
+        raise PluginError(
+            f"cannot import {identifier!r}: write the published slot with the generation and the serial of its key, "
+            "then the other slot if its key exists, such as 'a:3:3,b:2:2' or 'a:1:1'. The serial of a key is what "
+            "`pulumi stack export` shows as the replacementTrigger of its aws.iam.AccessKey; with another one the next "
+            "update would replace the key."
+        )
+    current = next(iter(slots))
+    return Rotation(
+        generation=slots[current].generation,
+        slots={slot: slots.get(slot, Slot()) for slot in SLOTS},
+        current=current,
+        published=current,
+        serial=max(serials),
+        at={},
+        statuses={slot: "Active" if slot in slots else "Inactive" for slot in SLOTS},
+    )
+
+
 def _triples(inputs: Properties) -> list[Triple]:
-    return [Triple(prefix) for prefix in inputs.get("prefixes") or []]
+    prefixes: list[str] = inputs.get("prefixes") or []
+    return [Triple(prefix) for prefix in prefixes]
 
 
 async def _marks(run: Run, inputs: Properties) -> dict[str, str]:
@@ -165,9 +219,9 @@ def _check_same_user(past: Properties, inputs: Properties) -> None:
             raise InvalidInputs(
                 Failure(
                     name,
-                    f"{argument} {inputs.get(name)!r}: the user was made as {past[name]!r}, and renaming it would delete "
-                    "both of its access keys while codespaces hold one. Set it back; to move to another user, add a "
-                    "second EcrPullAccess with a secret_prefix of its own, wait until codespaces were restarted, and "
-                    "remove the first.",
+                    f"{argument} {inputs.get(name)!r}: the user was made as {past[name]!r}, and renaming it would "
+                    "delete both of its access keys while codespaces hold one. Set it back; to move to another user, "
+                    "add a second EcrPullAccess with a secret_prefix of its own, wait until codespaces were restarted, "
+                    "and remove the first.",
                 )
             )

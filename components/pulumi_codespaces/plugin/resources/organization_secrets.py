@@ -10,10 +10,21 @@ from ...rules.registries import same_registry
 from ...rules.secret_names import check_capacity, check_name, check_value_size, triples_in, write_order
 from ...rules.suggestions import did_you_mean
 from ..failures import CloudError, Failure, InvalidInputs, PartialWrite, PluginError
-from ..resource import Difference, Resource, Stored, join, map_changes, same_owner
+from ..resource import (
+    Difference,
+    Resource,
+    Stored,
+    check_map,
+    is_id,
+    is_text,
+    join,
+    map_changes,
+    raise_if,
+    same_owner,
+)
 from ..run import Claim, Severity
 from ..secret_writer import Readers, Written, whole_units, write_readers, write_values
-from ..values import Properties, Secret, Value, is_unknown, reveal
+from ..values import UNKNOWN, Properties, Secret, Unknown, Value, is_unknown, reveal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,44 +50,44 @@ class OrganizationSecrets(Resource):
         for name in ("secrets", "fallback"):
             inputs[name] = _marked_secret(new.get(name))
         inputs["visibility"] = reveal(new.get("visibility")) or "selected"
-        inputs["adoptExisting"] = bool(reveal(new.get("adoptExisting")))
-        if is_unknown(inputs["visibility"]) or not isinstance(reveal(inputs["secrets"]), dict):
+        inputs["adoptExisting"] = reveal(new.get("adoptExisting")) or False
+        inputs["owner"] = run.configuration.owner if run.configuration.complete else UNKNOWN
+        raise_if(*_shape_failures(inputs))
+        if any(is_unknown(inputs[name]) for name in ("visibility", "adoptExisting")) or not isinstance(
+            inputs["secrets"], dict
+        ):
             return inputs
-        failures = [*_secret_failures(inputs["secrets"]), *_reader_failures(inputs)]
-        if failures:
-            raise InvalidInputs(*failures)
-        inputs["secrets"] = {name.upper(): value for name, value in inputs["secrets"].items()}
-        if isinstance(inputs["fallback"], dict):
-            inputs["fallback"] = {name.upper(): value for name, value in inputs["fallback"].items()}
+        past = _past(run, urn, old)
+        raise_if(*_secret_failures(inputs["secrets"], past), *_reader_failures(inputs))
+        for name in ("secrets", "fallback"):
+            if isinstance(inputs[name], dict):
+                values: Properties = inputs[name]
+                inputs[name] = {key.upper(): value for key, value in values.items()}
         claim = _claim(inputs)
         run.claims[urn] = claim
-        failures = _clashes(run, urn, claim)
-        if failures:
-            raise InvalidInputs(*failures)
+        raise_if(*_clashes(run, urn, claim))
         if run.configuration.complete:
-            await self._check_against_github(run, urn, old, inputs)
+            await self._check_against_github(run, urn, set(past), inputs)
         return inputs
 
-    async def _check_against_github(self, run: Run, urn: str, old: Properties, inputs: Properties) -> None:
-        if not old:
+    async def _check_against_github(self, run: Run, urn: str, ours: set[str], inputs: Properties) -> None:
+        if not ours:
             await run.github.public_key()
         existing = await run.github.secrets()
-        ours = {name.upper() for name in reveal(old.get("secrets")) or {}}
         names = set(inputs["secrets"])
         foreign = sorted((names - ours) & set(existing))
         if foreign and not inputs["adoptExisting"]:
+            there = ", ".join(f"{name} (last changed {existing[name].updated_at})" for name in foreign)
             raise InvalidInputs(
-                *(
-                    Failure(
-                        f"secrets.{name}",
-                        f"organization {run.configuration.owner} has a secret {name} already (last changed "
-                        f"{existing[name].updated_at}), which this stack did not make. Set adopt_existing to take it "
-                        "over (its value is overwritten), or choose another secret_prefix.",
-                    )
-                    for name in foreign
+                Failure(
+                    "",
+                    f"organization {run.configuration.owner} has these secrets already, and this resource did not make "
+                    f"them: {there}. Choose another secret_prefix, or set adopt_existing to take them over; their "
+                    "values are overwritten. (With --replace the engine shows a resource nothing of its past: then set "
+                    "adopt_existing for that one update.)",
                 )
             )
-        if old and not names - ours and inputs["adoptExisting"]:
+        if ours and not names - ours and inputs["adoptExisting"]:
             run.log(Severity.WARNING, urn, "adopt_existing has done its work; remove it, so that it adopts no more.")
         added = {name for claim in run.claims.values() for name in claim.names} - set(existing)
         if names & added:
@@ -86,6 +97,7 @@ class OrganizationSecrets(Resource):
                 raise InvalidInputs(Failure("", str(violation))) from violation
 
     async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
+        _check_values(new)
         changes = map_changes("secrets", _plain_map(state.get("secrets")), new["secrets"])
         if reveal(state.get("visibility")) != new["visibility"]:
             changes["visibility"] = "update"
@@ -93,16 +105,18 @@ class OrganizationSecrets(Resource):
             "selectedRepositories", state.get("selectedRepositories"), new.get("selectedRepositories")
         )
         if run.configuration.complete:
-            changes |= await self._drift(run, urn, state, new)
+            changes |= await self._drift(run, urn, state, _plain_map(new["secrets"]))
         for name in state.get("unfinished") or []:
             changes.setdefault(join("secrets", name), "update")
+        if state.get("readersUnfinished"):
+            changes.setdefault("selectedRepositories", "update")
         return Difference(changes)
 
-    async def _drift(self, run: Run, urn: str, state: Properties, new: Properties) -> dict[str, Change]:
+    async def _drift(self, run: Run, urn: str, state: Properties, declared: Mapping[str, Value]) -> dict[str, Change]:
         live = await run.github.secrets()
         changes: dict[str, Change] = {}
         for name, stamp in _stamps(state).items():
-            if name not in new["secrets"]:
+            if name not in declared:
                 continue
             if name not in live:
                 changes[join("secrets", name)] = "add"
@@ -131,33 +145,45 @@ class OrganizationSecrets(Resource):
     async def _write(
         self, run: Run, urn: str, identifier: str, state: Properties, new: Properties, *, preview: bool
     ) -> Properties:
+        _check_values(new)
         _check_may_write(run, urn, preview=preview)
         if preview:
-            return _outputs(run, new, new["secrets"], {})
+            return _outputs(run, new, new["secrets"], {}) | {"updatedAt": UNKNOWN}
         live = await run.github.secrets()
         plan = _plan(state, new, live)
+        written = await self._carry_out(run, urn, state, plan, live)
+        if written.error is None:
+            try:
+                return _outputs(run, new, new["secrets"], await _new_stamps(run, state, plan, written))
+            except CloudError as error:
+                written.error = error
+        if not written.names:
+            raise written.error
+        if not state and set(written.removed) == set(written.names):
+            # Nothing is left that the state would have to tell of.
+            raise CloudError(_left(written))
+        raise PartialWrite(_left(written), identifier, await _partial_state(run, state, new, plan, written))
+
+    async def _carry_out(
+        self, run: Run, urn: str, state: Properties, plan: _Plan, live: Mapping[str, SecretInfo]
+    ) -> Written:
+        """Write values, then readers, then remove what is declared no more; ends at the first failure."""
         written = Written()
         if plan.names:
-            written = await write_values(run.github, plan.values, plan.names, plan.readers, plan.fallback, live)
-        if written.error is None and plan.old_readers != plan.readers and plan.readers.visibility == "selected":
-            rest = [name for name in write_order(plan.values) if name not in plan.names]
-            readers_written = await write_readers(run.github, rest, plan.readers, plan.old_readers)
-            written.names += readers_written.names
-            written.error = readers_written.error
-            plan.readers_uncertain = bool(readers_written.uncertain)
-        if written.error is None:
-            await self._remove(run, urn, state, plan, live)
+            written = await write_values(
+                run.github, plan.values, plan.names, plan.readers, plan.fallback, live, plan.old_readers
+            )
+        if written.error is None and plan.readers_alone:
+            readers = await write_readers(run.github, plan.readers_alone, plan.readers, plan.old_readers)
+            readers.names = written.names + readers.names
+            written = readers
         run.written.update(dict.fromkeys(written.names, urn))
-        if written.error is not None:
-            if not written.names:
-                raise written.error
-            raise PartialWrite(_left(written), identifier, await _partial_state(run, state, new, plan, written))
-        stamps = _stamps(state)
-        if written.names:
-            now = await run.github.secrets(fresh=True) if not plan.marked else await run.github.secrets()
-            stamps |= {name: now[name].updated_at for name in plan.values if name in now}
-        stamps = {name: stamp for name, stamp in stamps.items() if name in plan.values}
-        return _outputs(run, new, new["secrets"], stamps)
+        if written.error is None:
+            try:
+                await self._remove(run, urn, state, plan, live)
+            except CloudError as error:
+                written.error = error
+        return written
 
     async def _remove(self, run: Run, urn: str, state: Properties, plan: _Plan, live: Mapping[str, SecretInfo]) -> None:
         for name in reversed(write_order(plan.removed)):
@@ -175,7 +201,7 @@ class OrganizationSecrets(Resource):
                 hint = did_you_mean(missing[0], live) if missing else ""
                 raise PluginError(
                     f"cannot import {identifier!r}: organization {run.configuration.owner} has no secret "
-                    f"{', '.join(missing) or 'of an empty name'}{hint}. Give the names, separated by commas."
+                    f"{', '.join(missing) or 'of an empty name'}{hint or '.'} Give the names, separated by commas."
                 )
             stamps = {name: live[name].updated_at for name in names}
         present = [name for name in stamps if name in live]
@@ -195,8 +221,10 @@ class OrganizationSecrets(Resource):
             "updatedAt": stamps,
         }
         if not inputs:
+            # GitHub does not tell the values: the program has to give them before the next update.
             inputs = {
-                "secrets": {},
+                "owner": run.configuration.owner,
+                "secrets": {name: Secret("") for name in present},
                 "visibility": visibility,
                 "selectedRepositories": repositories,
                 "adoptExisting": False,
@@ -221,12 +249,19 @@ class _Plan:
     readers: Readers
     old_readers: Readers | None
     fallback: dict[str, str]
-    readers_uncertain: bool = False
+
+    @property
+    def readers_alone(self) -> list[str]:
+        """The names whose readers are written and whose values are left alone."""
+        if self.old_readers == self.readers or self.readers.visibility != "selected":
+            return []
+        return [name for name in write_order(self.values) if name not in self.names]
 
     @property
     def marked(self) -> bool:
         """Whether the last thing written is a registry's mark, after which the secrets were listed."""
-        return bool(self.names) and any(self.names[-1] == triple.server for triple in triples_in(self.names))
+        triples = triples_in(self.names)
+        return not self.readers_alone and bool(triples) and self.names[-1] == triples[-1].server
 
 
 def _plan(state: Properties, new: Properties, live: Mapping[str, SecretInfo]) -> _Plan:
@@ -234,7 +269,7 @@ def _plan(state: Properties, new: Properties, live: Mapping[str, SecretInfo]) ->
     old_values: dict[str, str] = _plain_map(state.get("secrets"))
     stamps = _stamps(state)
     readers = _readers(new)
-    old_readers = _readers(state) if state else None
+    old_readers = _readers(state) if state and not state.get("readersUnfinished") else None
     unfinished: list[str] = state.get("unfinished") or []
     changed = {
         name
@@ -284,6 +319,16 @@ def _fallback(
     return {name: value for name, value in given.items() if name in standing}
 
 
+async def _new_stamps(run: Run, state: Properties, plan: _Plan, written: Written) -> dict[str, str]:
+    """When each secret was last written, after everything was."""
+    stamps = _stamps(state)
+    if written.names:
+        now = await run.github.secrets(fresh=not plan.marked)
+        # What GitHub does not list yet counts as changed, and is looked at again by the next update.
+        stamps |= {name: now[name].updated_at if name in now else "" for name in plan.values}
+    return {name: stamp for name, stamp in stamps.items() if name in plan.values}
+
+
 async def _partial_state(run: Run, state: Properties, new: Properties, plan: _Plan, written: Written) -> Properties:
     """What the state has to say after a write that failed half-way."""
     secrets: dict[str, str] = dict(_plain_map(state.get("secrets")))
@@ -300,19 +345,22 @@ async def _partial_state(run: Run, state: Properties, new: Properties, plan: _Pl
         stamps.pop(name, None)
     outputs = _outputs(run, new, {name: Secret(value) for name, value in secrets.items()}, stamps)
     outputs["unfinished"] = sorted(set(written.uncertain))
-    if plan.old_readers is not None and not plan.names:
-        outputs["selectedRepositories"] = {} if plan.readers_uncertain else state.get("selectedRepositories")
+    if state and plan.old_readers != plan.readers:
+        outputs |= {name: state.get(name) for name in ("visibility", "selectedRepositories")}
+        outputs["readersUnfinished"] = bool(written.forward)
     return outputs
 
 
 def _left(written: Written) -> str:
     parts = [str(written.error)]
-    whole = [name for name in written.names if name not in {*written.restored, *written.removed, *written.uncertain}]
+    open_ = {*written.uncertain, *written.readers_uncertain}
     for names, text in (
-        (whole, "written: {}"),
+        ([name for name in written.forward if name not in open_], "written: {}"),
         (list(written.restored), "put back to what they held before: {}"),
         (written.removed, "removed again: {}"),
         (written.uncertain, "whose value is uncertain until the next update writes it: {}"),
+        (written.readers_restored, "whose repositories were put back: {}"),
+        (written.readers_uncertain, "whose repositories are uncertain until the next update writes them: {}"),
     ):
         if names:
             parts.append("Secrets " + text.format(", ".join(names)) + ".")
@@ -325,14 +373,14 @@ async def _delete_ours(run: Run, urn: str, name: str, stamp: str | None, live: M
 
     A resource that is renamed or replaced is deleted after the new one has written the same names.
     """
-    if name not in live or name in run.written:
+    if name not in live or run.wants(name):
         return
     if stamp and live[name].updated_at != stamp:
         run.log(
             Severity.WARNING,
             urn,
-            f"{name} was changed outside of this stack at {live[name].updated_at} and is left in place; remove it with "
-            f"`gh secret delete {name} --app codespaces --org {run.configuration.owner}`.",
+            f"{name} was written by somebody else at {live[name].updated_at} and is left in place. If nobody needs it, "
+            f"remove it with `gh secret delete {name} --app codespaces --org {run.configuration.owner}`.",
         )
         return
     await run.github.delete_secret(name)
@@ -355,7 +403,7 @@ async def _live_readers(
             result = await run.github.secret_repositories(name)
             if expected is None or set(result) != set(expected.repository_ids):
                 break
-    declared: dict[str, Value] = state.get("selectedRepositories") or {}
+    declared = _plain_map(state.get("selectedRepositories"))
     names_of = {number: name for name, number in declared.items()}
     return visibility, {names_of.get(number, name): number for number, name in sorted(result.items())}
 
@@ -410,7 +458,47 @@ def _outputs(run: Run, new: Properties, secrets: Value, stamps: Mapping[str, str
     }
 
 
-def _secret_failures(secrets: Mapping[str, Value]) -> list[Failure]:
+def _past(run: Run, urn: str, old: Properties) -> dict[str, Value]:
+    """The secrets that this resource declared at the last update, NAME -> value.
+
+    Where the engine is about to replace a resource it checks a second time, without the past. Those in another
+    organization are not this one's.
+    """
+    past = run.past.setdefault(urn, reveal(old)) if old else run.past.get(urn, {})
+    if past.get("owner", run.configuration.owner).lower() != run.configuration.owner.lower():
+        return {}
+    return {name.upper(): value for name, value in _plain_map(past.get("secrets")).items()}
+
+
+def _shape_failures(inputs: Properties) -> list[Failure]:
+    given = {name: reveal(inputs.get(name)) for name in ("secrets", "fallback", "selectedRepositories", "publishedAt")}
+    failures = [
+        *check_map("secrets", given["secrets"], lambda value: value is None or is_text(value), "a text"),
+        *check_map("fallback", given["fallback"], is_text, "a text"),
+        *check_map("published_at", given["publishedAt"], is_text, "a text"),
+        *check_map(
+            "selected_repositories", given["selectedRepositories"], is_id, "the id of a repository (a whole number)"
+        ),
+    ]
+    if not is_text(inputs["visibility"]):
+        failures.append(Failure("", f"visibility must be one of {', '.join(_VISIBILITIES)}."))
+    if not isinstance(inputs["adoptExisting"], (bool, Unknown)):
+        failures.append(Failure("", "adopt_existing must be true or false."))
+    if given["secrets"] is None:
+        failures.append(Failure("", "secrets is missing: give at least one NAME and its value."))
+    return failures
+
+
+def _check_values(new: Properties) -> None:
+    """Refuse to write a secret whose value is not given: what was just imported, as Check lets it pass."""
+    missing = sorted(name for name, value in _plain_map(new["secrets"]).items() if value == "")
+    if missing:
+        raise PluginError(
+            f"{', '.join(missing)}: GitHub does not tell what an imported secret holds; write its value in the program."
+        )
+
+
+def _secret_failures(secrets: Mapping[str, Value], past: Mapping[str, Value]) -> list[Failure]:
     if not secrets:
         return [Failure("", "secrets is empty: give at least one NAME and its value.")]
     failures: list[Failure] = []
@@ -423,7 +511,7 @@ def _secret_failures(secrets: Mapping[str, Value]) -> list[Failure]:
                 check_value_size(name, value)
         except RuleViolation as violation:
             failures.append(Failure(violation.argument, str(violation)))
-        if value is None or value == "":
+        if value is None or (value == "" and past.get(name.upper()) != ""):
             failures.append(Failure(f"secrets.{name}", f"secrets.{name} has no value; a secret must hold something."))
         if name.upper() in seen:
             failures.append(
@@ -440,8 +528,8 @@ def _secret_failures(secrets: Mapping[str, Value]) -> list[Failure]:
 def _reader_failures(inputs: Properties) -> list[Failure]:
     visibility, repositories = inputs["visibility"], reveal(inputs.get("selectedRepositories"))
     if visibility not in _VISIBILITIES:
-        hint = did_you_mean(str(visibility), _VISIBILITIES)
-        return [Failure("visibility", f"visibility {visibility!r} must be one of {', '.join(_VISIBILITIES)}{hint}.")]
+        hint = did_you_mean(visibility, _VISIBILITIES) or "."
+        return [Failure("visibility", f"visibility {visibility!r} must be one of {', '.join(_VISIBILITIES)}{hint}")]
     if visibility != "selected" and repositories:
         return [
             Failure(
@@ -492,8 +580,8 @@ def _clashes(run: Run, urn: str, claim: Claim) -> list[Failure]:
         failures.extend(
             Failure(
                 f"secrets.{name}",
-                f"{name} is declared by {other_name} too; two resources would overwrite each other's secret. Give one of "
-                "them another secret_prefix.",
+                f"{name} is declared by {other_name} too; two resources would overwrite each other's secret. Give one "
+                "of them another secret_prefix.",
             )
             for name in sorted(set(claim.names) & set(other.names))
         )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...rules import RuleViolation
 from ...rules.selection import Declared, Repository, check_declared, joined_and_left, resolve
 from ..failures import Failure, InvalidInputs
-from ..resource import Difference, Resource, Stored, map_changes
+from ..resource import Difference, Resource, Stored, check_list, check_map, is_id, is_text, map_changes, raise_if
 from ..run import Run, Severity
-from ..values import UNKNOWN, Properties, Value, is_unknown, reveal
+from ..values import UNKNOWN, Properties, Unknown, Value, is_unknown, reveal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +34,9 @@ class RepositorySelection(Resource):
 
     async def check(self, run: Run, urn: str, old: Properties, new: Properties) -> Properties:
         inputs: Properties = {name: reveal(new[name]) for name in _DECLARED if new.get(name) is not None}
+        raise_if(*_shape_failures(inputs))
         parts = {name: value for name, value in inputs.items() if name != "ids"}
-        if not run.configuration.complete or is_unknown(parts) or _unknown_keys(inputs.get("ids")):
+        if not run.configuration.complete or is_unknown(parts) or isinstance(inputs.get("ids"), Unknown):
             return inputs | dict.fromkeys(_RESOLVED, UNKNOWN)
         ids: dict[str, Value] = inputs.get("ids") or {}
         known_ids = {name: int(number) for name, number in ids.items() if not is_unknown(number)}
@@ -51,14 +52,21 @@ class RepositorySelection(Resource):
             if not ids or declared.names:
                 check_declared(declared)
             listing = await self._listing(run, declared, seen)
-            resolution = resolve(declared, listing, seen, run.configuration.owner)
+            resolution = resolve(declared, listing, seen, run.configuration.owner, run.github.unseen_repositories())
         except RuleViolation as violation:
             raise InvalidInputs(Failure(violation.argument, str(violation))) from violation
         before: dict[str, int] = past.get("repositories") or {}
         if before and not is_unknown(before):
             declared_before = [*(past.get("names") or []), *(past.get("ids") or {})]
+            same_rules = all(past.get(name) == inputs.get(name) for name in ("topics", "properties"))
             resolution.warnings.extend(
-                joined_and_left(before, resolution.repositories, resolution.reasons, declared_before)
+                joined_and_left(
+                    before,
+                    resolution.repositories,
+                    resolution.reasons,
+                    declared_before,
+                    listing if same_rules else None,
+                )
             )
         for warning in resolution.warnings:
             run.log(Severity.WARNING, urn, warning)
@@ -74,28 +82,18 @@ class RepositorySelection(Resource):
         """Enough of the organization's repositories to resolve the selection."""
         if not (declared.names or declared.needs_whole_organization):
             return []
-        if declared.needs_whole_organization:
-            await self._check_sees_all(run)
         if not declared.needs_whole_organization and len(declared.names) <= _FEW:
             found = await run.github.repositories_named(declared.names)
-            missing = {name for name in declared.names if name.lower() not in {one.name.lower() for one in found}}
-            if not missing - set(seen):
-                by_id = [await run.github.repository_by_id(seen[name]) for name in sorted(missing)]
+            there = {one.name.lower(): one.id for one in found}
+            if all(name.lower() in there or name in seen for name in declared.names):
+                moved = [name for name in declared.names if name in seen and there.get(name.lower()) != seen[name]]
+                by_id = [await run.github.repository_by_id(seen[name]) for name in moved]
                 return found + [repository for repository in by_id if repository]
         listing = await run.github.repositories()
         if not declared.properties:
             return listing
         properties = await run.github.custom_properties()
         return [Repository(one.id, one.name, one.archived, one.topics, properties.get(one.name, {})) for one in listing]
-
-    async def _check_sees_all(self, run: Run) -> None:
-        if await run.github.repository_selection() == "selected":
-            raise RuleViolation(
-                "",
-                f"the GitHub App is installed on selected repositories of {run.configuration.owner} only, so topics and "
-                "custom properties cannot be resolved: the repositories it cannot see would be left out in silence. "
-                "Install it on all repositories, or select by `names` or `ids`.",
-            )
 
     async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
         changes: dict[str, Change] = {}
@@ -124,8 +122,13 @@ class RepositorySelection(Resource):
         """Nothing is made, so nothing is removed."""
 
 
-def _unknown_keys(ids: Any) -> bool:
-    return ids is not None and not isinstance(ids, dict) and is_unknown(ids)
+def _shape_failures(inputs: Properties) -> list[Failure]:
+    return [
+        *check_list("names", inputs.get("names")),
+        *check_list("topics", inputs.get("topics")),
+        *check_map("properties", inputs.get("properties"), is_text, "a text"),
+        *check_map("ids", inputs.get("ids"), is_id, "the id of a repository (a whole number)"),
+    ]
 
 
 def _outputs(inputs: Properties) -> Properties:

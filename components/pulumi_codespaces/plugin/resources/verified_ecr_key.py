@@ -8,7 +8,7 @@ from ..ecr_client import AccessKey, verify
 from ..failures import Failure, InvalidInputs
 from ..resource import Difference, Resource, Stored
 from ..run import Severity
-from ..values import UNKNOWN, Properties, Secret, Value, is_unknown, reveal
+from ..values import UNKNOWN, Properties, Secret, Unknown, is_unknown, reveal
 
 if TYPE_CHECKING:
     from ..resource import Change
@@ -87,20 +87,19 @@ def _orphans(inputs: Properties, remembered: Properties) -> list[Failure]:
     IAM gives a user two keys, so one that nobody manages blocks every later rotation with LimitExceeded. In a run that
     itself renews a slot they cannot be told from the key that is about to be replaced.
     """
-    listed: Value = inputs.get("userKeys")
-    slot_keys: Value = inputs.get("slotKeys")
-    if not isinstance(listed, dict) or not isinstance(slot_keys, dict) or is_unknown(listed):
+    if is_unknown(inputs.get("userKeys")) or isinstance(inputs.get("slotKeys"), Unknown):
         return []
-    keys: dict[str, str] = listed
-    managed = {*(value for value in slot_keys.values() if not is_unknown(value)), *remembered.values()}
+    listed: dict[str, str] = inputs.get("userKeys") or {}
+    slot_keys: Properties = inputs.get("slotKeys") or {}
+    managed = {*(key for key in slot_keys.values() if not is_unknown(key)), *remembered.values()}
     user = inputs.get("userName")
     return [
         Failure(
             "",
-            f"user {user} has an access key {key} (made {made}) that this stack does not manage: a run was killed while "
-            "it made the key, or somebody made it by hand. IAM allows two keys a user, so it blocks the rotation. If "
-            f"nothing uses it: aws iam delete-access-key --user-name {user} --access-key-id {key}",
+            f"user {user} has an access key {key} (made {made}) that this stack does not manage: a run was killed "
+            "while it made the key, or somebody made it by hand. IAM allows two keys a user, so it blocks a rotation. "
+            f"If nothing uses it: aws iam delete-access-key --user-name {user} --access-key-id {key}",
         )
-        for key, made in sorted(keys.items())
+        for key, made in sorted(listed.items())
         if key not in managed
     ]

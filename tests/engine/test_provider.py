@@ -1,0 +1,358 @@
+"""The provider's configuration and life on the real engine: organizations, credentials, rights, signals."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from rig.github import GitHubStandIn
+
+from .conftest import SEED, TOKEN
+from .secret_programs import (
+    HEAD,
+    PASSWORD,
+    SERVER,
+    USER,
+    Clock,
+    nowhere,
+    program,
+    secret_set,
+    triple,
+    values,
+    writes,
+)
+
+SECRET = "CANARY-of-a-password"
+PUT_ALL = [f"PUT {USER}", f"PUT {PASSWORD}", f"PUT {SERVER}"]
+DELETE_ALL = [f"DELETE {SERVER}", f"DELETE {PASSWORD}", f"DELETE {USER}"]
+
+
+def with_provider(arguments, values_=None, repositories="{'web': 11}", name="token"):
+    text = f"provider = codespaces.Provider({name + '-provider'!r}, {arguments})\n"
+    options = "pulumi.ResourceOptions(provider=provider)"
+    return text + secret_set(values_ or triple(secret=SECRET), repositories, name=name, opts=options)
+
+
+def steps(preview):
+    return {step["urn"].rsplit("::", 1)[-1]: step["op"] for step in preview.steps}
+
+
+def provider_state(stack, name="token-provider"):
+    return stack.resource(name)
+
+
+@pytest.fixture(scope="module")
+def pem():
+    key = generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+@contextmanager
+def app_github(pem, permission="write", repositories=None):
+    """GitHub with an App that is installed on all repositories, or on these alone."""
+    permissions = {"organization_codespaces_secrets": permission, "metadata": "read"}
+    installation = {"account": "acme", "permissions": permissions, "repository_selection": "all"}
+    if repositories is not None:
+        installation |= {"repository_selection": "selected", "repositories": repositories}
+    app = {"slug": "platform", "private_key_pem": pem, "installations": {"77": installation}}
+    with GitHubStandIn(copy.deepcopy(SEED) | {"apps": {"1234": app}}) as standing_in:
+        yield standing_in
+
+
+def app_environment(github, pem, **other):
+    given = {"GITHUB_APP_ID": "1234", "GITHUB_APP_INSTALLATION_ID": "77", "GITHUB_APP_PEM_FILE": pem}
+    return {"GITHUB_OWNER": "acme", "GITHUB_BASE_URL": github.url} | given | other
+
+
+def test_two_organizations_in_one_stack(github, new_stack):
+    text = HEAD + with_provider("owner='acme'", name="acme")
+    text += with_provider("owner='umbrella'", repositories="{'lab': 91}", name="umbrella")
+    stack = new_stack(text)
+    stack.up()
+    assert values(github) == values(github, "umbrella") == triple(secret=SECRET)
+    assert stack.preview("--expect-no-changes").steps == []
+    assert stack.refresh("--expect-no-changes").ok
+    stack.write(text.replace(SECRET, "another"))
+    github.clear_requests()
+    stack.up()
+    assert values(github) == values(github, "umbrella") == triple(secret="another")
+    stack.destroy()
+    assert values(github) == values(github, "umbrella") == {}
+
+
+def test_a_changed_owner_moves_the_secrets(github, github_environment, new_stack):
+    """The engine replaces the provider and what it made: new ones in the new organization, and the old ones go."""
+    umbrella = github.organization("umbrella")
+    stack = new_stack(program(triple(), None, more="'visibility': 'all'"))
+    stack.up()
+    github.clear_requests()
+
+    umbrella.put_secret(USER, "theirs")
+    stack.environment["GITHUB_OWNER"] = "umbrella"
+    refused = stack.preview(check=False)
+    assert (
+        f"organization umbrella has these secrets already, and this resource did not make them: {USER}"
+        in refused.output
+    )
+    umbrella.delete_secret(USER)
+
+    assert steps(stack.preview())["token"] == "replace"
+    assert writes(github) == []
+    stack.up()
+    sent = [f"{one.method} {one.path}" for one in github.requests if one.method != "GET"]
+    paths = {"acme": "/orgs/acme/codespaces/secrets/", "umbrella": "/orgs/umbrella/codespaces/secrets/"}
+    assert sent == [
+        *(one.replace(" ", f" {paths['umbrella']}") for one in PUT_ALL),
+        *(one.replace(" ", f" {paths['acme']}") for one in DELETE_ALL),
+    ]
+    assert (values(github), values(github, "umbrella")) == ({}, triple())
+    assert stack.preview("--expect-no-changes").steps == []
+
+    # A provider by default is not looked at by refresh and destroy: they take it from the state.
+    stack.environment["GITHUB_OWNER"] = "acme"
+    assert stack.refresh("--expect-no-changes").ok
+    stack.destroy()
+    assert values(github, "umbrella") == {}
+
+
+def test_a_token_of_the_environment_is_not_stored(github, new_stack):
+    stack = new_stack(program(triple(secret=SECRET)))
+    outcomes = [stack.run("preview", "--diff"), stack.preview(), stack.up()]
+    nowhere([TOKEN, SECRET], stack, *outcomes)
+    assert "token" not in json.dumps(
+        provider_state(stack, "default_1_0_0_git_/github.com/pulumi-codespaces/pulumi-codespaces/components")
+    )
+    assert {one.token_label for one in github.requests} == {"classic:platform"}
+
+    # Another token at the next operation is no change.
+    github.tokens.add("ghp_another", scopes=("admin:org", "repo"), login="another")
+    github.tokens.revoke(TOKEN)
+    github.clear_requests()
+    stack.environment["GITHUB_TOKEN"] = "ghp_another"
+    assert stack.preview("--expect-no-changes").steps == []
+    assert {one.token_label for one in github.requests} == {"classic:another"}
+    del stack.environment["GITHUB_TOKEN"]
+    assert "no GitHub credentials: set GITHUB_TOKEN" in stack.destroy(check=False).output
+    assert values(github) == triple(secret=SECRET)
+
+
+def test_a_token_of_the_program_is_stored_encrypted_and_can_be_rotated(github, new_stack):
+    first, second = "ghp_CANARY1first", "ghp_CANARY2second"
+    for token in (first, second):
+        github.tokens.add(token, scopes=("admin:org", "repo"), login=token[-6:])
+    stack = new_stack(HEAD + with_provider(f"token={first!r}"))
+    del stack.environment["GITHUB_TOKEN"]
+    outcomes = [stack.run("preview", "--diff"), stack.preview(), stack.up()]
+    inputs = provider_state(stack)["inputs"]
+    assert inputs["token"]["4dabf18193072939515e22adb298388d"] == "1b47061264138c4ac30d75fd1eb44270"
+
+    # The new token is used at once, and nothing is replaced.
+    github.tokens.revoke(first)
+    github.clear_requests()
+    stack.write(HEAD + with_provider(f"token={second!r}"))
+    preview = stack.preview()
+    assert steps(preview) == {"token-provider": "update"}
+    outcomes += [preview, stack.up()]
+    assert {one.token_label for one in github.requests} == {f"classic:{second[-6:]}"}
+    assert stack.preview("--expect-no-changes").steps == []
+    outcomes.append(stack.destroy())
+    assert values(github) == {}
+    nowhere([first, second, SECRET], stack, *outcomes)
+
+
+def test_an_app_in_place_of_a_token(pem, new_stack):
+    line = pem.splitlines()[5]
+    with app_github(pem) as github:
+        stack = new_stack(program(triple(secret=SECRET)), app_environment(github, pem.replace("\n", "\\n")))
+        outcomes = [stack.preview(), stack.up()]
+        assert values(github) == triple(secret=SECRET)
+        assert {one.token_label for one in github.requests} == {"app:1234", "installation:77"}
+        nowhere([line, SECRET], stack, *outcomes)
+        stack.destroy()
+
+        app = f"app_auth={{'id': '1234', 'installation_id': '77', 'pem_file': {pem!r}}}"
+        environment = {"GITHUB_OWNER": "acme", "GITHUB_BASE_URL": github.url}
+        stack = new_stack(HEAD + with_provider(app), environment)
+        outcomes = [stack.run("preview", "--diff"), stack.preview(), stack.up()]
+        assert stack.preview("--expect-no-changes").steps == []
+        outcomes.append(stack.destroy())
+        assert values(github) == {}
+        nowhere([line, SECRET], stack, *outcomes)
+
+
+def test_an_app_on_some_repositories_cannot_resolve_topics(pem, new_stack):
+    topical = "selection = codespaces.RepositorySelection('readers', {'topics': ['payments']})\n"
+    named = "selection = codespaces.RepositorySelection('readers', {'names': ['web']})\n"
+    with app_github(pem, repositories=["web", "api"]) as github:
+        stack = new_stack(HEAD + topical, app_environment(github, pem))
+        refused = stack.preview(check=False)
+        assert "the GitHub App is installed on selected repositories of acme only, so topics" in refused.output
+        stack.write(HEAD + named + secret_set(triple(), "selection.repositories"))
+        stack.up()
+        assert values(github) == triple()
+        stack.write(HEAD + named.replace("'web'", "'web', 'docs'"))
+        refused = stack.preview(check=False)
+        assert "(or the GitHub App is installed on selected repositories of acme only)" in refused.output
+
+
+def test_an_app_that_may_only_read_previews(pem, new_stack):
+    with app_github(pem, permission="read") as github:
+        stack = new_stack(program(triple()), app_environment(github, pem))
+        preview = stack.preview()
+        assert steps(preview)["token"] == "create"
+        (warning,) = preview.warnings
+        assert "may read but not write Codespaces secrets" in warning
+        failed = stack.up(check=False)
+        assert "'Organization codespaces secrets: write'" in failed.output
+        assert (values(github), writes(github)) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"GITHUB_APP_INSTALLATION_ID": "78"}, "The GitHub App has no such installation: compare app_auth.id"),
+        ({"GITHUB_APP_ID": "99"}, "The GitHub token or App key is wrong, expired or revoked; give a new one."),
+        ({"GITHUB_APP_INSTALLATION_ID": "seventy"}, "app_auth.installation_id 'seventy' must be a number"),
+        ({"GITHUB_APP_PEM_FILE": "key-CANARY.pem"}, "is not a private key in PEM: give the contents of the file"),
+        ({"GITHUB_APP_ID": ""}, "app_auth lacks id: a GitHub App needs id, installation_id and pem_file."),
+    ],
+)
+def test_an_app_that_cannot_log_in(pem, new_stack, changed, message):
+    with app_github(pem) as github:
+        stack = new_stack(program(triple(secret=SECRET)), app_environment(github, pem, **changed))
+        started = time.monotonic()
+        preview = stack.preview(check=False)
+        assert not preview.ok
+        assert message in json.dumps(preview.digest["diagnostics"])
+        assert time.monotonic() - started < 20
+        nowhere([pem.splitlines()[5], "key-CANARY", SECRET], stack, preview)
+        assert len(github.requests) < 3
+
+
+def test_a_fine_grained_token_that_may_only_read_previews(github, github_environment, new_stack):
+    stack = new_stack(program(triple(secret=SECRET)), github_environment | {"GITHUB_TOKEN": "github_pat_reader"})
+    assert steps(stack.preview())["token"] == "create"
+    failed = stack.up(check=False)
+    assert "a fine-grained token or an App the permission 'Organization codespaces secrets: write'" in failed.output
+    assert values(github) == {}
+    assert stack.resources()[-1]["type"].startswith("pulumi:providers:")
+    nowhere([SECRET, "github_pat_reader"], stack, failed)
+
+
+def test_an_owner_that_is_not_known_yet(github, new_stack):
+    text = f"""{HEAD}
+import pulumi_github
+made = pulumi_github.Repository('new', name='new', visibility='private')
+"""
+    stack = new_stack(text + with_provider("owner=made.full_name.apply(lambda name: name.split('/')[0])"))
+    assert steps(stack.preview()) == dict.fromkeys(["access-test", "new", "token-provider", "token"], "create")
+    assert values(github) == {}
+    stack.up()
+    assert values(github) == triple(secret=SECRET)
+    assert stack.preview("--expect-no-changes").steps == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"GITHUB_TOKEN": ""}, "no GitHub credentials: set GITHUB_TOKEN, or GITHUB_APP_ID"),
+        ({"GITHUB_OWNER": ""}, "no organization: set GITHUB_OWNER, or give the provider `owner`."),
+        ({"GITHUB_OWNER": "acme/web"}, "owner 'acme/web' is not the login of an organization"),
+        ({"GITHUB_TOKEN": "ghp_reader"}, "a classic token needs the scope admin:org"),
+        ({"GITHUB_TOKEN": "ghp_CANARYrevoked"}, "The GitHub token or App key is wrong, expired or revoked"),
+        ({"GITHUB_TOKEN": "ghp_CANARY two"}, "the GitHub token has blanks or other characters in it"),
+        ({"GITHUB_OWNER": "free"}, "has no Codespaces secrets: they need GitHub Team or GitHub Enterprise."),
+        ({"GITHUB_OWNER": "nobody"}, "Or its name is wrong, or the credentials cannot see it."),
+        ({"GITHUB_BASE_URL": "https://github.acme.example"}, "github.acme.example is neither github.com nor a ghe.com"),
+        ({"GITHUB_BASE_URL": "http://github.com"}, "the token would travel in clear; use https"),
+        ({"GITHUB_BASE_URL": "http://me:CANARY@127.0.0.1:1"}, "base_url has a user name or a password in it"),
+        ({"GITHUB_BASE_URL": "127.0.0.1"}, "base_url '127.0.0.1': write a whole address"),
+    ],
+)
+def test_a_configuration_that_cannot_work(github, github_environment, new_stack, changed, message):
+    github.seed({"organizations": {"free": {"id": 3, "plan": "free"}}})
+    stack = new_stack(program(triple(secret=SECRET)), github_environment | changed)
+    preview, up = stack.preview(check=False), stack.up(check=False)
+    assert (preview.ok, up.ok) == (False, False)
+    assert message in json.dumps(preview.digest["diagnostics"], ensure_ascii=False)
+    assert message in up.output.replace("\n", " ")
+    nowhere([TOKEN, SECRET, "CANARY"], stack, preview, up)
+    assert writes(github) == []
+    if changed.get("GITHUB_TOKEN") == "ghp_reader":
+        assert "The token has: read:org, repo." in up.output
+
+
+@pytest.mark.parametrize("suffix", ["", "/", "/api/v3", "/api/v3/"])
+def test_ways_to_write_the_address(github, github_environment, new_stack, suffix):
+    stack = new_stack(program(triple()), github_environment | {"GITHUB_BASE_URL": github.url + suffix})
+    assert stack.preview().ok
+    assert {one.status for one in github.requests} == {200}
+
+
+def processes(stack):
+    """The command lines of the processes that the CLI and its children have started for a stack and that still run."""
+    mark = f"PULUMI_HOME={stack.environment['PULUMI_HOME']}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
+                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue
+    return [one for one in found if one]
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
+@pytest.mark.parametrize("github_hangs", [False, True])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_the_cli_is_stopped_in_the_middle_of_a_pair(github, new_stack, sent, github_hangs):
+    """USER is written and PASSWORD is on its way: the pair is finished, or put back if GitHub does not answer."""
+    github.clock = clock = Clock()
+    stack = new_stack(program(triple()))
+    stack.up()
+    clock.later()
+    stack.write(program(triple("AKIA2", "value-2")))
+    path = f"/orgs/acme/codespaces/secrets/{PASSWORD}"
+    github.faults.add("PUT", path, kind="hang" if github_hangs else "delay", seconds=1 if not github_hangs else 30)
+    stopped = []
+
+    def stop(event):
+        if event.name == USER and not stopped:
+            stopped.append(time.monotonic())
+            # As a terminal does, SIGINT goes to the whole process group.
+            (os.killpg if sent is signal.SIGINT else os.kill)(process.pid, sent)
+
+    github.observers.append(stop)
+    github.clear_requests()
+    process = stack.start("up", "--yes", "--skip-preview")
+    said = []
+    reader = threading.Thread(target=lambda: said.append(process.communicate()[0]))
+    reader.start()
+    while not stopped:
+        assert reader.is_alive(), said
+        time.sleep(0.02)
+    while processes(stack):
+        assert time.monotonic() - stopped[0] < 5, processes(stack)
+        time.sleep(0.05)
+    reader.join()
+    assert process.returncode != 0
+    assert values(github) == (triple() if github_hangs else triple("AKIA2", "value-2"))
+    assert "Traceback" not in said[0]
+
+    github.faults.clear()
+    if sent is signal.SIGKILL:
+        stack.run("cancel", "--yes")
+    clock.later()
+    stack.up()
+    assert values(github) == triple("AKIA2", "value-2")
+    assert stack.preview("--expect-no-changes").steps == []

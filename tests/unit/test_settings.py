@@ -1,0 +1,433 @@
+"""Stack configuration as the CLI hands it over -> settings, or one line for each mistake."""
+
+from __future__ import annotations
+
+import json
+
+import pulumi
+import pytest
+
+from pulumi_codespaces import InvalidArgument, Visibility
+from pulumi_codespaces.settings import Account, EcrRegistry, LoginRegistry, load
+
+CANARY = "CANARYcanary0123"
+ECR = {"ecrRepositories": ["payments/api"], "repositories": ["web"]}
+LOGIN = {"server": "acme.azurecr.io", "user": "pull", "passwordFrom": "acrPassword", "repositories": ["web"]}
+WHOLE = {
+    "organization": "acme",
+    "accounts": {"prod": {"region": "eu-west-1", "roleArn": "arn:aws:iam::123456789012:role/platform"}},
+    "selections": {"payments": {"topics": ["payments"]}},
+    "registries": {
+        "payments-prod": {
+            "account": "prod",
+            "ecrRepositories": ["payments/api"],
+            "selection": "payments",
+            "keyGeneration": 2,
+        },
+        "payments-acr": {
+            "server": "acme.azurecr.io",
+            "user": "pull",
+            "passwordFrom": "acrPassword",
+            "selection": "payments",
+        },
+    },
+    "acrPassword": CANARY,
+}
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Read settings as the program does; the CLI hands over maps as JSON, and everything in one variable too."""
+
+    def read(values, secret_keys=("acrPassword",)):
+        texts = {f"access:{key}": one if isinstance(one, str) else json.dumps(one) for key, one in values.items()}
+        monkeypatch.setenv("PULUMI_CONFIG", json.dumps(texts))
+        pulumi.runtime.set_all_config(texts, [f"access:{key}" for key in secret_keys])
+        return load(pulumi.Config("access"))
+
+    yield read
+    pulumi.runtime.set_all_config({}, [])
+
+
+@pytest.fixture
+def mistakes(read):
+    """The lines with which a configuration is refused."""
+
+    def mistakes(values, **options):
+        with pytest.raises(InvalidArgument) as refused:
+            read(values, **options)
+        head, *lines = str(refused.value).split("\n")
+        assert head == "the configuration of this stack cannot be used; nothing was changed:"
+        assert CANARY not in str(refused.value)
+        return [line.removeprefix("  access:") for line in lines]
+
+    return mistakes
+
+
+def registries(**given):
+    return {"organization": "acme", "registries": given, "acrPassword": CANARY}
+
+
+def test_maps_become_settings(read):
+    settings = read(WHOLE)
+    assert settings.organization == "acme"
+    assert settings.accounts == {
+        "prod": Account(region="eu-west-1", roleArn="arn:aws:iam::123456789012:role/platform", externalId=None)
+    }
+    assert settings.selections["payments"].arguments() == {"topics": ["payments"]}
+    ecr, acr = settings.registries["payments-prod"], settings.registries["payments-acr"]
+    assert isinstance(ecr, EcrRegistry)
+    assert isinstance(acr, LoginRegistry)
+    assert (ecr.account, ecr.selection, acr.selection) == ("prod", "payments", "payments")
+    assert ecr.arguments() == {"ecr_repositories": ["payments/api"], "key_generation": 2}
+    assert acr.arguments() == {"server": "acme.azurecr.io", "user": "pull"}
+    assert acr.password_from == "acrPassword"
+
+
+def test_every_key_of_an_ecr_registry_is_an_argument_of_its_component(read):
+    given = {
+        "ecrRepositories": ["payments/api", "docker-hub/library/*"],
+        "visibility": "private",
+        "secretPrefix": "PAY",
+        "probeImages": ["payments/api:latest"],
+        "verify": False,
+        "adoptExisting": True,
+        "keyGeneration": 3,
+        "keepPreviousKey": False,
+        "suspended": True,
+        "maxKeyAgeDays": 30,
+        "permissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
+        "tags": {"team": "payments"},
+        "pullThroughCachePrefixes": ["docker-hub"],
+        "additionalRegistries": {"SHARED": "123456789012.dkr.ecr.us-east-1.amazonaws.com"},
+        "userName": "pull-payments",
+        "userPath": "/platform/",
+    }
+    arguments = read(registries(payments=given)).registries["payments"].arguments()
+    assert arguments == {
+        "ecr_repositories": ["payments/api", "docker-hub/library/*"],
+        "visibility": Visibility.PRIVATE,
+        "secret_prefix": "PAY",
+        "probe_images": ["payments/api:latest"],
+        "verify": False,
+        "adopt_existing": True,
+        "key_generation": 3,
+        "keep_previous_key": False,
+        "suspended": True,
+        "max_key_age_days": 30,
+        "permissions_boundary_arn": "arn:aws:iam::123456789012:policy/boundary",
+        "tags": {"team": "payments"},
+        "pull_through_cache_prefixes": ["docker-hub"],
+        "additional_registries": {"SHARED": "123456789012.dkr.ecr.us-east-1.amazonaws.com"},
+        "user_name": "pull-payments",
+        "user_path": "/platform/",
+    }
+    known = {*EcrRegistry.model_fields} - {"account", "selection", "repositories"}
+    assert set(arguments) == known
+
+
+def test_the_fields_of_a_registry_are_those_of_its_component():
+    from pulumi_codespaces import EcrPullAccessArgs, RegistryLoginArgs
+
+    put_in_by_the_program = {"selected_repositories", "password"}
+    only_here = {"account", "selection", "repositories", "password_from"}
+    for model, args in ((EcrRegistry, EcrPullAccessArgs), (LoginRegistry, RegistryLoginArgs)):
+        taken = args.__required_keys__ | args.__optional_keys__
+        assert {*model.model_fields} - only_here == taken - put_in_by_the_program
+
+
+def test_repositories_are_listed_in_place(read):
+    assert read(registries(payments=ECR)).registries["payments"].arguments() == {
+        "ecr_repositories": ["payments/api"],
+        "selected_repositories": ["web"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "lines"),
+    [
+        pytest.param(
+            {},
+            [
+                "organization: is missing: the GitHub organization",
+                "registries: is missing: registries by name; the name gives the secrets their prefix",
+            ],
+            id="nothing is set",
+        ),
+        pytest.param(
+            {"organisation": "acme", "registries": {"payments": ECR}},
+            ["organisation: is no key of this program; did you mean 'organization'?"],
+            id="a key of the stack is written wrong",
+        ),
+        pytest.param(
+            {"organization": "", "registries": {}},
+            [
+                "organization: is empty: the GitHub organization",
+                "registries: is empty: registries by name; the name gives the secrets their prefix",
+            ],
+            id="everything is empty",
+        ),
+        pytest.param(
+            {"organization": "acme", "registries": "payments"},
+            ["registries: must be a map, not a text"],
+            id="text instead of a map",
+        ),
+        pytest.param(
+            {"organization": "acme", "registries": ["payments"]},
+            ["registries: must be a map, not a list"],
+            id="list instead of a map",
+        ),
+        pytest.param(
+            registries(payments=ECR) | {"accounts": {"prod": {"region": "eu-west-1", "roleARN": "platform"}}},
+            ["accounts.prod.roleARN: is no key here; did you mean 'roleArn'?"],
+            id="unknown key of an account",
+        ),
+        pytest.param(
+            registries(payments=ECR) | {"accounts": {"prod": {"regoin": "eu-west-1"}}},
+            ["accounts.prod.regoin: is no key here; did you mean 'region'?"],
+            id="a key that is written wrong is not missing too",
+        ),
+        pytest.param(
+            registries(payments=ECR) | {"accounts": {"prod": {}, "123456789012": "eu-west-1"}},
+            [
+                "accounts.prod.region: is missing: the Region of its registry, such as eu-west-1",
+                "accounts.123456789012: must be a map, not a text",
+            ],
+            id="two accounts",
+        ),
+        pytest.param(
+            registries(payments=ECR) | {"selections": {"a": {}, "b": {"topic": ["x"]}, "c": {"names": "web"}}},
+            [
+                "selections.a: selects nothing; give names, topics or properties",
+                "selections.b.topic: is no key here; did you mean 'topics'?",
+                "selections.c.names: must be a list, not a text; write it as [one, two]",
+            ],
+            id="selections",
+        ),
+        pytest.param(
+            registries(payments=ECR) | {"selections": {"games": {"names": ["web", 2048]}}},
+            ["selections.games.names[1]: must be a text, not 2048; put it in quotes"],
+            id="a number for a name",
+        ),
+    ],
+)
+def test_mistakes_outside_of_registries(mistakes, values, lines):
+    assert mistakes(values) == lines
+
+
+EITHER = "a registry has either ecrRepositories (Amazon ECR), or server, user and passwordFrom (any other)"
+
+
+@pytest.mark.parametrize(
+    ("registry", "lines"),
+    [
+        pytest.param(
+            ECR | {"keyGeneraton": 2},
+            [".keyGeneraton: is no key here; did you mean 'keyGeneration'?"],
+            id="unknown key",
+        ),
+        pytest.param(
+            LOGIN | {"colour": "red"},
+            [
+                (
+                    ".colour: is no key here; there are selection, repositories, visibility, secretPrefix, probeImages, "
+                    "verify, adoptExisting, server, user, passwordFrom"
+                )
+            ],
+            id="a key like no other",
+        ),
+        pytest.param(
+            {"ecrRepositores": ["payments/api"], "repositories": ["web"]},
+            [".ecrRepositores: is no key here; did you mean 'ecrRepositories'?"],
+            id="the key that makes it ECR is written wrong",
+        ),
+        pytest.param(
+            {"repositories": ["web"]},
+            [f".ecrRepositories: is missing: names or ARNs of the ECR repositories to pull from; {EITHER}"],
+            id="no registry at all",
+        ),
+        pytest.param(
+            {"user": "pull", "passwordFrom": "acrPassword", "repositories": ["web"]},
+            [f".server: is missing: the registry's host; Docker Hub is https://index.docker.io/v1/; {EITHER}"],
+            id="no server",
+        ),
+        pytest.param(
+            ECR | {"server": "acme.azurecr.io", "user": "pull"},
+            [f": has ecrRepositories and server, user; {EITHER}"],
+            id="two registries in one",
+        ),
+        pytest.param(
+            LOGIN | {"keyGeneration": 2},
+            [f".keyGeneration: belongs to a registry of Amazon ECR; {EITHER}"],
+            id="a generation where there is no key",
+        ),
+        pytest.param(
+            {"server": "acme.azurecr.io", "user": "pull", "password": CANARY, "repositories": ["web"]},
+            [
+                (
+                    ".password: a password in a map is not kept secret; put it into a secret of its own with "
+                    "`pulumi config set --secret NAME`, and write passwordFrom: NAME"
+                )
+            ],
+            id="nested password",
+        ),
+        pytest.param(
+            LOGIN | {"user": {"secure": CANARY}, "secretPrefix": [CANARY], "verify": CANARY},
+            [
+                ".secretPrefix: must be a text, not a list",
+                ".verify: must be true or false, not a text; write it without quotes",
+                ".user: must be a text, not a map",
+            ],
+            id="no value is repeated",
+        ),
+        pytest.param(
+            ECR | {"keyGeneration": "2"},
+            [".keyGeneration: must be a whole number, not a text; write it without quotes"],
+            id="a number in quotes",
+        ),
+        pytest.param(
+            ECR | {"keyGeneration": 2.5, "maxKeyAgeDays": True, "suspended": 1, "secretPrefix": None},
+            [
+                ".keyGeneration: must be a whole number, not 2.5",
+                ".suspended: must be true or false, not 1",
+                ".maxKeyAgeDays: must be a whole number, not true",
+            ],
+            id="numbers and truth",
+        ),
+        pytest.param(
+            ECR | {"keyGeneration": 0},
+            [".keyGeneration: is 0, and must be at least 1: raise it by one to rotate the access key"],
+            id="generation 0",
+        ),
+        pytest.param(
+            ECR | {"ecrRepositories": []},
+            [f".ecrRepositories: is empty: names or ARNs of the ECR repositories to pull from; {EITHER}"],
+            id="no repositories to pull from",
+        ),
+        pytest.param(
+            {"ecrRepositories": ["payments/api"]},
+            [": nobody may use it; give selection, repositories, or visibility private or all"],
+            id="no readers",
+        ),
+        pytest.param(
+            {"ecrRepositories": ["payments/api"], "visibility": "selected"},
+            [": nobody may use it; give selection, repositories, or visibility private or all"],
+            id="selected readers, none given",
+        ),
+        pytest.param(
+            ECR | {"selection": "payments", "visibility": "all"},
+            [": selection and repositories and visibility exclude each other; keep one of them"],
+            id="three kinds of readers",
+        ),
+        pytest.param(
+            {"ecrRepositories": ["payments/api"], "visibility": "privat"},
+            [".visibility: must be one of selected, private, all; did you mean 'private'?"],
+            id="unknown visibility",
+        ),
+        pytest.param("payments/api", [": must be a map, not a text"], id="text"),
+        pytest.param(None, [": must be a map, not empty"], id="nothing"),
+    ],
+)
+def test_mistakes_in_a_registry(mistakes, registry, lines):
+    assert mistakes(registries(payments=registry)) == [f"registries.payments{line}" for line in lines]
+
+
+@pytest.mark.parametrize("name", ["a.b", "ecr", "login"])
+def test_a_name_that_could_be_taken_for_something_else_stands_in_the_path(mistakes, name):
+    path = f'registries["{name}"]' if "." in name else f"registries.{name}"
+    assert mistakes(registries(**{name: ECR | {"keyGeneration": 0}})) == [
+        f"{path}.keyGeneration: is 0, and must be at least 1: raise it by one to rotate the access key"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("registry", "more", "line"),
+    [
+        pytest.param(
+            {"ecrRepositories": ["payments/api"], "selection": "payment"},
+            {"selections": {"payments": {"names": ["web"]}}},
+            "selection: there is no 'payment' in access:selections; did you mean 'payments'?",
+            id="selection",
+        ),
+        pytest.param(
+            {"ecrRepositories": ["payments/api"], "selection": "payments"},
+            {},
+            "selection: there is no 'payments' in access:selections; there are none",
+            id="selection without any",
+        ),
+        pytest.param(
+            ECR | {"account": "live"},
+            {"accounts": {"prod": {"region": "eu-west-1"}, "shared": {"region": "eu-west-1"}}},
+            "account: there is no 'live' in access:accounts; there are prod, shared",
+            id="account",
+        ),
+        pytest.param(
+            LOGIN | {"passwordFrom": "acrPasswort"},
+            {},
+            "passwordFrom: there is no access:acrPasswort; set it with `pulumi config set --secret acrPasswort`",
+            id="password",
+        ),
+        pytest.param(
+            ECR | {"secretPrefix": "GITHUB_PAY"},
+            {},
+            "secretPrefix 'GITHUB_PAY': it begins with GITHUB_, which is GitHub's own.",
+            id="prefix",
+        ),
+        pytest.param(
+            LOGIN | {"server": "https://acme.azurecr.io"},
+            {},
+            "server 'https://acme.azurecr.io': a scheme does not belong here; write 'acme.azurecr.io'",
+            id="server",
+        ),
+        pytest.param(
+            ECR | {"userPath": "platform"},
+            {},
+            "userPath 'platform': a path begins and ends with / and has at most 512 characters.",
+            id="path of the user",
+        ),
+        pytest.param(
+            ECR | {"ecrRepositories": ["payments/api", "Payments"]},
+            {},
+            "ecrRepositories[1] 'Payments'",
+            id="name of an ECR repository",
+        ),
+        pytest.param(
+            ECR | {"additionalRegistries": {"SHARED": "acme.azurecr.io"}},
+            {},
+            "additionalRegistries.SHARED 'acme.azurecr.io' is no private ECR registry;",
+            id="further registry",
+        ),
+        pytest.param(
+            ECR | {"additionalRegistries": {"9": "123456789012.dkr.ecr.eu-west-1.amazonaws.com"}},
+            {},
+            "additionalRegistries.9 '9': it begins with a digit.",
+            id="prefix of a further registry",
+        ),
+    ],
+)
+def test_what_a_single_value_does_not_show_is_found_before_anything_is_made(mistakes, registry, more, line):
+    (found,) = mistakes(registries(payments=registry) | more)
+    assert found.startswith(f"registries.payments.{line}")
+
+
+def test_a_password_that_is_not_encrypted_is_refused(mistakes):
+    assert mistakes(registries(acr=LOGIN), secret_keys=()) == [
+        (
+            "registries.acr.passwordFrom: access:acrPassword is not encrypted; set it again with "
+            "`pulumi config set --secret acrPassword`"
+        )
+    ]
+
+
+def test_every_mistake_of_a_configuration_is_told_at_once(mistakes):
+    lines = mistakes(
+        registries(
+            one=ECR | {"selection": "nobody", "repositories": []},
+            two=LOGIN | {"server": "acme", "secretPrefix": "9"},
+        )
+    )
+    assert [line.partition(" ")[0] for line in lines] == [
+        "registries.one.selection:",
+        "registries.two.secretPrefix",
+        "registries.two.server",
+    ]
