@@ -131,6 +131,7 @@ class EcrRegistry(_Registry):
     )
     suspended: StrictBool = Field(False, description="deny the user everything at once, reversibly")
     max_key_age_days: StrictInt = Field(90, ge=1, description="warn in every preview when the key is older")
+    verify_timeout_seconds: StrictInt = Field(180, ge=1, description="how long to wait for AWS to accept a new key")
     permissions_boundary_arn: str | None = Field(None, description="the permissions boundary of the user")
     tags: dict[str, str] = Field(default_factory=dict[str, str], description="tags of the user and its policies")
     pull_through_cache_prefixes: list[str] = Field(

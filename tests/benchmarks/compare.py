@@ -55,7 +55,7 @@ aws.iam.UserPolicy("payments", user=user.name, policy=json.dumps({{"Version": "2
     {{"Effect": "Allow", "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], "Resource": "{arn}"}}]}}))
 key = aws.iam.AccessKey("payments", user=user.name, opts=pulumi.ResourceOptions(replacement_trigger={generation}))
 for part, value in {{"SERVER": "{server}", "USER": key.id, "PASSWORD": key.secret}}.items():
-    github.CodespacesOrganizationSecret(part, secret_name=f"PAYMENTS_CONTAINER_REGISTRY_{{part}}", visibility="selected",
+    github.CodespacesOrganizationSecret(part, secret_name="PAYMENTS_CONTAINER_REGISTRY_" + part, visibility="selected",
         selected_repository_ids={ids}, plaintext_value=value{options})
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from rig.cloud import LocalCloud
 from rig.github import GitHubStandIn
 from rig.stack import Stack

@@ -112,7 +112,9 @@ def writes(cloud: LocalCloud) -> list[str]:
         (one.at.timestamp(), _aws(one)) for one in cloud.aws.requests if one.written and one.service == "iam"
     ]
     found += [
-        (one.at, f"{one.method} {one.path.partition(_SECRETS)[2]}") for one in cloud.github.requests if one.method != "GET"
+        (one.at, f"{one.method} {one.path.partition(_SECRETS)[2]}")
+        for one in cloud.github.requests
+        if one.method != "GET"
     ]
     cloud.aws.clear_requests()
     cloud.github.clear_requests()
@@ -162,7 +164,9 @@ class Watch:
                 self.outages.append(f"{what}: {image}: {pull.reason}")
         if self.proven is not None:
             calls = list(self.cloud.aws.requests)
-            self.proven |= {one.access_key_id for one in calls if one.action == "GetAuthorizationToken" and one.status == 200}
+            self.proven |= {
+                one.access_key_id for one in calls if one.action == "GetAuthorizationToken" and one.status == 200
+            }
             unproven = _published_keys(self.cloud) - self.proven
             self.outages += [f"{what}: {key} is published and was never proven" for key in unproven]
 

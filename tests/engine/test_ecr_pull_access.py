@@ -1,4 +1,4 @@
-"""`EcrPullAccess` on the real engine, against the state of both clouds, what they were asked, and what can be pulled."""
+"""`EcrPullAccess` on the real engine, against both clouds: their state, what they were asked, and pulls."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_a_repository_that_is_created_in_the_same_update(cloud, new_cloud_stack)
 
 def test_several_accounts_and_regions_with_one_key(new_cloud_stack):
     other = "210987654321"
-    us, shared = f"123456789012.dkr.ecr.us-east-1.amazonaws.com", f"{other}.dkr.ecr.eu-west-1.amazonaws.com"
+    us, shared = "123456789012.dkr.ecr.us-east-1.amazonaws.com", f"{other}.dkr.ecr.eu-west-1.amazonaws.com"
     images = [API, f"{us}/payments/api:latest", f"{shared}/tools/linter:latest"]
     aws = json.loads(json.dumps(DEFAULT_SEED["aws"]))
     aws["accounts"]["123456789012"]["repositories"]["us-east-1"] = {"payments/api": ["latest"]}
@@ -210,7 +210,9 @@ def test_several_accounts_and_regions_with_one_key(new_cloud_stack):
             with watching(cloud, *images):
                 stack.up()
             made = writes(cloud)
-            triples = [f"PUT {p}_CONTAINER_REGISTRY_{part}" for p in ("PAYMENTS", "PAYMENTS_US", "TOOLS") for part in PARTS]
+            triples = [
+                f"PUT {p}_CONTAINER_REGISTRY_{part}" for p in ("PAYMENTS", "PAYMENTS_US", "TOOLS") for part in PARTS
+            ]
             assert made == ["CreateAccessKey", *triples]
             before.resume_login()
             assert [before.pull(image).ok for image in images] == [True] * 3
@@ -262,7 +264,10 @@ def test_the_secrets_are_replaced_without_an_outage_and_the_rotation_is_not_repl
     rotation, secrets = (in_state(stack, name)["urn"] for name in ("payments-rotation", "payments-secrets"))
     writes(cloud)
     with watching(cloud):
-        for refused in (stack.preview("--replace", rotation, check=False), stack.up("--replace", rotation, check=False)):
+        for refused in (
+            stack.preview("--replace", rotation, check=False),
+            stack.up("--replace", rotation, check=False),
+        ):
             assert not refused.ok
             assert "a rotation must stay out of --replace" in refused.output
         assert writes(cloud) == []
@@ -296,7 +301,11 @@ def test_a_protected_component_rotates_and_a_retained_one_leaks_no_key(cloud, ne
 
 def test_two_organizations_with_explicit_providers_only(new_cloud_stack):
     github = json.loads(json.dumps(DEFAULT_SEED["github"]))
-    github["organizations"]["umbrella"] = {"id": 2, "plan": "team", "repositories": {"lab": {"id": 91, "private": True}}}
+    github["organizations"]["umbrella"] = {
+        "id": 2,
+        "plan": "team",
+        "repositories": {"lab": {"id": 91, "private": True}},
+    }
     providers = """
 import pulumi_aws as aws
 cloud = aws.Provider("cloud", region="eu-west-1")
@@ -351,7 +360,11 @@ def test_keys_that_somebody_deleted_or_switched_off_come_back(cloud, new_cloud_s
 
     cloud.aws.delete_access_key(IAM_USER, after)
     stack.refresh()
-    assert steps(stack.preview()) == {"payments-key-b": "create", "payments-key": "update", "payments-secrets": "update"}
+    assert steps(stack.preview()) == {
+        "payments-key-b": "create",
+        "payments-key": "update",
+        "payments-secrets": "update",
+    }
     stack.up()
     assert published(cloud) not in (before, after)
     assert keys(cloud) == {before: "Active", published(cloud): "Active"}

@@ -108,7 +108,9 @@ class Stack:
         if plugins.is_dir():
             (home / ".pulumi/plugins").symlink_to(plugins)
         self.environment = {
-            "PATH": os.pathsep.join([str(engine), str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]),
+            "PATH": os.pathsep.join(
+                [str(engine), str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]
+            ),
             "HOME": str(home),
             "PULUMI_HOME": str(home / ".pulumi"),
             "PULUMI_BACKEND_URL": f"file://{backend}",

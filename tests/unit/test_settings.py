@@ -102,6 +102,7 @@ def test_every_key_of_an_ecr_registry_is_an_argument_of_its_component(read):
         "additionalRegistries": {"SHARED": "123456789012.dkr.ecr.us-east-1.amazonaws.com"},
         "userName": "pull-payments",
         "userPath": "/platform/",
+        "verifyTimeoutSeconds": 60,
     }
     arguments = read(registries(payments=given)).registries["payments"].arguments()
     assert arguments == {
@@ -121,6 +122,7 @@ def test_every_key_of_an_ecr_registry_is_an_argument_of_its_component(read):
         "additional_registries": {"SHARED": "123456789012.dkr.ecr.us-east-1.amazonaws.com"},
         "user_name": "pull-payments",
         "user_path": "/platform/",
+        "verify_timeout_seconds": 60,
     }
     known = {*EcrRegistry.model_fields} - {"account", "selection", "repositories"}
     assert set(arguments) == known
@@ -230,7 +232,8 @@ EITHER = "a registry has either ecrRepositories (Amazon ECR), or server, user an
             LOGIN | {"colour": "red"},
             [
                 (
-                    ".colour: is no key here; there are selection, repositories, visibility, secretPrefix, probeImages, "
+                    ".colour: is no key here; there are "
+                    "selection, repositories, visibility, secretPrefix, probeImages, "
                     "verify, adoptExisting, server, user, passwordFrom"
                 )
             ],

@@ -298,7 +298,9 @@ class GitHub:
         client = await self._connect()
         try:
             headers = {"X-GitHub-Api-Version": API_VERSION}
-            response = await client.arequest(method, path, params=params, json=json, headers=headers)
+            response: Response[Any] = await cast("Any", client).arequest(
+                method, path, params=params, json=json, headers=headers
+            )
         except GitHubException as failure:
             cause = _cause(failure)
             if isinstance(cause, RequestFailed):
@@ -348,7 +350,7 @@ class GitHub:
                 auto_retry=self._retry,
                 async_event_hooks={"request": [_hurry], "response": [self._note_installation]},
             )
-            pool = self._pool = await client._create_async_client()  # noqa: SLF001
+            pool = self._pool = await client._create_async_client()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
             self._client = client
         return self._client
 
@@ -475,7 +477,7 @@ def _cause(failure: GitHubException) -> Exception:
     from githubkit.exception import RequestError, RequestFailed  # noqa: PLC0415
 
     if isinstance(failure, RequestError) and not isinstance(failure, RequestFailed):
-        return cast("Exception", failure.exc)
+        return cast("Any", failure).exc
     return failure
 
 

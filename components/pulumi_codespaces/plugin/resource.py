@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from .failures import Failure, InvalidInputs, PluginError
-from .values import Unknown, is_unknown, reveal
+from .values import Unknown, is_unknown, plain_map, reveal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,10 +166,9 @@ def join(path: str, key: str) -> str:
 
 def map_changes(path: str, old: Value, new: Value) -> dict[str, Change]:
     """The changes between two maps, by property path; a value not known yet counts as changed."""
-    before, after = reveal(old) or {}, reveal(new)
-    if is_unknown(after) and not isinstance(after, dict):
+    if is_unknown(new) and not isinstance(reveal(new), dict):
         return {path: "update"}
-    after = after or {}
+    before, after = plain_map(old), plain_map(new)
     changes: dict[str, Change] = {}
     for key in sorted({*before, *after}):
         if key not in after:

@@ -96,7 +96,7 @@ class Server(ProviderServicer):
         self.stopping = asyncio.Event()
 
     @property
-    def provider(self) -> ComponentHost:
+    def provider(self) -> ComponentHost:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The component host that the SDK's Construct and GetSchema ask."""
         return self._components()
 

@@ -72,6 +72,12 @@ def reveal(value: Value) -> Value:
     return value
 
 
+def plain_map(value: Value) -> Properties:
+    """The value with its secret marks taken off where it is a map; an empty map otherwise."""
+    plain = reveal(value)
+    return dict(cast("Properties", plain)) if isinstance(plain, dict) else {}
+
+
 def is_unknown(value: Value) -> bool:
     """Whether the value is, or holds at any depth, something not known yet."""
     if isinstance(value, Secret):
@@ -132,7 +138,7 @@ def _decode_struct(struct: struct_pb2.Struct) -> Value:
     return decode(struct)
 
 
-def _encode(value: Value) -> struct_pb2.Value:
+def _encode(value: Value) -> struct_pb2.Value:  # noqa: PLR0911 - one kind of value a line
     if isinstance(value, Secret):
         fields = {_SIGNATURE: struct_pb2.Value(string_value=_SECRET), "value": _encode(value.value)}
         return struct_pb2.Value(struct_value=struct_pb2.Struct(fields=fields))

@@ -13,6 +13,7 @@ import random
 from dataclasses import dataclass, field
 
 import pytest
+
 from pulumi_codespaces.plugin.failures import CloudError, OutcomeUnknown
 from pulumi_codespaces.plugin.github_client import SecretInfo
 from pulumi_codespaces.plugin.secret_writer import Readers, whole_units, write_values
@@ -130,10 +131,7 @@ async def update(world, generation, keep, triples):
         if slot == "b" and generation == 1:
             continue
         await _key(world, slot, rotation.slots[slot].serial, rotation.statuses[slot])
-    if generation == 1 and "b" in world.slot_keys:
-        undeclared = world.slot_keys["b"][0]
-    else:
-        undeclared = None
+    undeclared = world.slot_keys["b"][0] if generation == 1 and "b" in world.slot_keys else None
     current = world.slot_keys[rotation.current][0]
     if world.state is None or world.state.get("key") != str(current):
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ...rules import RuleViolation
 from ...rules.registries import same_registry
@@ -24,7 +24,7 @@ from ..resource import (
 )
 from ..run import Claim, Severity
 from ..secret_writer import Readers, Written, whole_units, write_readers, write_values
-from ..values import UNKNOWN, Properties, Secret, Unknown, Value, is_unknown, reveal
+from ..values import UNKNOWN, Properties, Secret, Unknown, Value, is_unknown, plain_map, reveal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -58,7 +58,7 @@ class OrganizationSecrets(Resource):
         ):
             return inputs
         past = _past(run, urn, old)
-        raise_if(*_secret_failures(inputs["secrets"], past), *_reader_failures(inputs))
+        raise_if(*_secret_failures(cast("Properties", inputs["secrets"]), past), *_reader_failures(inputs))
         for name in ("secrets", "fallback"):
             if isinstance(inputs[name], dict):
                 values: Properties = inputs[name]
@@ -98,15 +98,16 @@ class OrganizationSecrets(Resource):
 
     async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
         _check_values(new)
-        changes = map_changes("secrets", _plain_map(state.get("secrets")), new["secrets"])
+        changes = map_changes("secrets", plain_map(state.get("secrets")), new["secrets"])
         if reveal(state.get("visibility")) != new["visibility"]:
             changes["visibility"] = "update"
         changes |= map_changes(
             "selectedRepositories", state.get("selectedRepositories"), new.get("selectedRepositories")
         )
         if run.configuration.complete:
-            changes |= await self._drift(run, urn, state, _plain_map(new["secrets"]))
-        for name in state.get("unfinished") or []:
+            changes |= await self._drift(run, urn, state, plain_map(new["secrets"]))
+        unfinished: list[str] = state.get("unfinished") or []
+        for name in unfinished:
             changes.setdefault(join("secrets", name), "update")
         if state.get("readersUnfinished"):
             changes.setdefault("selectedRepositories", "update")
@@ -133,7 +134,7 @@ class OrganizationSecrets(Resource):
         return changes
 
     async def create(self, run: Run, urn: str, new: Properties, *, preview: bool) -> tuple[str, Properties]:
-        identifier = ",".join(sorted(new["secrets"])) if isinstance(new["secrets"], dict) else ""
+        identifier = ",".join(sorted(plain_map(new["secrets"])))
         return identifier, await self._write(run, urn, identifier, {}, new, preview=preview)
 
     async def update(
@@ -207,7 +208,7 @@ class OrganizationSecrets(Resource):
         present = [name for name in stamps if name in live]
         if not present:
             return None
-        known: dict[str, Value] = _plain_map(state.get("secrets"))
+        known: dict[str, Value] = plain_map(state.get("secrets"))
         kept = {
             name: Secret(known[name]) for name in present if name in known and live[name].updated_at == stamps[name]
         }
@@ -266,7 +267,7 @@ class _Plan:
 
 def _plan(state: Properties, new: Properties, live: Mapping[str, SecretInfo]) -> _Plan:
     values: dict[str, str] = reveal(new["secrets"])
-    old_values: dict[str, str] = _plain_map(state.get("secrets"))
+    old_values: dict[str, str] = plain_map(state.get("secrets"))
     stamps = _stamps(state)
     readers = _readers(new)
     old_readers = _readers(state) if state and not state.get("readersUnfinished") else None
@@ -302,7 +303,7 @@ def _fallback(
     """
     published_at: dict[str, str] | None = reveal(new.get("publishedAt"))
     if published_at is None:
-        old: dict[str, str] = _plain_map(state.get("secrets"))
+        old: dict[str, str] = plain_map(state.get("secrets"))
         stamps = _stamps(state)
         return {
             name: old[name]
@@ -331,7 +332,7 @@ async def _new_stamps(run: Run, state: Properties, plan: _Plan, written: Written
 
 async def _partial_state(run: Run, state: Properties, new: Properties, plan: _Plan, written: Written) -> Properties:
     """What the state has to say after a write that failed half-way."""
-    secrets: dict[str, str] = dict(_plain_map(state.get("secrets")))
+    secrets: dict[str, str] = dict(plain_map(state.get("secrets")))
     for name in written.names:
         secrets[name] = written.restored.get(name, plan.values[name])
     for name in (*written.uncertain, *written.removed):
@@ -403,7 +404,7 @@ async def _live_readers(
             result = await run.github.secret_repositories(name)
             if expected is None or set(result) != set(expected.repository_ids):
                 break
-    declared = _plain_map(state.get("selectedRepositories"))
+    declared = plain_map(state.get("selectedRepositories"))
     names_of = {number: name for name, number in declared.items()}
     return visibility, {names_of.get(number, name): number for number, name in sorted(result.items())}
 
@@ -425,14 +426,9 @@ def _marked_secret(given: Value) -> Value:
     if isinstance(given, Secret):
         given = given.value
     if isinstance(given, dict):
-        values: dict[str, Value] = given
+        values = cast("Properties", given)
         return {name: value if isinstance(value, Secret) else Secret(value) for name, value in values.items()}
     return given if given is None else Secret(given)
-
-
-def _plain_map(given: Value) -> dict[str, Value]:
-    plain = reveal(given)
-    return dict(plain) if isinstance(plain, dict) else {}
 
 
 def _stamps(state: Properties) -> dict[str, str]:
@@ -467,7 +463,7 @@ def _past(run: Run, urn: str, old: Properties) -> dict[str, Value]:
     past = run.past.setdefault(urn, reveal(old)) if old else run.past.get(urn, {})
     if past.get("owner", run.configuration.owner).lower() != run.configuration.owner.lower():
         return {}
-    return {name.upper(): value for name, value in _plain_map(past.get("secrets")).items()}
+    return {name.upper(): value for name, value in plain_map(past.get("secrets")).items()}
 
 
 def _shape_failures(inputs: Properties) -> list[Failure]:
@@ -491,7 +487,7 @@ def _shape_failures(inputs: Properties) -> list[Failure]:
 
 def _check_values(new: Properties) -> None:
     """Refuse to write a secret whose value is not given: what was just imported, as Check lets it pass."""
-    missing = sorted(name for name, value in _plain_map(new["secrets"]).items() if value == "")
+    missing = sorted(name for name, value in plain_map(new["secrets"]).items() if value == "")
     if missing:
         raise PluginError(
             f"{', '.join(missing)}: GitHub does not tell what an imported secret holds; write its value in the program."
@@ -552,8 +548,7 @@ def _reader_failures(inputs: Properties) -> list[Failure]:
 
 def _claim(inputs: Properties) -> Claim:
     secrets: dict[str, Value] = reveal(inputs["secrets"])
-    repositories: Value = reveal(inputs.get("selectedRepositories"))
-    known: dict[str, Value] = repositories if isinstance(repositories, dict) else {}
+    known = plain_map(inputs.get("selectedRepositories"))
     return Claim(
         names=list(secrets),
         servers={

@@ -9,7 +9,7 @@ from ...rules.selection import Declared, Repository, check_declared, joined_and_
 from ..failures import Failure, InvalidInputs
 from ..resource import Difference, Resource, Stored, check_list, check_map, is_id, is_text, map_changes, raise_if
 from ..run import Run, Severity
-from ..values import UNKNOWN, Properties, Unknown, Value, is_unknown, reveal
+from ..values import UNKNOWN, Properties, Unknown, Value, is_unknown, plain_map, reveal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +57,8 @@ class RepositorySelection(Resource):
             raise InvalidInputs(Failure(violation.argument, str(violation))) from violation
         before: dict[str, int] = past.get("repositories") or {}
         if before and not is_unknown(before):
-            declared_before = [*(past.get("names") or []), *(past.get("ids") or {})]
+            names_before: list[str] = past.get("names") or []
+            declared_before = [*names_before, *plain_map(past.get("ids"))]
             same_rules = all(past.get(name) == inputs.get(name) for name in ("topics", "properties"))
             resolution.warnings.extend(
                 joined_and_left(

@@ -34,6 +34,7 @@ MAX_MESSAGE_BYTES = 400 * 1024 * 1024
 ALREADY_EXPLAINED = 32
 # Each running plugin keeps a thread for as long as it lives. Threads start when they are needed.
 MAX_THREADS = 256
+NOT_HERE = "this language host only runs Python; a release of Pulumi installs packages and generates code"
 
 _LIST_PACKAGES = """
 import importlib.metadata, json, pathlib
@@ -313,6 +314,17 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         yield language_pb2.RunPluginResponse(exitcode=status)
 
     @override
+    def InstallDependencies(
+        self, request: language_pb2.InstallDependenciesRequest, context: grpc.ServicerContext
+    ) -> Iterator[language_pb2.InstallDependenciesResponse]:
+        """Tells what a plugin will run with, which is there; what a program runs with is its owner's to install."""
+        if not request.is_plugin:
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, f"InstallDependencies: {NOT_HERE}")
+        interpreter = plugin_interpreter(_options(request.info), request.info.program_directory)
+        said = f"The plugin runs with {interpreter.executable}.\n"
+        yield language_pb2.InstallDependenciesResponse(stderr=said.encode())
+
+    @override
     def RuntimeOptionsPrompts(
         self, request: language_pb2.RuntimeOptionsRequest, context: grpc.ServicerContext
     ) -> language_pb2.RuntimeOptionsResponse:
@@ -379,8 +391,7 @@ class _OnlyWhatIsHere(grpc.ServerInterceptor):
             return continuation(handler_call_details)
 
         def refuse(_request: bytes, context: grpc.ServicerContext) -> bytes:
-            reason = "this language host only runs Python; a release of Pulumi installs packages and generates code"
-            context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{method}: {reason}")
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{method}: {NOT_HERE}")
 
         return grpc.unary_unary_rpc_method_handler(refuse, bytes, bytes)
 
