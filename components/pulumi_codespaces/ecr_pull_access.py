@@ -11,7 +11,7 @@ import pulumi_aws as aws
 from typing_extensions import NotRequired, TypedDict
 
 from .errors import refusing
-from .repositories import SelectedRepositories, selected, summary_of
+from .repositories import SelectedRepositories, check_selected, selected, summary_of
 from .resources import (
     KeyRotation,
     OrganizationSecrets,
@@ -212,6 +212,7 @@ class _Plan:
 
 
 def _plan(name: str, args: EcrPullAccessArgs) -> _Plan:
+    check_selected(args.get("selected_repositories"))
     given = args.get("key_generation")
     generation = 1 if given is None else check_generation(given)
     user_name = args.get("user_name") or f"codespaces-{name}"
@@ -291,6 +292,7 @@ def _grant(
 
 def _pull_document(name: str, plan: _Plan, policy: PullPolicy, account: str, region: str) -> str:
     with refusing(f"EcrPullAccess {name}"):
+        document = policy.document(account, region)
         hosts = [host or ecr_registry_host(account, region) for host in plan.triples.values()]
         for given in policy.repositories:
             arn = RepositoryArn.of(given, account, region)
@@ -301,7 +303,7 @@ def _pull_document(name: str, plan: _Plan, policy: PullPolicy, account: str, reg
                     f"which codespaces would not log in; they log in to {', '.join(hosts)}. Add it to "
                     "additional_registries with a secret prefix of its own.",
                 )
-        return policy.document(account, region)
+        return document
 
 
 def _access_key(

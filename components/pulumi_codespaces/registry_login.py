@@ -8,7 +8,7 @@ import pulumi
 from typing_extensions import NotRequired, TypedDict
 
 from .errors import refusing
-from .repositories import SelectedRepositories, selected, summary_of
+from .repositories import SelectedRepositories, check_selected, selected, summary_of
 from .resources import OrganizationSecrets, OrganizationSecretsArgs, VerifiedLogin, Visibility
 from .rules.registries import check_server
 from .rules.secret_names import Triple, prefix_from
@@ -63,6 +63,7 @@ class RegistryLogin(pulumi.ComponentResource):
         with refusing(f"RegistryLogin {name}"):
             server = _checked_server(name, args["server"])
             triple = Triple(prefix_from(name, args.get("secret_prefix")))
+            check_selected(args.get("selected_repositories"))
         super().__init__("codespaces:index:RegistryLogin", name, None, opts)
         login = VerifiedLogin(
             f"{name}-login",

@@ -27,6 +27,29 @@ else:
     SelectedRepositories = pulumi.Input[Mapping[str, pulumi.Input[float]]]
 
 
+def check_selected(given: SelectedRepositories | None) -> None:
+    """Check the kind of what a component's argument selects, before anything is registered.
+
+    Raises:
+        RuleViolation: it is no selection, or an item of a list is neither a name nor a repository.
+    """
+    if given is None or isinstance(given, (Mapping, pulumi.Output, RepositorySelection)):
+        return
+    if isinstance(given, str) or not isinstance(cast("object", given), Sequence):
+        raise RuleViolation(
+            "selected_repositories",
+            f"selected_repositories is a {type(given).__name__}; give a list of repository names, such as ['web'], a "
+            "map of name to id, or a RepositorySelection.",
+        )
+    for index, item in enumerate(cast("Sequence[Any]", given)):
+        if not isinstance(item, str) and not _is_repository(item):
+            raise RuleViolation(
+                f"selected_repositories[{index}]",
+                f"selected_repositories[{index}] is a {type(item).__name__}; write a repository's name, or give a "
+                "github.Repository. A list whose names are Outputs belongs into a RepositorySelection.",
+            )
+
+
 def selected(
     given: SelectedRepositories | None, name: str, parent: pulumi.Resource
 ) -> pulumi.Input[Mapping[str, pulumi.Input[int]]] | None:
@@ -35,36 +58,21 @@ def selected(
     A list is resolved by a `RepositorySelection` of the component's own, so that names are checked while previewing.
 
     Args:
-        given: the argument.
+        given: the argument, checked.
         name: the name for a selection of the component's own.
         parent: the component.
-
-    Raises:
-        RuleViolation: an item of a list is neither a name nor a repository.
     """
     if given is None or isinstance(given, (Mapping, pulumi.Output)):
         return cast("pulumi.Input[Mapping[str, pulumi.Input[int]]] | None", given)
     if isinstance(given, RepositorySelection):
         return given.repositories
-    if isinstance(given, str) or not isinstance(cast("object", given), Sequence):
-        raise RuleViolation(
-            "selected_repositories",
-            f"selected_repositories is a {type(given).__name__}; give a list of repository names, such as ['web'], a "
-            "map of name to id, or a RepositorySelection.",
-        )
     names: list[str] = []
     ids: dict[str, pulumi.Input[int]] = {}
-    for index, item in enumerate(cast("Sequence[Any]", given)):
+    for item in cast("Sequence[Any]", given):
         if isinstance(item, str):
             names.append(item)
-        elif isinstance(getattr(item, "repo_id", None), pulumi.Output):
-            ids[_repository_name(item)] = item.repo_id
         else:
-            raise RuleViolation(
-                f"selected_repositories[{index}]",
-                f"selected_repositories[{index}] is a {type(item).__name__}; write a repository's name, or give a "
-                "github.Repository. A list whose names are Outputs belongs into a RepositorySelection.",
-            )
+            ids[_repository_name(item)] = item.repo_id
     args: RepositorySelectionArgs = {}
     if names:
         args["names"] = names
@@ -81,6 +89,10 @@ def summary_of(
     visibility = published.get("visibility") or Visibility.SELECTED
     names = readers.apply(lambda known: sorted(known) if known else str(Visibility(visibility).value))
     return pulumi.Output.from_input({**outputs, "repositories": names})
+
+
+def _is_repository(item: object) -> bool:
+    return isinstance(getattr(item, "repo_id", None), pulumi.Output)
 
 
 def _repository_name(repository: pulumi_github.Repository) -> str:

@@ -30,6 +30,7 @@ from pydantic.alias_generators import to_camel, to_snake
 from .errors import InvalidArgument
 from .resources import RepositorySelectionArgs, Visibility
 from .rules import RuleViolation
+from .rules.github_host import check_login
 from .rules.iam_users import check_user
 from .rules.packing import pack
 from .rules.registries import check_server, parse_ecr_host
@@ -243,7 +244,7 @@ def _lines(errors: list[ErrorDetails], strays: list[str]) -> Iterator[str]:
         parent, key = _parent(error), _key(error)
         if error["type"] == "missing":
             keys = [key for where, key in unknown if where == parent] if parent else strays
-            meant = [one for one in keys if did_you_mean(one, [key]) or (one, key) == ("password", "passwordFrom")]
+            meant = [one for one in keys if did_you_mean(one, [key])]
             if meant and not parent:
                 yield f"{meant[0]}: is no key of this program{did_you_mean(meant[0], [key])}"
             if meant:
@@ -289,8 +290,9 @@ def _form(value: object) -> str:
     """What a value is; the value itself only where it is no text, which may be a password in the wrong place."""
     if isinstance(value, (bool, int, float)):
         return json.dumps(value)
-    forms: dict[type, str] = {type(None): "empty", str: "a text", list: "a list"}
-    return forms.get(type(value), "a map")
+    if value in (None, ""):
+        return "empty"
+    return "a text" if isinstance(value, str) else "a list" if isinstance(value, list) else "a map"
 
 
 def _way_out(kind: str, value: object) -> str:
@@ -373,7 +375,11 @@ def _dangling(settings: Settings, config: pulumi.Config) -> Iterator[str]:
 
 
 def _broken_rules(settings: Settings) -> Iterator[str]:
-    """What the components would refuse, before the first of them is made."""
+    """What the provider and the components would refuse, before the first of them is made."""
+    try:
+        check_login(settings.organization)
+    except RuleViolation as violation:
+        yield str(violation).replace("owner", "organization", 1)
     for name, registry in settings.registries.items():
         for check in _checks(name, registry):
             try:

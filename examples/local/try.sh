@@ -70,7 +70,8 @@ find_plugins() {
   fi
   plugins=${PULUMI_HOME:-$HOME/.pulumi}/plugins
   run pulumi -C "$root" plugin install
-  [[ -e $root/components/venv ]] || run pulumi -C "$root/components" install
+  # This makes the virtual environment of the plugin in components/, which git ignores.
+  [[ -e $root/components/venv ]] || run pulumi package get-schema "$root/components"
 }
 
 start_cloud() {
@@ -91,7 +92,7 @@ await_cloud() {
   . "$work/cloud.env"
 }
 
-codespaces() { python "$here/codespaces.py" "$@" || die "this is not what should be"; }
+codespaces() { python "$here/codespaces.py" "$@" || die "that is not as it should be"; }
 
 # stack OPERATION...: an operation of the CLI on the stack, whose configuration lies outside of the clone.
 stack() { run pulumi -C "$root" "$1" --stack local --config-file "$config" --non-interactive "${@:2}"; }
@@ -99,7 +100,7 @@ stack() { run pulumi -C "$root" "$1" --stack local --config-file "$config" --non
 update() {
   local start=$SECONDS
   stack "$@" --yes --skip-preview
-  sed -n 's/^    \([-+~].*[0-9].*\)/  \1/p' "$work/log"
+  sed -nE 's/^    ([-+~].*[0-9].*)/  \1/p' "$work/log"
   printf '  in %d s\n' "$((SECONDS - start))"
 }
 
@@ -120,7 +121,6 @@ cp "$root/Pulumi.yaml" "$here/Pulumi.local.yaml" "$work/project"
 export TMPDIR=$work/tmp
 export PYTHONPATH=$root/components:$root/tests
 export PULUMI_BACKEND_URL=file://$work/backend PULUMI_CONFIG_PASSPHRASE=local
-export PULUMI_COLOR=never
 
 printf 'The real Pulumi engine, and an AWS, a GitHub and codespaces on this machine. No account is used.\n'
 find_plugins
@@ -133,7 +133,7 @@ printf made-up | pulumi config set --secret acrPassword --stack local -C "$root"
 await_cloud
 
 title "The configuration"
-sed -n '/^config:/,/^  #/{/^  access\|^    /p}' "$here/Pulumi.local.yaml"
+sed -nE '/^  (access|  )/p' "$here/Pulumi.local.yaml"
 
 title '$ pulumi up'
 update up
@@ -147,7 +147,7 @@ run pulumi -C "$root" config set --stack local --config-file "$config" --path re
 
 title '$ pulumi preview'
 stack preview
-sed -n 's/ *$//; /^ *[-+~] /p' "$work/log"
+sed -nE 's/ *$//; /^ *[-+~] /p' "$work/log"
 
 title '$ pulumi up'
 update up

@@ -86,6 +86,12 @@ class Clock:
         self.ahead += timedelta(seconds=seconds)
 
 
+def told(outcome: Outcome) -> str:
+    """What an operation told a person; of `preview --json` the messages as they are, without JSON's escapes."""
+    messages = [one["message"] for one in outcome.digest.get("diagnostics", [])]
+    return "\n".join(messages) or outcome.output
+
+
 def nowhere(canaries: Iterable[str], stack: Stack, *outcomes: Outcome) -> None:
     """Assert that no canary shows in what the CLI said, nor in clear in what it stored."""
     stored = [

@@ -62,8 +62,10 @@ config:
 
 @pytest.fixture(scope="module")
 def cloud():
-    with LocalCloud(SEED) as cloud:
+    with LocalCloud(SEED, docker="http") as cloud:
         yield cloud
+        assert cloud.github.unserved == []
+        assert cloud.aws.refused_hosts == []
 
 
 @pytest.fixture

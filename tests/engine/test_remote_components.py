@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from rig.stack import COMPONENTS
+from rig.stack import COMPONENTS, Stack
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/payments/api:latest"
 
@@ -151,12 +151,15 @@ def test_a_mistake_in_a_remote_component_is_told_in_its_own_words(cloud, new_clo
 
 @pytest.fixture(scope="module")
 def schema(tmp_path_factory):
-    from rig.stack import Stack
-
+    """What the CLI gets from the folder, for generating SDKs; it holds it against the rules for schemas."""
     folder = tmp_path_factory.mktemp("schema")
     stack = Stack(folder / "stack", {}, "")
     said = stack.run("package", "get-schema", str(COMPONENTS)).output
-    return json.loads(said[said.index("{\n") :])
+    schema = json.loads(said[said.index("{\n") :])
+    file = folder / "schema.json"
+    file.write_text(json.dumps(schema))
+    assert stack.run("schema", "check", str(file)).output.strip() == ""
+    return schema
 
 
 def test_the_schema_names_what_there_is(schema):

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import subprocess
+import time
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +17,6 @@ from rig.codespace import start_codespace
 
 from .ecr_programs import (
     API,
-    IAM_USER,
     PASSWORD,
     SERVER,
     USER,
@@ -20,17 +25,18 @@ from .ecr_programs import (
     keys,
     published,
     secret_values,
-    steps,
     watching,
     writes,
 )
 from .secret_programs import nowhere
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rig.cloud import LocalCloud
+    from rig.github.faults import Action, FaultRequest
 
 PUT = "/orgs/*/codespaces/secrets/"
-PATIENCE = {"verify_timeout_seconds": 2}
 
 
 class Trouble:
@@ -48,49 +54,33 @@ class Trouble:
 
     def __init__(self, cloud: LocalCloud) -> None:
         self.cloud = cloud
-        self.arguments: dict[str, object] = dict(PATIENCE)
+        self.arguments: dict[str, object] = {}
 
     def begin(self) -> None:
         """Let it begin, before the update that is to fail."""
 
     def end(self) -> None:
         """Let it end."""
-        self.arguments = dict(PATIENCE)
-
-
-class Boundary(Trouble):
-    """A permissions boundary without ECR; the key that is published suffers as well, so it is set for the new key only.
-
-    IAM knows boundaries of users, not of keys. So the boundary is in force from the instant at which the new key is
-    made, and until its verification has failed.
-    """
-
-    message = "ecr:GetAuthorizationToken answers AccessDenied"
-
-    def begin(self) -> None:
-        self.cloud.aws.faults.add("GetAuthorizationToken", "denied", times=None)
-
-    def end(self) -> None:
-        self.cloud.aws.faults.clear()
-        super().end()
+        self.arguments = {}
 
 
 class NoSuchImage(Trouble):
     message = "there is no such image; probe_images must name images that exist"
 
     def begin(self) -> None:
-        self.arguments = {**PATIENCE, "probe_images": ["payments/api:latest", "payments/api:missing"]}
+        self.arguments = {"probe_images": ["payments/api:latest", "payments/api:missing"]}
 
 
-class NeverAccepted(Trouble):
+class NotAcceptedInTime(Trouble):
     message = "ecr:GetAuthorizationToken answers UnrecognizedClientException"
 
     def begin(self) -> None:
-        self.cloud.aws.new_key_delay = 3600.0
+        self.cloud.aws.new_key_delay = 8.0
+        self.arguments = {"verify_timeout_seconds": 1}
 
     def end(self) -> None:
         self.cloud.aws.new_key_delay = 0.0
-        super().end()
+        self.arguments = {"verify_timeout_seconds": 60}
 
 
 class PasswordRefused(Trouble):
@@ -110,13 +100,13 @@ class PasswordAnswerLost(PasswordRefused):
         self.cloud.github.faults.add("PUT", PUT + PASSWORD, kind="reset_after", times=2)
 
 
-TROUBLES = [Boundary, NoSuchImage, NeverAccepted, PasswordRefused, PasswordAnswerLost]
+TROUBLES = [NoSuchImage, NotAcceptedInTime, PasswordRefused, PasswordAnswerLost]
 
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda kind: kind.__name__)
 def test_a_new_key_that_cannot_be_published(cloud, new_cloud_stack, trouble):
     """The published key survives, whether the generation is then repeated, raised or set back."""
-    stack = new_cloud_stack(ecr_program(**PATIENCE))
+    stack = new_cloud_stack(ecr_program())
     stack.up()
     mishap = trouble(cloud)
     outcomes = []
@@ -131,6 +121,7 @@ def test_a_new_key_that_cannot_be_published(cloud, new_cloud_stack, trouble):
     def fail(generation: int) -> str:
         """A rotation that fails; gives the key that is published before and after."""
         before = published(cloud)
+        writes(cloud)
         mishap.begin()
         output = up(generation, ok=False)
         mishap.end()
@@ -170,5 +161,153 @@ def test_a_new_key_that_cannot_be_published(cloud, new_cloud_stack, trouble):
     nowhere(secret_values(cloud), stack, *outcomes)
 
 
-def unused():
-    return json, IAM_USER, SERVER, USER, steps
+def test_a_boundary_that_forbids_the_pull(cloud, new_cloud_stack):
+    """It stops the published key too, since IAM knows boundaries of users only; but no key is lost by it."""
+    allow = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+    boundary = cloud.aws.client("iam").create_policy(PolicyName="edge", PolicyDocument=document)["Policy"]["Arn"]
+    stack = new_cloud_stack(ecr_program())
+    stack.up()
+    before = published(cloud)
+    stack.write(ecr_program(key_generation=2, permissions_boundary_arn=boundary, verify_timeout_seconds=1))
+    refused = stack.up(check=False)
+    assert "ecr:GetAuthorizationToken answers AccessDenied" in refused.output
+    assert "a permissions boundary" in refused.output
+    assert published(cloud) == before
+    assert not can_pull(cloud)
+    stack.write(ecr_program(key_generation=2))
+    stack.up()
+    assert can_pull(cloud)
+    assert keys(cloud) == {before: "Active", published(cloud): "Active"}
+
+
+def test_a_publication_that_ends_between_two_registries(cloud, new_cloud_stack):
+    us = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+    cloud.aws.create_repository("payments/api", region="us-east-1")
+    cloud.aws.push_image("payments/api", region="us-east-1")
+    images = (API, f"{us}/payments/api:latest")
+
+    def program(generation: int) -> str:
+        arn = "arn:aws:ecr:us-east-1:123456789012:repository/payments/api"
+        repositories, more = ["payments/api", arn], {"US": us}
+        return ecr_program(ecr_repositories=repositories, additional_registries=more, key_generation=generation)
+
+    stack = new_cloud_stack(program(1))
+    stack.up()
+    before = published(cloud)
+    with watching(cloud, *images):
+        cloud.github.faults.add("PUT", f"{PUT}US_CONTAINER_REGISTRY_PASSWORD", kind="status", status=500, times=2)
+        stack.write(program(2))
+        assert not stack.up(check=False).ok
+        assert published(cloud) != before
+        assert published(cloud, "US_CONTAINER_REGISTRY_USER") == before
+        stack.write(program(3))
+        assert "finish" in stack.preview(check=False).output.lower()
+        stack.write(program(2))
+        stack.up()
+        assert published(cloud, "US_CONTAINER_REGISTRY_USER") == published(cloud)
+        stack.write(program(3))
+        stack.up()
+        assert before not in keys(cloud)
+    assert stack.preview("--expect-no-changes").steps == []
+
+
+def test_a_mark_that_fails_and_a_key_that_cannot_be_made(cloud, new_cloud_stack):
+    stack = new_cloud_stack(ecr_program())
+    stack.up()
+    first = published(cloud)
+    with watching(cloud):
+        cloud.github.faults.add("PUT", PUT + SERVER, kind="status", status=500, times=None)
+        stack.write(ecr_program(key_generation=2))
+        assert not stack.up(check=False).ok
+        cloud.github.faults.clear()
+        second = published(cloud)
+        assert second != first
+        stack.write(ecr_program(key_generation=3))
+        assert "run `pulumi up` with key_generation 2, then set 3 again" in stack.preview(check=False).output
+        stack.write(ecr_program(key_generation=2))
+        stack.up()
+
+        cloud.aws.faults.add("CreateAccessKey", "denied", times=None)
+        stack.write(ecr_program(key_generation=3))
+        assert "AccessDenied" in stack.up(check=False).output
+        assert keys(cloud) == {second: "Active"}
+        cloud.aws.faults.clear()
+        stack.write(ecr_program(key_generation=4))
+        stack.up()
+    assert keys(cloud) == {second: "Active", published(cloud): "Active"}
+    assert stack.preview("--expect-no-changes").steps == []
+
+
+def test_a_run_that_is_killed_between_user_and_password(cloud, new_cloud_stack):
+    """The CLI alone: the plugin finishes the pair in hand. All of it: nothing can, and the next update mends it."""
+    stack = new_cloud_stack(ecr_program())
+    stack.up()
+    with watching(cloud):
+        stack.write(ecr_program(key_generation=2))
+        run = stack.start("up", "--yes", "--skip-preview")
+        kill_at(cloud, PUT + USER, lambda: os.kill(run.pid, signal.SIGKILL))
+        run.communicate()
+        wait_until(lambda: len([one for one in writes_seen(cloud) if one == f"PUT {SERVER}"]) == 2)
+        cloud.github.faults.clear()
+        stack.run("cancel", "--yes")
+        stack.up()
+        second = published(cloud)
+        assert list(keys(cloud))[1] == second
+
+    stack.write(ecr_program(key_generation=3))
+    run = stack.start("up", "--yes", "--skip-preview")
+    kill_at(cloud, PUT + USER, lambda: kill_tree(run.pid))
+    run.communicate()
+    cloud.github.faults.clear()
+    assert not can_pull(cloud)
+    stack.run("cancel", "--yes")
+    stack.write(ecr_program(key_generation=4))
+    assert "run `pulumi up` with key_generation 3, then set 4 again" in stack.preview(check=False).output
+    stack.write(ecr_program(key_generation=3))
+    stack.up()
+    assert can_pull(cloud)
+    assert list(keys(cloud)) == [second, published(cloud)]
+    with watching(cloud):
+        stack.write(ecr_program(key_generation=4))
+        stack.up()
+    assert second not in keys(cloud)
+
+
+def kill_at(cloud: LocalCloud, path: str, kill: Callable[[], object]) -> None:
+    """Kill something once the first request for a path has taken effect."""
+    killed: list[int] = []
+
+    def callback(request: FaultRequest) -> Action | None:
+        if killed or request.method != "PUT" or not fnmatchcase(request.path, path):
+            return None
+        killed.append(request.number)
+        kill()
+        return None
+
+    cloud.github.faults.add_callback(callback, when="after")
+
+
+def kill_tree(root: int) -> None:
+    """Kill a process and all that it started, children first asked for."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = {int(pid): int(parent) for pid, parent in (line.split() for line in listed.splitlines())}
+    found = [root]
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
+    for pid in found:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def writes_seen(cloud: LocalCloud) -> list[str]:
+    """The requests so far that write secrets, without forgetting them."""
+    return [f"{one.method} {one.path.rsplit('/', 1)[-1]}" for one in cloud.github.requests if one.method != "GET"]
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait for something that another process does."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

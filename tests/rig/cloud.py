@@ -66,6 +66,8 @@ DEFAULT_SEED: dict[str, Any] = {
 
 _TOKEN_SCOPES = ["admin:org", "repo", "read:packages"]
 _URL, _TOKEN = "LOCAL_CLOUD_URL", "LOCAL_CLOUD_TOKEN"
+# An App goes before a token, and one that a person has is for the real GitHub.
+_APP = ("GITHUB_APP_ID", "GITHUB_APP_INSTALLATION_ID", "GITHUB_APP_PEM_FILE")
 
 
 class LocalCloud:
@@ -297,7 +299,8 @@ def _run(given: argparse.Namespace) -> int:
     seed = json.loads(given.seed.read_text(encoding="utf-8")) if given.seed else None
     try:
         with LocalCloud(seed, docker=given.docker) as cloud:
-            write_environment_file(given.environment_file, cloud.environment, cloud.aws.variables_to_unset)
+            unset = (*cloud.aws.variables_to_unset, *_APP)
+            write_environment_file(given.environment_file, cloud.environment, unset)
             print(
                 f"github: {cloud.github.url}\naws: {cloud.aws.endpoint}\nregistries: {cloud.aws.proxy_url}", flush=True
             )

@@ -373,7 +373,7 @@ class Codespace:
             "HOME": str(self._home),
             "DOCKER_CONFIG": str(self._home),
             # A daemon, where there is one, would log in by itself: with its own proxies, so to the real registry.
-            "DOCKER_HOST": f"unix://{self._home}/no-docker.sock",
+            "DOCKER_HOST": "unix:///dev/null/docker.sock",
             **self._network.variables(),
         }
         try:

@@ -170,6 +170,11 @@ def test_repositories_are_listed_in_place(read):
             id="everything is empty",
         ),
         pytest.param(
+            {"organization": "acme", "registries": ""},
+            ["registries: must be a map, not empty"],
+            id="a key without a value",
+        ),
+        pytest.param(
             {"organization": "acme", "registries": "payments"},
             ["registries: must be a map, not a text"],
             id="text instead of a map",
@@ -411,6 +416,11 @@ def test_a_name_that_could_be_taken_for_something_else_stands_in_the_path(mistak
 def test_what_a_single_value_does_not_show_is_found_before_anything_is_made(mistakes, registry, more, line):
     (found,) = mistakes(registries(payments=registry) | more)
     assert found.startswith(f"registries.payments.{line}")
+
+
+def test_an_organization_is_given_by_its_login(mistakes):
+    (line,) = mistakes(registries(payments=ECR) | {"organization": "https://github.com/acme"})
+    assert line.startswith("organization 'https://github.com/acme' is not the login of an organization: write what")
 
 
 def test_a_password_that_is_not_encrypted_is_refused(mistakes):

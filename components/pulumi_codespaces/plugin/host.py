@@ -46,7 +46,8 @@ def components() -> ComponentProvider:
                 return super().construct(name, resource_type, inputs, options)
             except ComponentInitError as error:
                 if isinstance(error.inner, InvalidArgument):
-                    raise InputPropertiesError(str(error.inner)) from None
+                    # Without the list the SDK (3.259) fails to answer.
+                    raise InputPropertiesError(str(error.inner), []) from None
                 raise
 
     provider = Components([EcrPullAccess, RegistryLogin], PACKAGE, version=VERSION)

@@ -432,7 +432,7 @@ def _marked_secret(given: Value) -> Value:
 
 
 def _stamps(state: Properties) -> dict[str, str]:
-    return dict(reveal(state.get("updatedAt")) or {})
+    return plain_map(state.get("updatedAt"))
 
 
 def _readers(properties: Properties) -> Readers:
@@ -499,8 +499,8 @@ def _secret_failures(secrets: Mapping[str, Value], past: Mapping[str, Value]) ->
         return [Failure("", "secrets is empty: give at least one NAME and its value.")]
     failures: list[Failure] = []
     seen: dict[str, str] = {}
-    for name, marked in secrets.items():
-        value = reveal(marked)
+    for name in sorted(secrets):
+        value = reveal(secrets[name])
         try:
             check_name(name, f"secrets.{name}")
             if isinstance(value, str):

@@ -1,0 +1,73 @@
+"""Which GitHub an address means."""
+
+from __future__ import annotations
+
+import pytest
+
+from pulumi_codespaces.rules import RuleViolation
+from pulumi_codespaces.rules.github_host import PUBLIC_API, api_base_url, check_login
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        (None, PUBLIC_API),
+        ("", PUBLIC_API),
+        ("https://github.com", PUBLIC_API),
+        ("https://GitHub.com/", PUBLIC_API),
+        ("https://www.github.com/", PUBLIC_API),
+        ("https://api.github.com/", PUBLIC_API),
+        ("https://acme.ghe.com", "https://api.acme.ghe.com/"),
+        ("https://acme.ghe.com/api/v3/", "https://api.acme.ghe.com/"),
+        ("https://api.acme.ghe.com/", "https://api.acme.ghe.com/"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080/api/v3/"),
+        ("http://127.0.0.1:8080/api/v3/", "http://127.0.0.1:8080/api/v3/"),
+        ("http://localhost:1/", "http://localhost:1/api/v3/"),
+        ("https://[::1]:443/x", "https://[::1]:443/api/v3/"),
+    ],
+)
+def test_an_address_means_an_api(given, meant):
+    assert api_base_url(given) == meant
+    assert api_base_url(meant) == meant
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("http://github.com/", "the token would travel in clear; use https"),
+        ("http://10.0.0.1/", "the token would travel in clear"),
+        ("https://github.acme.com", "github.acme.com is neither github.com nor a ghe.com tenant. GitHub Enterprise"),
+        ("https://ghe.com.evil.example/", "ghe.com.evil.example is neither"),
+        ("https://evilghe.com/", "evilghe.com is neither"),
+        ("github.com", "write a whole address, such as 'https://api.github.com/'"),
+        ("ftp://github.com", "write a whole address"),
+        ("https://", "write a whole address"),
+        ("http://[::1", "write a whole address"),
+        ("http://127.0.0.1:port/", "write a whole address"),
+    ],
+)
+def test_other_addresses_are_refused(given, message):
+    with pytest.raises(RuleViolation) as caught:
+        api_base_url(given)
+    assert message in str(caught.value)
+    assert (caught.value.argument, repr(given) in str(caught.value)) == ("base_url", True)
+
+
+@pytest.mark.parametrize(
+    "given", ["https://me:CANARY@github.com/", "http://CANARY@127.0.0.1:1/", "http://:CANARY@[::1"]
+)
+def test_credentials_in_an_address_are_refused_and_not_repeated(given):
+    with pytest.raises(RuleViolation) as caught:
+        api_base_url(given)
+    assert "has a user name or a password in it" in str(caught.value)
+    assert "CANARY" not in str(caught.value)
+
+
+def test_a_login_stands_alone():
+    for login in ("acme", "Acme-Corp", "a", "acme_corp", "007"):
+        check_login(login)
+    for login in ("acme/web", "https://github.com/acme", "@acme", "acme ", "acme.com", "", "..", "a?b", "ä"):
+        with pytest.raises(RuleViolation) as caught:
+            check_login(login)
+        assert repr(login) in str(caught.value)
+        assert caught.value.argument == "owner"

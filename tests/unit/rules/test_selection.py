@@ -1,0 +1,158 @@
+"""Which repositories a selection means."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pulumi_codespaces.rules import RuleViolation
+from pulumi_codespaces.rules.selection import Declared, Repository, check_declared, joined_and_left, resolve
+
+WEB = Repository(11, "web", topics=frozenset({"payments"}))
+API = Repository(12, "api", topics=frozenset({"payments", "go"}), properties={"team": "pay", "areas": ["a", "b"]})
+DOCS = Repository(13, "docs", properties={"team": "docs", "areas": []})
+OLD = Repository(14, "old", archived=True, topics=frozenset({"payments"}), properties={"team": "pay"})
+ALL = [WEB, API, DOCS, OLD]
+
+
+def of(*, names=(), topics=(), properties=None, ids=None):
+    return Declared(tuple(names), tuple(topics), properties or {}, ids or {})
+
+
+def resolved(declared, listing=ALL, seen=None, unseen=""):
+    return resolve(declared, listing, seen or {}, "acme", unseen)
+
+
+@pytest.mark.parametrize(
+    ("declared", "members", "reasons"),
+    [
+        (of(names=["docs", "web"]), {"docs": 13, "web": 11}, {}),
+        (of(names=["Web"]), {"Web": 11}, {}),
+        (of(names=["web", "WEB"]), {"web": 11}, {}),
+        (of(topics=["Payments"]), {"web": 11, "api": 12}, {"web": "topic Payments", "api": "topic Payments"}),
+        (of(topics=["go", "rust"]), {"api": 12}, {"api": "topic go"}),
+        (of(properties={"team": "pay"}), {"api": 12}, {"api": "property team=pay"}),
+        (of(properties={"areas": "b"}), {"api": 12}, {"api": "property areas=b"}),
+        (of(properties={"areas": "c", "team": "docs"}), {"docs": 13}, {"docs": "property team=docs"}),
+        (of(ids={"made": 99}), {"made": 99}, {}),
+        (of(names=["web"], topics=["payments"], ids={"given": 12}), {"web": 11, "given": 12}, {}),
+    ],
+)
+def test_the_members(declared, members, reasons):
+    result = resolved(declared)
+    assert (result.repositories, result.reasons) == (members, reasons)
+    assert (result.renamed, result.skipped, result.warnings) == ({}, {}, [])
+    assert result.seen == {name: number for name, number in members.items() if name in declared.names}
+
+
+def test_a_renamed_repository_is_followed_by_its_id():
+    result = resolved(of(names=["site"]), seen={"site": 11})
+    assert (result.repositories, result.renamed, result.seen) == ({"site": 11}, {"site": "web"}, {"site": 11})
+    assert result.warnings == ["site is called web now and keeps its access; write web in the selection."]
+
+
+def test_a_deleted_repository_is_left_out_and_not_forgotten():
+    result = resolved(of(names=["gone", "web"]), seen={"gone": 50})
+    assert (result.repositories, result.skipped, result.seen) == (
+        {"web": 11}, {"gone": "deleted"}, {"gone": 50, "web": 11},
+    )  # fmt: skip
+    assert result.warnings == ["gone does not exist any more and is left out; remove it from the selection."]
+
+
+def test_an_archived_repository_is_left_out_by_name_and_by_topic():
+    result = resolved(of(names=["old"], topics=["payments"]))
+    assert (result.repositories, result.skipped) == ({"web": 11, "api": 12}, {"old": "archived"})
+    assert result.warnings == ["old is archived and is left out; remove it from the selection or unarchive it."]
+
+
+@pytest.mark.parametrize(("before", "became"), [(13, "is called docs now"), (50, "is gone")])
+def test_a_name_that_another_repository_took(before, became):
+    result = resolved(of(names=["web"]), seen={"web": before})
+    assert (result.repositories, result.seen) == ({"web": 11}, {"web": 11})
+    (warning,) = result.warnings
+    assert f"the one selected so far (id {before}) {became}, and the name now belongs to id 11" in warning
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("dosc", "organization acme has no repository 'dosc'; did you mean 'docs'? A repository that this program"),
+        ("billing", "organization acme has no repository 'billing'. A repository that this program creates in"),
+    ],
+)
+def test_a_name_that_never_was(name, message):
+    with pytest.raises(RuleViolation) as caught:
+        resolved(of(names=["web", name]))
+    assert message in str(caught.value)
+    assert caught.value.argument == "names[1]"
+
+
+def test_what_cannot_be_seen_is_not_taken_for_deleted():
+    for declared, seen in ((of(names=["gone"]), {"gone": 50}), (of(names=["gone"]), {})):
+        with pytest.raises(RuleViolation, match=r"no repository 'gone' \(or the App sees some only\)\."):
+            resolved(declared, seen=seen, unseen="the App sees some only")
+    for declared in (of(topics=["payments"]), of(properties={"team": "pay"}, names=["web"])):
+        with pytest.raises(RuleViolation, match="the App sees some only, so topics and custom properties cannot be"):
+            resolved(declared, unseen="the App sees some only")
+    assert resolved(of(names=["web"]), unseen="the App sees some only").repositories == {"web": 11}
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        (of(), "the selection is empty: give `names`, `topics`, `properties` or `ids`."),
+        (of(names=["acme/web"]), "names[0] 'acme/web': write the name without its owner: 'web'."),
+        (of(names=["https://github.com/acme/web/"]), "write the name without its owner: 'web'."),
+        (of(names=["web", ".."]), "names[1] '..': no repository has this name"),
+        (of(names=["a b"]), "names[0] 'a b': no repository has this name"),
+        (of(names=[""]), "names[0] '': no repository has this name"),
+    ],
+)
+def test_what_nothing_can_be_made_of(declared, message):
+    with pytest.raises(RuleViolation) as caught:
+        check_declared(declared)
+    assert message in str(caught.value)
+
+
+def test_a_sound_declaration_passes():
+    for declared in (of(names=["a.b-c_D1"]), of(topics=["x"]), of(properties={"a": "b"}), of(ids={"any name": 1})):
+        check_declared(declared)
+
+
+def test_who_joined_and_who_left_and_why():
+    old = {"docs": 13, "old": 14, "gone": 50, "named": 60, "web": 11}
+    new = {"web": 11, "api": 12, "declared": 70}
+    told = joined_and_left(old, new, {"api": "topic payments", "web": "topic payments"}, ["named"], ALL)
+    assert told == [
+        "api joins: it has topic payments",
+        "docs leaves: it no longer has the topic or property that selected it",
+        "old leaves: it is archived",
+        "gone leaves: it does not exist any more",
+    ]
+    # Where the program itself took the topic away, who leaves is no news.
+    assert joined_and_left(old, new, {}, [], None) == []
+
+
+names = st.sampled_from(["web", "api", "docs", "old", "lab"])
+repositories = st.lists(
+    st.builds(Repository, st.integers(1, 9), names, st.booleans(), st.frozensets(st.sampled_from("ab"))),
+    max_size=5,
+    unique_by=(lambda one: one.id, lambda one: one.name),
+)
+
+
+@given(st.lists(names, max_size=3), st.lists(st.sampled_from("abc"), max_size=2), repositories, st.data())
+def test_nobody_is_a_member_twice_or_without_cause(chosen, topics, listing, data):
+    """Whatever GitHub lists: members are live, and named, of the topic, or what the name meant before."""
+    seen = data.draw(st.fixed_dictionaries({name: st.integers(1, 9) for name in chosen}))
+    result = resolved(of(names=chosen, topics=topics), listing, seen)
+    by_id = {one.id: one for one in listing}
+    for name, number in result.repositories.items():
+        one = by_id[number]
+        assert not one.archived
+        assert name in chosen or (one.name == name and one.topics & set(topics))
+    selected = {one.id for one in listing if one.topics & set(topics) and not one.archived}
+    assert selected <= set(result.repositories.values())
+    assert set(result.seen) == set(chosen)
+    assert set(result.skipped) <= set(chosen)
