@@ -33,7 +33,8 @@ class RegistryLoginArgs(TypedDict):
     """What the names of the secrets begin with; from the component's name by default (`payments-acr` gives
     PAYMENTS_ACR)."""
     probe_images: NotRequired[Sequence[str] | None]
-    """Images of the registry (`repository:tag`) that the credentials must be able to read before they are published."""
+    """Images of the registry (`repository:tag`, or with the registry's host) that the credentials must be able to read
+    before they are published."""
     verify: NotRequired[bool | None]
     """Whether to log in before publishing; default true. Turn it off for a registry that cannot be reached
     from here."""

@@ -60,20 +60,6 @@ run() {
   }
 }
 
-# An engine that was built here has its plugins beside it. A Pulumi of this machine's own fetches them now: later there
-# is no network but the local one.
-find_plugins() {
-  plugins=$(dirname "$(command -v pulumi)")/../plugins
-  if [[ -d $plugins ]]; then
-    export PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true PULUMI_DISABLE_REGISTRY_RESOLVE=true
-    return
-  fi
-  plugins=${PULUMI_HOME:-$HOME/.pulumi}/plugins
-  run pulumi -C "$root" plugin install
-  # This makes the virtual environment of the plugin in components/, which git ignores.
-  [[ -e $root/components/venv ]] || run pulumi package get-schema "$root/components"
-}
-
 start_cloud() {
   begin "$work/cloud.log" python -m rig.cloud --seed "$here/clouds.json" --environment-file "$work/cloud.env"
   cloud=$job
@@ -123,9 +109,10 @@ export PYTHONPATH=$root/components:$root/tests
 export PULUMI_BACKEND_URL=file://$work/backend PULUMI_CONFIG_PASSPHRASE=local
 
 printf 'The real Pulumi engine, and an AWS, a GitHub and codespaces on this machine. No account is used.\n'
-find_plugins
+plugins=$("$root/tests/rig/plugins.sh") || die "the engine has no plugins"
 ln -s "$plugins" "$work/home/plugins"
 export PULUMI_HOME=$work/home
+export PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true PULUMI_DISABLE_REGISTRY_RESOLVE=true
 start_cloud
 # In a folder of its own, because this writes to the file of the configuration beside Pulumi.yaml.
 run pulumi -C "$work/project" stack init local --no-select --non-interactive

@@ -39,6 +39,12 @@ def engine_folder() -> Path:
     return Path(lines[-1])
 
 
+def _plugins_folder(engine: Path) -> Path:
+    """Where `plugins.sh` finds or puts the engine's plugins."""
+    built = engine.parent / "plugins"
+    return built if built.is_dir() else Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi") / "plugins"
+
+
 @dataclass
 class Outcome:
     """What one operation of the CLI did."""
@@ -104,9 +110,7 @@ class Stack:
         home = folder / "home"
         (home / ".pulumi").mkdir(parents=True)
         engine = engine_folder()
-        plugins = engine.parent / "plugins"
-        if plugins.is_dir():
-            (home / ".pulumi/plugins").symlink_to(plugins)
+        (home / ".pulumi/plugins").symlink_to(_plugins_folder(engine))
         self.environment = {
             "PATH": os.pathsep.join(
                 [str(engine), str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]
@@ -117,7 +121,7 @@ class Stack:
             "PULUMI_CONFIG_PASSPHRASE": "passphrase",
             "VIRTUAL_ENV": str(Path(sys.executable).parent.parent),
             "PYTHONPATH": str(COMPONENTS),
-            **(_OFFLINE if plugins.is_dir() else {}),
+            **_OFFLINE,
             **environment,
         }
         self.run("stack", "init", name)

@@ -64,9 +64,11 @@ class PartialWrite(PluginError):
     Attributes:
         identifier: the resource's id.
         properties: the outputs that the state must hold so that the next update finishes the job.
+        inputs: the inputs that the state must hold; None for those of the program.
     """
 
-    def __init__(self, message: str, identifier: str, properties: Properties) -> None:
+    def __init__(self, message: str, identifier: str, properties: Properties, inputs: Properties | None = None) -> None:
         self.identifier = identifier
         self.properties = properties
+        self.inputs = inputs
         super().__init__(message)

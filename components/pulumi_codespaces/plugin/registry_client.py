@@ -82,11 +82,9 @@ async def try_login(login: Login, images: Sequence[str]) -> None:
 
 def split_image(image: str) -> tuple[str, str]:
     """The repository and the tag or digest of an image reference without a host; the tag is `latest` by default."""
-    repository, separator, digest = image.partition("@")
-    if separator:
-        return repository, digest
-    repository, _, tag = image.partition(":")
-    return repository, tag or "latest"
+    named, _, digest = image.partition("@")
+    repository, _, tag = named.partition(":")
+    return repository, digest or tag or "latest"
 
 
 async def _get(client: httpx.AsyncClient, login: Login, path: str, refused: str, scope: str) -> None:

@@ -11,11 +11,12 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from ..rules.rotation import written_at_one_go
 from ..rules.secret_names import Triple, triples_in, write_order
 from .failures import CloudError, OutcomeUnknown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from .github_client import SecretInfo
 
@@ -105,6 +106,7 @@ async def write_values(
     fallback: Mapping[str, str],
     existing: Mapping[str, SecretInfo],
     readers_before: Readers | None = None,
+    drifted: Collection[str] = (),
 ) -> Written:
     """Write secrets in this order; put a pair that did not become whole back.
 
@@ -117,6 +119,8 @@ async def write_values(
             `existing` is removed instead.
         existing: what was there before.
         readers_before: who may read what is put back; the new readers if it is not known who might before.
+        drifted: names that may hold something else than `fallback` before this writes anything: a run that was killed
+            wrote them. Of a pair they are put back too, or it would be left in two halves.
     """
     written = Written()
     for unit in _units(names):
@@ -133,6 +137,8 @@ async def write_values(
             if not isinstance(error, OutcomeUnknown):
                 written.names.remove(last)
             pair = [name for name in (triple.names[:2] if triple else [last]) if name in written.names]
+            if triple and pair:
+                pair = [name for name in triple.names[:2] if name in pair or (name in drifted and name in fallback)]
             await _put_back(store, pair, readers_before or readers, fallback, existing, written)
             return written
         if triple:
@@ -194,14 +200,21 @@ async def _mark(
     existing: Mapping[str, SecretInfo],
     written: Written,
 ) -> None:
-    """Write SERVER, again if need be, until its stamp differs from the one before."""
+    """Write SERVER, again if need be, until its stamp differs from the one before and is near to those of the pair."""
     before = existing.get(triple.server)
     written.names.append(triple.server)
     for _ in range(_STAMP_TRIES):
         await store.put_secret(triple.server, values[triple.server], readers.visibility, readers.repository_ids)
-        now = (await store.secrets(fresh=True)).get(triple.server)
-        if before is None or now is None or now.updated_at != before.updated_at:
+        listed = await store.secrets(fresh=True)
+        if any(name not in listed for name in triple.names):
             return
+        if before is None or listed[triple.server].updated_at != before.updated_at:
+            if written_at_one_go(triple, {name: listed[name].updated_at for name in triple.names}):
+                return
+            # A rate limit held SERVER up for long. The pair is whole and stays so.
+            for name in triple.names[:2]:
+                await store.put_secret(name, values[name], readers.visibility, readers.repository_ids, urgent=True)
+            continue
         await asyncio.sleep(_STAMP_SECONDS)
     raise CloudError(f"GitHub does not move updated_at of {triple.server} when it is written; run `pulumi up` again.")
 
@@ -215,6 +228,8 @@ async def _put_back(
     written: Written,
 ) -> None:
     for name in names:
+        if name not in written.names:
+            written.names.append(name)
         try:
             if name in fallback:
                 await store.put_secret(name, fallback[name], readers.visibility, readers.repository_ids)

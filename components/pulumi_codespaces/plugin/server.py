@@ -351,7 +351,7 @@ class _Guard:
         detail = provider_pb2.ErrorResourceInitFailed(
             id=error.identifier,
             properties=encode(error.properties),
-            inputs=self._sent[-1],
+            inputs=self._sent[-1] if error.inputs is None else encode(error.inputs),
             reasons=[message],
         )
         status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=message)

@@ -3,8 +3,9 @@
 IAM lets a user hold two access keys (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html), so a
 rotation has two slots, `a` and `b`: one holds the key that GitHub publishes, the other is free to be renewed. Which of
 them is published cannot be read back from GitHub (secret values are write-only); what can be read is when each secret
-was last written. A registry's secrets are always written in the order USER, PASSWORD, SERVER, so a SERVER that moved
-after its USER and PASSWORD did is the mark that a pair of credentials was published whole.
+was last written. A registry's secrets are always written in the order USER, PASSWORD, SERVER and at one go, so a SERVER
+that moved right after its USER and PASSWORD did is the mark that a pair of credentials was published whole. A pair that
+was put back has no such mark, and a person who edits SERVER later does not give it one.
 
 Flipping slots on the generation alone would be wrong: if generation 3 was made but never published and 4 comes, the
 flip would renew the slot that codespaces pull with. Hence the slot to renew is always the one that is *not* published.
@@ -13,7 +14,9 @@ flip would renew the slot that codespaces pull with. Hence the slot to renew is 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import Enum
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from . import RuleViolation
@@ -29,6 +32,8 @@ Marks = dict[str, str]
 """Secret name -> `updated_at` of the secret; a secret that does not exist has no entry."""
 
 SLOTS: tuple[SlotName, SlotName] = ("a", "b")
+_AT_ONE_GO = timedelta(minutes=1)
+"""Longer than the writer's patience between two writes of a registry's secrets."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class Movement(Enum):
     UNTOUCHED = "untouched"
     """Nobody wrote them."""
     PUBLISHED = "published"
-    """USER, PASSWORD and SERVER were all written: the key that was current is published."""
+    """USER, PASSWORD and SERVER were all written, at one go: the key that was current is published."""
     PARTIAL = "partial"
     """Some were written or deleted, others not: an update was cut short, or somebody wrote by hand."""
 
@@ -94,8 +99,16 @@ def movement(triple: Triple, at: Mapping[str, str], now: Mapping[str, str]) -> M
     if not any(present) and not any(name in at for name in triple.names):
         return Movement.ABSENT
     if all(moved):
-        return Movement.PUBLISHED
+        return Movement.PUBLISHED if written_at_one_go(triple, now) else Movement.PARTIAL
     return Movement.UNTOUCHED if all(present) and not any(moved) else Movement.PARTIAL
+
+
+def written_at_one_go(triple: Triple, marks: Mapping[str, str]) -> bool:
+    """Whether a registry's secrets were last written in the order USER, PASSWORD, SERVER, one right after another."""
+    moments = [datetime.fromisoformat(marks[name].replace("Z", "+00:00")) for name in triple.names if name in marks]
+    return len(moments) == len(triple.names) and all(
+        timedelta() <= later - earlier <= _AT_ONE_GO for earlier, later in pairwise(moments)
+    )
 
 
 def first_rotation(generation: int, marks: Mapping[str, str]) -> Rotation:

@@ -11,6 +11,7 @@ import asyncio
 import os
 import random
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -47,8 +48,10 @@ class World:
     rotation: Rotation | None = None
     slot_keys: dict[str, tuple[int, int, str]] = field(default_factory=dict)
     state: dict[str, str] | None = None
-    stamps: dict[str, int] = field(default_factory=dict)
+    stamps: dict[str, str] = field(default_factory=dict)
     faults: float = 0.0
+    never_edited: str = "USER"
+    once_published: set[str] = field(default_factory=set)
     trace: list[str] = field(default_factory=list)
 
     def request(self, what, do, lost=OutcomeUnknown):
@@ -88,8 +91,24 @@ class World:
                 if int(user) not in self.verified:
                     raise Broken(f"published key {user} was never verified")
 
+    def edit_by_hand(self):
+        """Somebody changes who may read a secret, which moves its stamp.
+
+        Not all three of a registry: those edits could not be told from a publication.
+        """
+        triple = self.random.choice(self.triples)
+        name = self.random.choice([name for name in triple.names if not name.endswith(self.never_edited)])
+        if name in self.secrets_:
+            self.clock += 120
+            self.secrets_[name] = (self.secrets_[name][0], self.clock)
+            self.trace.append(f"--- {name} is edited by hand")
+
     def marks(self):
-        return {name: str(stamp) for name, (_, stamp) in self.secrets_.items()}
+        return {name: _stamp(moment) for name, (_, moment) in self.secrets_.items()}
+
+
+def _stamp(moment):
+    return (datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=moment)).isoformat().replace("+00:00", "Z")
 
 
 class Store:
@@ -125,7 +144,7 @@ async def update(world, generation, keep, triples):
         if world.rotation is None
         else next_rotation(world.rotation, generation, keep_previous_key=keep, triples=triples, marks=marks)
     )
-    world.rotation = rotation
+    previous, world.rotation = world.rotation, rotation
     world.trace.append(f"{rotation}")
     for slot in world.random.sample(SLOTS, 2):
         if slot == "b" and generation == 1:
@@ -141,7 +160,12 @@ async def update(world, generation, keep, triples):
             world.verified.add(current)
 
         world.request(f"verify {current}", verify, CloudError)
+    before = {world.published(triple) for triple in triples}
     await _publish(world, rotation, str(current), triples)
+    renewed = previous is not None and rotation.serial != previous.serial
+    if renewed and {world.published(triple) for triple in triples} != before and str(current) in world.once_published:
+        raise Broken(f"generation {generation} publishes key {current}, which was published before")
+    world.once_published.add(str(current))
     if undeclared is not None:
         world.request(f"delete undeclared {undeclared}", lambda: world.keys.pop(undeclared, None))
         del world.slot_keys["b"]
@@ -185,7 +209,7 @@ async def _publish(world, rotation, key, triples):
     changed = {
         name
         for name, value in values.items()
-        if old.get(name) != value or name not in live or live[name].updated_at != str(world.stamps.get(name))
+        if old.get(name) != value or name not in live or live[name].updated_at != world.stamps.get(name)
     }
     names = whole_units(changed, values)
     if not names:
@@ -196,11 +220,13 @@ async def _publish(world, rotation, key, triples):
         for triple in triples:
             if triple.server in live and live[triple.server].updated_at == rotation.at.get(triple.server):
                 fallback |= {triple.user: before, triple.password: before, triple.server: "host"}
-    written = await write_values(store, values, names, Readers("all"), fallback, live)
+    drifted = {name for name in fallback if live[name].updated_at != rotation.at.get(name)}
+    matching = [triple for triple in triples if len(set(world.published(triple))) == 1]
+    written = await write_values(store, values, names, Readers("all"), fallback, live, drifted=drifted)
     state = dict(old)
     for name in written.names:
         state[name] = written.restored.get(name, values[name])
-        world.stamps[name] = world.secrets_[name][1] if name in world.secrets_ else 0
+        world.stamps[name] = world.marks().get(name, "")
     for name in (*written.uncertain, *written.removed):
         state.pop(name, None)
     if written.error is None:
@@ -209,6 +235,10 @@ async def _publish(world, rotation, key, triples):
         state.pop("key", None)
     world.state = state
     if written.error is not None:
+        for triple in matching:
+            user, password = world.published(triple)
+            if user != password and not {triple.user, triple.password} & set(written.uncertain):
+                raise Broken(f"{triple.prefix} is left with the user {user} and the password {password}")
         raise written.error
 
 
@@ -216,6 +246,7 @@ async def history(seed):
     world = World(random.Random(seed), [Triple("ONE"), Triple("TWO")])
     count = world.random.choice([1, 1, 2])
     generation, keep = world.random.choice([1, 1, 5]), True
+    world.never_edited = world.random.choice(["USER", "PASSWORD", "SERVER"])
     try:
         for _ in range(STEPS):
             world.faults = world.random.choice([0, 0, 0.05, 0.15, 0.3])
@@ -229,6 +260,8 @@ async def history(seed):
                 keep = not keep
             elif choice < 0.7 and count == 1:
                 count = 2
+            elif choice < 0.8:
+                world.edit_by_hand()
             await _attempt(world, generation, keep, world.triples[:count])
         await _recover(world, keep, world.triples[:count])
     except Broken as broken:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -18,6 +19,10 @@ GHCR = Triple("GHCR")
 OLD, NEW = Readers("selected", (1, 2)), Readers("selected", (1, 3))
 
 
+def stamp(second):
+    return (datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=second)).isoformat()
+
+
 @dataclass
 class Store:
     """GitHub's secrets; `fails` maps the number of a request to how it fails."""
@@ -27,6 +32,7 @@ class Store:
     requests: list[str] = field(default_factory=list)
     clock: int = 100
     frozen: int = 0
+    slow: dict[int, int] = field(default_factory=dict)
 
     def _request(self, what, do):
         self.requests.append(what)
@@ -38,7 +44,7 @@ class Store:
         if self.frozen:
             self.frozen -= 1
         else:
-            self.clock += 1
+            self.clock += self.slow.get(len(self.requests), 1)
         do()
         if how == "lost":
             raise OutcomeUnknown(f"{what}: no answer")
@@ -46,7 +52,7 @@ class Store:
     async def secrets(self, *, fresh=False):
         assert fresh
         self._request("GET", lambda: None)
-        return {name: SecretInfo(name, str(at), one.visibility) for name, (_, one, at) in self.secrets_.items()}
+        return {name: SecretInfo(name, stamp(at), one.visibility) for name, (_, one, at) in self.secrets_.items()}
 
     async def put_secret(self, name, value, visibility, repository_ids, *, urgent=False):
         one = Readers(visibility, tuple(repository_ids))
@@ -69,7 +75,7 @@ class Store:
         return {name: one for name, (_, one, _) in self.secrets_.items()}
 
     def existing(self):
-        return {name: SecretInfo(name, str(at), one.visibility) for name, (_, one, at) in self.secrets_.items()}
+        return {name: SecretInfo(name, stamp(at), one.visibility) for name, (_, one, at) in self.secrets_.items()}
 
 
 def holding(value, *triples, **options):
@@ -81,12 +87,12 @@ def values(value, *triples):
     return {name: f"{value}-{name}" for triple in triples for name in triple.names}
 
 
-def write(store, wanted, *, fallback=None, readers=NEW, before=OLD):
+def write(store, wanted, *, fallback=None, readers=NEW, before=OLD, drifted=()):
     existing = store.existing()
     names = whole_units(set(wanted), wanted)
     if fallback is None:
         fallback = {name: value for name, value in store.values().items() if name in names}
-    return asyncio.run(write_values(store, wanted, names, readers, fallback, existing, before))
+    return asyncio.run(write_values(store, wanted, names, readers, fallback, existing, before, drifted))
 
 
 def test_a_registry_is_one_unit_in_the_order_user_password_server():
@@ -151,6 +157,30 @@ def test_what_cannot_be_put_back_is_uncertain():
     store = holding("old", PAY, fails={2: "lost", 3: "refused"})
     written = write(store, values("new", PAY))
     assert (written.uncertain, written.restored) == ([PAY.user], {PAY.password: f"old-{PAY.password}"})
+
+
+@pytest.mark.parametrize("kind", ["refused", "unanswered", "lost"])
+def test_a_pair_that_a_killed_run_wrote_is_put_back_as_a_whole_or_not_at_all(kind):
+    """USER alone would be put back to another key than the one whose PASSWORD is there."""
+    store = holding("old", PAY, fails={1: kind})
+    for name in PAY.names[:2]:
+        store.secrets_[name] = (f"new-{name}", OLD, 50)
+    written = write(store, values("new", PAY), fallback=values("old", PAY), drifted=set(PAY.names[:2]))
+    if kind == "refused":
+        assert store.requests == [f"PUT {PAY.user}!"]
+        assert written.restored == {}
+    else:
+        assert store.values() == values("old", PAY)
+        assert list(written.restored) == written.names == [PAY.user, PAY.password]
+
+
+def test_a_mark_that_waited_long_is_set_again_right_after_its_pair():
+    """It tells a publication from a pair that was put back and a SERVER that somebody edited later."""
+    store = holding("old", PAY, slow={3: 600})
+    written = write(store, values("new", PAY))
+    pair = [f"PUT {PAY.user}!", f"PUT {PAY.password}!"]
+    assert store.requests == [*pair, f"PUT {PAY.server}", "GET", *pair, f"PUT {PAY.server}", "GET"]
+    assert (store.values(), written.error) == (values("new", PAY), None)
 
 
 def test_the_first_registry_stands_if_the_second_fails():

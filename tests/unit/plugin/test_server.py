@@ -142,6 +142,11 @@ def test_a_partial_write_tells_the_state_and_betrays_nothing(plugin, thing, name
     assert decode(answer.properties) == left
     assert answer.inputs == PROPERTIES
 
+    thing.do = fail(PartialWrite("half", "the-id", left, {"secrets": {"B": Secret("x")}}))
+    with pytest.raises(grpc.RpcError) as caught:
+        calls(plugin.stub)[name]()
+    assert decode(detail(caught.value)[1].inputs) == {"secrets": {"B": Secret("x")}}
+
 
 def test_a_check_failure_names_no_property_that_holds_a_secret(plugin, thing):
     """The engine prints the value of the property that a failure names, and takes no notice of its mark."""

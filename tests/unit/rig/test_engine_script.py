@@ -447,6 +447,41 @@ def test_env_sets_up_a_shell(warm: Machine) -> None:
     ]
 
 
+@pytest.mark.parametrize("works", [True, False])
+def test_an_installed_pulumi_fetches_its_plugins(tmp_path: Path, works: bool) -> None:
+    rig, bin_, home = tmp_path / "clone/tests/rig", tmp_path / "bin", tmp_path / "home"
+    for folder in (rig, bin_, home / ".pulumi/plugins", tmp_path / "clone/components"):
+        folder.mkdir(parents=True)
+    shutil.copy2(TESTS / "rig" / "plugins.sh", rig)
+    end = "" if works else "; echo no network; exit 1"
+    executable(bin_ / "pulumi", f'#!/bin/sh\necho "$@" >>{tmp_path}/log{end}\n')
+
+    def run() -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": f"{bin_}:/usr/bin:/bin", "HOME": str(home)}
+        return subprocess.run([rig / "plugins.sh"], env=environment, capture_output=True, text=True, check=False)
+
+    clone = tmp_path / "clone"
+    asked = [f"-C {clone} plugin install", f"package get-schema {clone}/components"]
+    first = run()
+    if not works:
+        assert (first.returncode, first.stdout) == (1, "")
+        assert first.stderr == f"no network\nplugins: failed: pulumi {asked[0]}\n"
+        return
+    assert (first.returncode, first.stdout, first.stderr) == (0, f"{home}/.pulumi/plugins\n", "")
+    (tmp_path / "clone/components/venv").mkdir()
+    run()
+    assert (tmp_path / "log").read_text().splitlines() == [*asked, asked[0]]
+
+
+def test_plugins_of_an_engine_that_was_built_here_are_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "bin").mkdir()
+    executable(tmp_path / "bin/pulumi", "#!/bin/sh\nexit 1\n")
+    environment = {"PATH": f"{tmp_path}/bin:/usr/bin:/bin", "HOME": str(tmp_path)}
+    ran = subprocess.run([TESTS / "rig" / "plugins.sh"], env=environment, capture_output=True, text=True, check=True)
+    assert ran.stdout == f"{tmp_path}/plugins\n"
+
+
 def test_env_leaves_plugins_to_an_installed_pulumi(warm: Machine) -> None:
     folder = warm.pulumi("installed", "echo v3.300.0")
     environment = next(warm.cache.glob("python-*"))

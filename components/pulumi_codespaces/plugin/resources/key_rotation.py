@@ -17,7 +17,7 @@ from ...rules.rotation import (
 )
 from ...rules.secret_names import Triple
 from ..failures import Failure, InvalidInputs, PluginError
-from ..resource import Difference, Resource, Stored
+from ..resource import Difference, Resource, Stored, check_list, raise_if
 from ..values import UNKNOWN, Properties, Value, is_unknown, reveal
 
 if TYPE_CHECKING:
@@ -53,11 +53,12 @@ class KeyRotation(Resource):
                     "not Outputs of resources that are not made yet: a preview has to tell which key is replaced.",
                 )
             )
+        raise_if(*_shape_failures(inputs))
         # When the engine replaces a resource it checks again, without the past.
         past = run.past.setdefault(urn, reveal(old)) if old else run.past.get(urn, {})
         _check_same_user(past, inputs)
         try:
-            inputs["generation"] = check_generation(inputs["generation"])
+            inputs["generation"] = check_generation(inputs.get("generation"))
             if not run.configuration.complete:
                 return inputs | {name: past.get(name, UNKNOWN) for name in _DECISION}
             marks = await _marks(run, inputs)
@@ -111,6 +112,17 @@ class KeyRotation(Resource):
 
     async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
         """Nothing was made, so nothing is removed."""
+
+
+def _shape_failures(inputs: Properties) -> list[Failure]:
+    failures = check_list("prefixes", inputs.get("prefixes"))
+    for name in ("keepPreviousKey", "adoptExisting"):
+        if not isinstance(inputs[name], bool):
+            failures.append(Failure("", f"{name} must be true or false."))
+    for name in ("userName", "userPath"):
+        if not isinstance(inputs.get(name, ""), str):
+            failures.append(Failure("", f"{name} must be a text."))
+    return failures
 
 
 def _unknown_past(run: Run, urn: str, marks: Mapping[str, str]) -> InvalidInputs:

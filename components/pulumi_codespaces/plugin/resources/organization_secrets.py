@@ -116,7 +116,7 @@ class OrganizationSecrets(Resource):
     async def _drift(self, run: Run, urn: str, state: Properties, declared: Mapping[str, Value]) -> dict[str, Change]:
         live = await run.github.secrets()
         changes: dict[str, Change] = {}
-        for name, stamp in _stamps(state).items():
+        for name, stamp in sorted(_stamps(state).items()):
             if name not in declared:
                 continue
             if name not in live:
@@ -163,7 +163,10 @@ class OrganizationSecrets(Resource):
         if not state and set(written.removed) == set(written.names):
             # Nothing is left that the state would have to tell of.
             raise CloudError(_left(written))
-        raise PartialWrite(_left(written), identifier, await _partial_state(run, state, new, plan, written))
+        left = await _partial_state(run, state, new, plan, written)
+        # What is declared no more and still there stays this resource's, if the program takes the change back.
+        still = {name: Secret("") for name in _stamps(left)}
+        raise PartialWrite(_left(written), identifier, left, new | {"secrets": still | new["secrets"]})
 
     async def _carry_out(
         self, run: Run, urn: str, state: Properties, plan: _Plan, live: Mapping[str, SecretInfo]
@@ -172,7 +175,14 @@ class OrganizationSecrets(Resource):
         written = Written()
         if plan.names:
             written = await write_values(
-                run.github, plan.values, plan.names, plan.readers, plan.fallback, live, plan.old_readers
+                run.github,
+                plan.values,
+                plan.names,
+                plan.readers,
+                plan.fallback,
+                live,
+                plan.old_readers,
+                plan.drifted,
             )
         if written.error is None and plan.readers_alone:
             readers = await write_readers(run.github, plan.readers_alone, plan.readers, plan.old_readers)
@@ -250,6 +260,8 @@ class _Plan:
     readers: Readers
     old_readers: Readers | None
     fallback: dict[str, str]
+    drifted: set[str]
+    """The names that were written since they were known to hold their fallback."""
 
     @property
     def readers_alone(self) -> list[str]:
@@ -282,13 +294,16 @@ def _plan(state: Properties, new: Properties, live: Mapping[str, SecretInfo]) ->
         or name in unfinished
     }
     names = whole_units(changed, values)
+    fallback = _fallback(names, state, new, live)
+    known: dict[str, str] = reveal(new.get("publishedAt")) or stamps
     return _Plan(
         values=values,
         names=names,
         removed=[name for name in stamps if name not in values],
         readers=readers,
         old_readers=old_readers,
-        fallback=_fallback(names, state, new, live),
+        fallback=fallback,
+        drifted={name for name in fallback if name in live and live[name].updated_at != known.get(name)},
     )
 
 

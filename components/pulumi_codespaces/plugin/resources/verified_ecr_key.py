@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...rules import RuleViolation
+from ...rules.registries import parse_ecr_host
 from ..ecr_client import AccessKey, verify
 from ..failures import Failure, InvalidInputs
-from ..resource import Difference, Resource, Stored
+from ..resource import Difference, Resource, Stored, check_list, check_map, is_text, raise_if
 from ..run import Severity
-from ..values import UNKNOWN, Properties, Secret, Unknown, is_unknown, reveal
+from ..values import UNKNOWN, Properties, Secret, Unknown, Value, is_unknown, reveal
 
 if TYPE_CHECKING:
     from ..resource import Change
@@ -34,8 +36,9 @@ class VerifiedEcrKey(Resource):
         inputs["secretAccessKey"] = secret if isinstance(secret, Secret) else Secret(secret)
         inputs["accessKeyId"] = reveal(inputs.get("accessKeyId"))
         inputs.setdefault("verify", True)
-        for name in ("slotKeys", "userKeys"):
+        for name in ("slotKeys", "userKeys", "servers", "probeImages"):
             inputs[name] = reveal(inputs.get(name))
+        raise_if(*_shape_failures(inputs))
         if not run.minting.get(inputs.get("userName") or ""):
             failures = _orphans(inputs, reveal(old.get("slotKeys")) or {})
             if failures:
@@ -67,8 +70,8 @@ class VerifiedEcrKey(Resource):
         if new["verify"]:
             await verify(
                 AccessKey(new["accessKeyId"], reveal(new["secretAccessKey"])),
-                servers=reveal(new.get("servers")) or [],
-                images=reveal(new.get("probeImages")) or [],
+                servers=new.get("servers") or [],
+                images=new.get("probeImages") or [],
                 timeout_seconds=reveal(new.get("timeoutSeconds")) or _TIMEOUT_SECONDS,
                 progress=lambda text: run.log(Severity.STATUS, urn, text),
             )
@@ -79,6 +82,31 @@ class VerifiedEcrKey(Resource):
 
     async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
         """Nothing was made, so nothing is removed."""
+
+
+def _shape_failures(inputs: Properties) -> list[Failure]:
+    failures = [
+        *check_list("servers", inputs["servers"]),
+        *check_list("probe_images", inputs["probeImages"]),
+        *check_map("slot_keys", inputs["slotKeys"], is_text, "the id of an access key"),
+        *check_map("user_keys", inputs["userKeys"], is_text, "a date"),
+    ]
+    if not is_text(inputs["accessKeyId"]) or not is_text(reveal(inputs["secretAccessKey"])):
+        failures.append(Failure("", "an access key has an id and a secret, both texts."))
+    if not isinstance(inputs["verify"], (bool, Unknown)):
+        failures.append(Failure("", "verify must be true or false."))
+    if not isinstance(inputs.get("userName", ""), str):
+        failures.append(Failure("", "user_name must be a text."))
+    if failures or isinstance(inputs["servers"], Unknown):
+        return failures
+    servers: list[Value] = inputs["servers"] or []
+    for index, server in enumerate(servers):
+        try:
+            if isinstance(server, str):
+                parse_ecr_host(server, f"servers[{index}]")
+        except RuleViolation as violation:
+            failures.append(Failure("", str(violation)))
+    return failures
 
 
 def _orphans(inputs: Properties, remembered: Properties) -> list[Failure]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ..failures import CloudError, PluginError
+from ...rules import RuleViolation
+from ...rules.registries import check_server
+from ..failures import CloudError, Failure, PluginError
 from ..registry_client import Login, try_login
-from ..resource import Difference, Resource, Stored
+from ..resource import Difference, Resource, Stored, check_list, is_text, raise_if
 from ..run import Severity
-from ..values import Properties, Secret, is_unknown, reveal
+from ..values import Properties, Secret, Unknown, is_unknown, reveal
 
 if TYPE_CHECKING:
     from ..resource import Change
@@ -34,6 +36,19 @@ class VerifiedLogin(Resource):
         for name in ("user", "password"):
             inputs[name] = inputs[name] if isinstance(inputs.get(name), Secret) else Secret(inputs.get(name))
         inputs.setdefault("verify", True)
+        inputs["server"] = reveal(inputs.get("server"))
+        inputs["probeImages"] = reveal(inputs.get("probeImages"))
+        failures = check_list("probe_images", inputs["probeImages"])
+        if not all(is_text(reveal(inputs[name])) for name in ("server", "user", "password")):
+            failures.append(Failure("", "a login has a server, a user and a password, each a text."))
+        if not isinstance(inputs["verify"], (bool, Unknown)):
+            failures.append(Failure("", "verify must be true or false."))
+        if isinstance(inputs["server"], str):
+            try:
+                check_server(inputs["server"])
+            except RuleViolation as violation:
+                failures.append(Failure("", str(violation)))
+        raise_if(*failures)
         return inputs
 
     async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
@@ -57,9 +72,10 @@ class VerifiedLogin(Resource):
         if preview or not new["verify"]:
             return outputs
         login = Login(reveal(new["server"]), reveal(new["user"]), reveal(new["password"]))
+        images: list[str] = new.get("probeImages") or []
         for attempt in range(1, _TRIES + 1):
             try:
-                await try_login(login, reveal(new.get("probeImages")) or [])
+                await try_login(login, [image.removeprefix(f"{login.server}/") for image in images])
                 break
             except CloudError as refused:
                 if attempt == _TRIES or refused.status not in _OVERLOADED:

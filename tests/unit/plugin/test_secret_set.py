@@ -1,0 +1,258 @@
+"""`OrganizationSecrets` against the GitHub stand-in, without an engine: a failure at every request of an update."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from pulumi_codespaces.plugin import github_client
+from pulumi_codespaces.plugin.configuration import Configuration
+from pulumi_codespaces.plugin.failures import PartialWrite, PluginError
+from pulumi_codespaces.plugin.resources.organization_secrets import OrganizationSecrets
+from pulumi_codespaces.plugin.run import Run
+from pulumi_codespaces.plugin.values import UNKNOWN, Secret, decode, encode, is_unknown
+from rig.github import GitHubStandIn
+from rig.github.faults import Action
+
+URN = "urn:pulumi:test::access::codespaces:index:OrganizationSecrets::x"
+TOKEN = "ghp_x"
+SEED = {
+    "organizations": {
+        "acme": {"id": 1, "plan": "team", "repositories": {name: {"id": 11 + i} for i, name in enumerate("abcd")}},
+        "umbrella": {"id": 2, "plan": "team"},
+    },
+    "tokens": {TOKEN: {"kind": "classic", "scopes": ["admin:org", "repo"]}},
+}
+PAIR = ["PAY_CONTAINER_REGISTRY_USER", "PAY_CONTAINER_REGISTRY_PASSWORD"]
+SERVER = "PAY_CONTAINER_REGISTRY_SERVER"
+SECRETS = OrganizationSecrets()
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+def declared(version, readers, *more, visibility="selected"):
+    secrets = {name: f"{name}-{version}" for name in (*PAIR, *more)} | {SERVER: "acme.azurecr.io", "NPM": "constant"}
+    result = {"secrets": secrets, "visibility": visibility}
+    return result | ({"selectedRepositories": readers} if visibility == "selected" else {})
+
+
+BEFORE = declared(1, {"a": 11, "b": 12}, "GOES")
+AFTER = declared(2, {"a": 11, "c": 13}, "COMES")
+FOR_ALL = declared(2, None, visibility="all")
+
+
+@pytest.fixture
+def github(monkeypatch):
+    monkeypatch.setattr(github_client, "_TRIES", 1)
+    monkeypatch.setattr(github_client, "_URGENT_TRIES", 1)
+    # Each operation has a client of its own, and reading the certificates takes longer than all the rest.
+    certificates = ssl.create_default_context()
+    monkeypatch.setattr(ssl, "create_default_context", lambda **_: certificates)
+    ticks = []
+
+    def clock():
+        """Every look at the clock is a second later, so that each write has a stamp of its own."""
+        ticks.append(1)
+        return START + timedelta(seconds=len(ticks))
+
+    with GitHubStandIn(SEED, clock=clock, check_contract=False) as standing_in:
+        yield standing_in
+
+
+@contextmanager
+def running(github, owner="acme"):
+    """One operation of the engine: a run of its own, and what it said."""
+    run = Run(Configuration(owner, f"{github.url}/", TOKEN), lambda _, __, text: run.said.append(text))
+    run.said = []
+    loop = asyncio.new_event_loop()
+    run.do = lambda work: travelled(loop.run_until_complete(work))
+    try:
+        yield run
+    finally:
+        loop.run_until_complete(run.close())
+        loop.close()
+
+
+def travelled(value):
+    """As it comes back from the engine, which keeps no types of Python."""
+    return decode(encode(value)) if isinstance(value, dict) else value
+
+
+def check(run, inputs, state_inputs=None):
+    return run.do(SECRETS.check(run, URN, state_inputs or {}, travelled(inputs)))
+
+
+def up(github, inputs, stored):
+    """What the engine does with a resource in `up`; gives (inputs, state) as it keeps them, and the error."""
+    past, state, failed = *stored[:2], stored[2:]
+    with running(github) as run:
+        new = past
+        try:
+            new = check(run, inputs, past)
+            if not state:
+                _, made = run.do(SECRETS.create(run, URN, new, preview=False))
+                return (new, travelled(made)), None
+            if not failed and not run.do(SECRETS.difference(run, URN, state, new)).changes:
+                return (new, state), None
+            return (new, run.do(SECRETS.update(run, URN, "id", state, new, preview=False))), None
+        except PartialWrite as error:
+            return (travelled(error.inputs), travelled(error.properties), "failed"), error
+        except PluginError as error:
+            return stored, error
+
+
+def changes(github, inputs, stored):
+    with running(github) as run:
+        return run.do(SECRETS.difference(run, URN, stored[1], check(run, inputs, stored[0]))).changes
+
+
+def destroy(github, stored):
+    with running(github) as run:
+        run.do(SECRETS.delete(run, URN, "id", stored[1]))
+        return run.said
+
+
+def live(github):
+    secrets = github.organization("acme").secrets
+    return {name: (one.value, one.visibility, frozenset(one.repository_ids)) for name, one in secrets.items()}
+
+
+def meant(inputs):
+    readers = frozenset((inputs.get("selectedRepositories") or {}).values())
+    return {name: (value, inputs["visibility"], readers) for name, value in inputs["secrets"].items()}
+
+
+def failing(github, position, kind):
+    """Let the request of this number fail; gives whether there was one."""
+    seen = []
+
+    def before(request):
+        seen.append(request)
+        if len(seen) == position and kind != "lost":
+            return Action("status", status=403 if kind == "refused" else 500)
+        return None
+
+    def after(_):
+        return Action("reset_after") if len(seen) == position and kind == "lost" else None
+
+    github.faults.add_callback(before)
+    github.faults.add_callback(after, when="after")
+    return lambda: len(seen) >= position
+
+
+@pytest.mark.parametrize("kind", ["refused", "failing", "lost"])
+@pytest.mark.parametrize(("first", "then"), [(BEFORE, AFTER), (BEFORE, FOR_ALL), (FOR_ALL, BEFORE)])
+def test_whatever_fails_the_next_update_finishes_or_takes_it_back(github, first, then, kind):
+    """Also the pair is never left mixed, and a destroy after the failure leaves nothing that was this state's."""
+    for position in range(1, 40):
+        for next_ in (then, first, None):
+            stored, error = up(github, first, ({}, {}))
+            assert error is None
+            met = failing(github, position, kind)
+            stored, error = up(github, then, stored)
+            github.faults.clear()
+            if not met():
+                assert (error, live(github)) == (None, meant(then))
+                destroy(github, stored)
+                assert position > 6
+                return
+            pair = [live(github)[name][0].rpartition("-")[2] for name in PAIR]
+            assert pair[0] == pair[1], (position, kind)
+            if next_ is None:
+                destroy(github, stored)
+                assert live(github) == {}, (position, error)
+                continue
+            stored, again = up(github, next_, stored)
+            assert again is None, (position, error)
+            assert live(github) == meant(next_), (position, next_ is then, error)
+            assert changes(github, next_, stored) == {}, (position, error)
+            assert destroy(github, stored) == []
+            assert live(github) == {}
+    raise AssertionError("there is no end of requests")
+
+
+@pytest.mark.parametrize("kind", ["refused", "failing", "lost"])
+def test_a_create_that_fails_can_be_repeated_and_destroyed(github, kind):
+    for position in range(1, 20):
+        for again in (True, False):
+            met = failing(github, position, kind)
+            stored, error = up(github, BEFORE, ({}, {}))
+            github.faults.clear()
+            if not met():
+                assert (error, position > 6) == (None, True)
+                return
+            if error is not None and not stored[1]:
+                assert live(github) == {}, position
+            if again:
+                stored, error = up(github, BEFORE, stored)
+                assert (error, live(github)) == (None, meant(BEFORE))
+                assert changes(github, BEFORE, stored) == {}
+            destroy(github, stored)
+            assert live(github) == {}, position
+    raise AssertionError("there is no end of requests")
+
+
+def test_check_marks_secret_what_is_secret_by_nature(github):
+    with running(github) as run:
+        checked = check(run, BEFORE | {"fallback": {PAIR[0]: "old"}})
+    assert checked["secrets"] == {name: Secret(value) for name, value in BEFORE["secrets"].items()}
+    assert checked["fallback"] == {PAIR[0]: Secret("old")}
+    stored, _ = up(github, BEFORE, ({}, {}))
+    assert stored[1]["secrets"] == checked["secrets"]
+
+
+def test_names_are_upper_cased(github):
+    stored, _ = up(github, {"secrets": {"npm": "x"}, "visibility": "all"}, ({}, {}))
+    assert live(github) == {"NPM": ("x", "all", frozenset())}
+    assert changes(github, {"secrets": {"Npm": "x"}, "visibility": "all"}, stored) == {}
+
+
+def test_a_preview_asks_for_nothing_that_writes_and_does_not_know_the_stamps(github):
+    with running(github) as run:
+        new = check(run, BEFORE)
+        _, made = run.do(SECRETS.create(run, URN, new, preview=True))
+    assert made["updatedAt"] is UNKNOWN
+    assert {one.method for one in github.requests} == {"GET"}
+
+
+@pytest.mark.parametrize(
+    "fallback", [Secret(UNKNOWN), UNKNOWN, {"A": UNKNOWN}, Secret({"A": UNKNOWN}), None, {}], ids=repr
+)
+def test_a_fallback_may_be_unknown_in_a_preview(github, fallback):
+    with running(github) as run:
+        checked = check(run, BEFORE | {"fallback": fallback, "publishedAt": UNKNOWN})
+    assert is_unknown(checked.get("fallback")) == (fallback not in (None, {}))
+
+
+def test_secrets_that_are_unknown_as_a_whole(github):
+    stored, _ = up(github, BEFORE, ({}, {}))
+    with running(github) as run:
+        new = check(run, {"secrets": UNKNOWN, "selectedRepositories": UNKNOWN}, stored[0])
+        changed = run.do(SECRETS.difference(run, URN, stored[1], new)).changes
+        assert changed == {"secrets": "update", "selectedRepositories": "update"}
+        run.do(SECRETS.update(run, URN, "id", stored[1], new, preview=True))
+
+
+def test_another_organization_is_not_touched(github):
+    stored, _ = up(github, BEFORE, ({}, {}))
+    with running(github, "umbrella") as run:
+        for work in (
+            SECRETS.read(run, URN, "id", stored[0], stored[1]),
+            SECRETS.update(run, URN, "id", stored[1], stored[0], preview=False),
+            SECRETS.delete(run, URN, "id", stored[1]),
+        ):
+            with pytest.raises(PluginError, match="belong to organization acme, but the provider works for umbrella"):
+                run.do(work)
+    assert live(github) == meant(BEFORE)
+
+
+def test_what_another_resource_of_the_run_declares_is_not_deleted(github):
+    stored, _ = up(github, BEFORE, ({}, {}))
+    with running(github) as run:
+        other = URN + "-renamed"
+        run.do(SECRETS.check(run, other, {}, {"secrets": {PAIR[0]: "x"}, "visibility": "all", "adoptExisting": True}))
+        run.do(SECRETS.delete(run, URN, "id", stored[1]))
+    assert set(live(github)) == {PAIR[0]}

@@ -1,0 +1,360 @@
+"""How the components wire their resources: what the engine is told when one is registered.
+
+The names and types below are in the states of everybody who has deployed; another one there replaces what they have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pulumi
+import pytest
+from pulumi.runtime import mocks as pulumi_mocks
+from pulumi.runtime import rpc
+from pulumi.runtime.mocks import MockMonitor, Mocks
+
+from pulumi_codespaces import EcrPullAccess, RegistryLogin, RepositorySelection, Visibility
+from pulumi_codespaces.errors import InvalidArgument
+from pulumi_codespaces.plugin.resources.key_rotation import _decision
+from pulumi_codespaces.rules.rotation import first_rotation
+
+ACCOUNT, REGION = "123456789012", "eu-west-1"
+HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+ROTATION = "codespaces:index:KeyRotation"
+SECRETS = "codespaces:index:OrganizationSecrets"
+VERIFIED = "codespaces:index:VerifiedEcrKey"
+ACCESS_KEY = "aws:iam/accessKey:AccessKey"
+
+
+class Clouds(Mocks):
+    """Answers as the providers do; the rotation stands at its generation's first decision unless one is given."""
+
+    def __init__(self, rotation: dict[str, Any] | None = None) -> None:
+        self.rotation = rotation
+
+    def new_resource(self, args: Any) -> tuple[str, dict[str, Any]]:
+        outputs = {name: value for name, value in args.inputs.items() if value is not None}
+        if args.typ == ROTATION:
+            outputs |= self.rotation or _decision(first_rotation(int(args.inputs["generation"]), {}))
+        elif args.typ == ACCESS_KEY:
+            outputs |= {"secret": f"secret of {args.name}", "createDate": "2026-11-24T12:00:00Z"}
+        elif args.typ == "aws:iam/user:User":
+            outputs |= {"arn": f"arn:aws:iam::{ACCOUNT}:user{args.inputs['path']}{args.inputs['name']}"}
+        elif args.typ == "codespaces:index:RepositorySelection":
+            given = args.inputs
+            outputs |= {"repositories": dict.fromkeys(given.get("names") or [], 11) | (given.get("ids") or {})}
+        return f"{args.name}-id", outputs
+
+    def call(self, args: Any) -> dict[str, Any]:
+        answers: dict[str, dict[str, Any]] = {
+            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT},
+            "aws:index/getRegion:getRegion": {"region": REGION},
+            "aws:iam/getAccessKeys:getAccessKeys": {"accessKeys": []},
+        }
+        return answers[args.token]
+
+
+class Recorder(MockMonitor):
+    """Keeps the requests by which resources are registered, by the resource's name."""
+
+    def __init__(self, mocks: Mocks) -> None:
+        super().__init__(mocks)
+        self.requests: dict[tuple[str, str], Any] = {}
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802
+        if request.type != "pulumi:pulumi:Stack":
+            self.requests[request.type, request.name] = request
+        return super().RegisterResource(request)
+
+    @property
+    def urns(self) -> list[str]:
+        """Types, with that of the parent, and names of what was registered."""
+        return sorted(urn.split("::", 2)[2].replace("pulumi:pulumi:Stack$", "") for urn in self.resources)
+
+    def of(self, type_: str) -> dict[str, Any]:
+        """The requests for one type, by name."""
+        return {name: request for (kind, name), request in self.requests.items() if kind == type_}
+
+    def inputs(self, type_: str) -> dict[str, Any]:
+        """The inputs of the only resource of a type, secret marks kept."""
+        (request,) = self.of(type_).values()
+        return rpc.deserialize_properties(request.object, keep_unknowns=True, keep_internal=False)
+
+
+def register(program: Any, rotation: dict[str, Any] | None = None) -> Recorder:
+    """Run a program and give what it registered."""
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    def new_loop() -> None:
+        loops.append(asyncio.new_event_loop())
+        asyncio.set_event_loop(loops[-1])
+
+    def run() -> Recorder:
+        clouds = Clouds(rotation)
+        recorder = Recorder(clouds)
+        with ThreadPoolExecutor(initializer=new_loop) as workers:
+            loops[0].set_default_executor(workers)
+            pulumi.runtime.set_mocks(clouds, project="access", stack="test", monitor=recorder)
+            pulumi_mocks.test(program)()
+        return recorder
+
+    # The SDK takes the event loop of each of its threads, or makes one that it never closes.
+    try:
+        with ThreadPoolExecutor(1, initializer=new_loop) as thread:
+            return thread.submit(run).result()
+    finally:
+        for loop in loops:
+            loop.close()
+
+
+def access(name: str = "payments", opts: pulumi.ResourceOptions | None = None, **arguments: Any) -> EcrPullAccess:
+    given: Any = {"ecr_repositories": ["payments/api"], "selected_repositories": ["web"], **arguments}
+    return EcrPullAccess(name, given, opts)
+
+
+def login(**arguments: Any) -> RegistryLogin:
+    given: Any = {"server": "acme.azurecr.io", "user": "u", "password": "p", "selected_repositories": ["web"]}
+    return RegistryLogin("azure", {**given, **arguments})
+
+
+def is_secret(value: Any) -> bool:
+    return rpc.is_rpc_secret(value)
+
+
+ECR = "codespaces:index:EcrPullAccess"
+URNS = [
+    f"{ECR}$aws:iam/accessKey:AccessKey::payments-key-a",
+    f"{ECR}$aws:iam/user:User::payments-user",
+    f"{ECR}$aws:iam/userPolicy:UserPolicy::payments-login",
+    f"{ECR}$aws:iam/userPolicy:UserPolicy::payments-pull",
+    f"{ECR}$codespaces:index:KeyRotation::payments-rotation",
+    f"{ECR}$codespaces:index:OrganizationSecrets::payments-secrets",
+    f"{ECR}$codespaces:index:RepositorySelection::payments-repositories",
+    f"{ECR}$codespaces:index:VerifiedEcrKey::payments-key",
+    f"{ECR}::payments",
+]
+
+
+def test_the_resources_of_an_ecr_access() -> None:
+    assert register(access).urns == URNS
+
+
+def test_the_second_slot_is_declared_from_generation_2_on() -> None:
+    more = f"{ECR}$aws:iam/accessKey:AccessKey::payments-key-b"
+    assert register(lambda: access(key_generation=2)).urns == sorted([*URNS, more])
+
+
+def test_many_repositories_are_granted_by_managed_policies() -> None:
+    names = [f"team-{index:03}/service" for index in range(150)]
+    urns = register(lambda: access(ecr_repositories=names)).urns
+    managed = [
+        f"{ECR}$aws:iam/{kind}::payments-pull-managed-{number}"
+        for number in range(1, 9)
+        for kind in ("policy:Policy", "userPolicyAttachment:UserPolicyAttachment")
+    ]
+    inline = f"{ECR}$aws:iam/userPolicy:UserPolicy::payments-pull"
+    assert [urn for urn in urns if "managed" not in urn] == [urn for urn in URNS if urn != inline]
+    assert sorted(urn for urn in urns if "managed-" in urn) == sorted(managed)
+
+
+@pytest.mark.parametrize("protected", [False, True])
+def test_what_the_engine_is_told_of_an_access_key(protected: bool) -> None:
+    """A protected or retained component must not hand that down: a key could not rotate, or would outlive its slot."""
+    opts = pulumi.ResourceOptions(protect=True, retain_on_delete=True) if protected else None
+    rotation = {
+        "slots": {"a": {"generation": 5, "serial": 7}, "b": {"generation": 6, "serial": 8}},
+        "current": "b",
+        "published": "a",
+        "serial": 8,
+        "at": {},
+        "statuses": {"a": "Active", "b": "Inactive"},
+    }
+    recorder = register(lambda: access(opts=opts, key_generation=6), rotation)
+    keys = recorder.of(ACCESS_KEY)
+    assert {
+        name: (key.deleteBeforeReplace, key.protect, key.HasField("protect"), key.retainOnDelete)
+        for name, key in keys.items()
+    } == dict.fromkeys(("payments-key-a", "payments-key-b"), (True, False, True, False))
+    assert {name: key.replacement_trigger.number_value for name, key in keys.items()} == {
+        "payments-key-a": 7,
+        "payments-key-b": 8,
+    }
+    assert {name: key.object["status"] for name, key in keys.items()} == {
+        "payments-key-a": "Active",
+        "payments-key-b": "Inactive",
+    }
+    (user,) = recorder.of("aws:iam/user:User").values()
+    assert list(user.replaceOnChanges) == ["name"]
+    assert user.protect is protected
+
+
+def test_the_current_key_is_proven_and_published_and_the_other_is_what_it_falls_back_to() -> None:
+    rotation = {
+        "slots": {"a": {"generation": 1, "serial": 1}, "b": {"generation": 2, "serial": 2}},
+        "current": "b",
+        "published": "a",
+        "serial": 2,
+        "at": {"PAYMENTS_CONTAINER_REGISTRY_SERVER": "2026-11-24T12:00:00Z"},
+        "statuses": {"a": "Active", "b": "Active"},
+    }
+    recorder = register(lambda: access(key_generation=2), rotation)
+    key = recorder.inputs(VERIFIED)
+    assert key["accessKeyId"] == "payments-key-b-id"
+    assert is_secret(key["secretAccessKey"])
+    assert rpc.unwrap_rpc_secret(key["secretAccessKey"]) == "secret of payments-key-b"
+    assert key["slotKeys"] == {"a": "payments-key-a-id", "b": "payments-key-b-id"}
+    assert (key["servers"], key["verify"], key["timeoutSeconds"]) == ([HOST], True, 180)
+    published = recorder.inputs(SECRETS)
+    assert is_secret(published["secrets"])
+    assert rpc.unwrap_rpc_secret(published["secrets"]) == {
+        "PAYMENTS_CONTAINER_REGISTRY_USER": "payments-key-b-id",
+        "PAYMENTS_CONTAINER_REGISTRY_PASSWORD": "secret of payments-key-b",
+        "PAYMENTS_CONTAINER_REGISTRY_SERVER": HOST,
+    }
+    assert is_secret(published["fallback"])
+    assert rpc.unwrap_rpc_secret(published["fallback"]) == {
+        "PAYMENTS_CONTAINER_REGISTRY_USER": "payments-key-a-id",
+        "PAYMENTS_CONTAINER_REGISTRY_PASSWORD": "secret of payments-key-a",
+    }
+    assert published["publishedAt"] == rotation["at"]
+    assert published["selectedRepositories"] == {"web": 11}
+
+
+@pytest.mark.parametrize("published", ["", "b"])
+def test_there_is_nothing_to_fall_back_to_without_another_published_key(published: str) -> None:
+    rotation = {
+        "slots": {"a": {"generation": 1, "serial": 1}, "b": {"generation": 2, "serial": 2}},
+        "current": "b",
+        "published": published,
+        "serial": 2,
+        "at": {},
+        "statuses": {"a": "Active", "b": "Active"},
+    }
+    recorder = register(lambda: access(key_generation=2), rotation)
+    assert rpc.unwrap_rpc_secret(recorder.inputs(SECRETS)["fallback"]) == {}
+
+
+def test_a_key_is_published_after_every_policy_and_deleted_before_any() -> None:
+    recorder = register(access)
+    ends = {urn.rsplit("::", 1)[-1] for (request,) in [recorder.of(SECRETS).values()] for urn in request.dependencies}
+    assert {"payments-login", "payments-pull", "payments-key-a", "payments-key"} <= ends
+    ends = {urn.rsplit("::", 1)[-1] for (request,) in [recorder.of(VERIFIED).values()] for urn in request.dependencies}
+    assert {"payments-login", "payments-pull", "payments-key-a"} <= ends
+    (user,) = recorder.of("aws:iam/user:User").values()
+    assert [urn.rsplit("::", 1)[-1] for urn in user.dependencies] == ["payments-rotation"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "verified"), [({}, True), ({"verify": False}, False), ({"suspended": True}, False)]
+)
+def test_a_key_is_not_proven_where_it_cannot_be_or_must_not(arguments: dict[str, Any], verified: bool) -> None:
+    assert register(lambda: access(**arguments)).inputs(VERIFIED)["verify"] is verified
+
+
+def test_images_to_prove_a_key_by() -> None:
+    other = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
+    images = ["payments/api", "payments/api:v1", f"{HOST}/payments/api@sha256:0", f"{other}/x:y"]
+    recorder = register(lambda: access(additional_registries={"us": other}, probe_images=images))
+    assert recorder.inputs(VERIFIED)["probeImages"] == [
+        f"{HOST}/payments/api",
+        f"{HOST}/payments/api:v1",
+        f"{HOST}/payments/api@sha256:0",
+        f"{other}/x:y",
+    ]
+    assert recorder.inputs(ROTATION)["prefixes"] == ["PAYMENTS", "US"]
+    assert len(rpc.unwrap_rpc_secret(recorder.inputs(SECRETS)["secrets"])) == 6
+
+
+def test_the_resources_of_a_login_and_its_secrets() -> None:
+    recorder = register(login)
+    component = "codespaces:index:RegistryLogin"
+    assert recorder.urns == [
+        f"{component}$codespaces:index:OrganizationSecrets::azure-secrets",
+        f"{component}$codespaces:index:RepositorySelection::azure-repositories",
+        f"{component}$codespaces:index:VerifiedLogin::azure-login",
+        f"{component}::azure",
+    ]
+    given = recorder.inputs("codespaces:index:VerifiedLogin")
+    assert (is_secret(given["user"]), is_secret(given["password"])) == (True, True)
+    assert (given["server"], given["verify"], given["probeImages"]) == ("acme.azurecr.io", True, [])
+    secrets = recorder.inputs(SECRETS)["secrets"]
+    assert is_secret(secrets)
+    assert rpc.unwrap_rpc_secret(secrets) == {
+        "AZURE_CONTAINER_REGISTRY_USER": "u",
+        "AZURE_CONTAINER_REGISTRY_PASSWORD": "p",
+        "AZURE_CONTAINER_REGISTRY_SERVER": "acme.azurecr.io",
+    }
+
+
+def test_a_selection_may_be_shared_or_be_everything() -> None:
+    def program() -> None:
+        shared = RepositorySelection("shared", {"names": ["web", "api"]})
+        access(selected_repositories=shared)
+        login(selected_repositories=None, visibility=Visibility.PRIVATE)
+
+    recorder = register(program)
+    assert list(recorder.of("codespaces:index:RepositorySelection")) == ["shared"]
+    by_name = {
+        name: rpc.deserialize_properties(request.object, keep_unknowns=True)
+        for name, request in recorder.of(SECRETS).items()
+    }
+    assert by_name["payments-secrets"]["selectedRepositories"] == {"web": 11, "api": 11}
+    assert (by_name["azure-secrets"].get("selectedRepositories"), by_name["azure-secrets"]["visibility"]) == (
+        None,
+        "private",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "argument", "text"),
+    [
+        ({"key_generation": 0}, "key_generation", "key_generation 0: must be a plain whole number of at least 1"),
+        ({"key_generation": 1.5}, "key_generation", "key_generation 1.5: must be a plain whole number"),
+        ({"key_generation": True}, "key_generation", "key_generation True: must be a plain whole number"),
+        ({"key_generation": "2"}, "key_generation", "key_generation '2': must be a plain whole number"),
+        ({"max_key_age_days": 0}, "max_key_age_days", "max_key_age_days 0: must be a plain whole number"),
+        ({"max_key_age_days": "90"}, "max_key_age_days", "max_key_age_days '90': must be a plain whole number"),
+        ({"verify_timeout_seconds": -1}, "verify_timeout_seconds", "verify_timeout_seconds -1: must be a plain"),
+        ({"user_name": "x" * 65}, "user_name", "(65 characters)"),
+        ({"ecr_repositories": "payments/api"}, "ecr_repositories", "must be a list of plain texts"),
+        ({"ecr_repositories": [7]}, "ecr_repositories[0]", "ecr_repositories[0] is a int"),
+        ({"selected_repositories": "web"}, "selected_repositories", "selected_repositories is a str"),
+        ({"selected_repositories": ["web", 11]}, "selected_repositories[1]", "selected_repositories[1] is a int"),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_is_registered(
+    arguments: dict[str, Any], argument: str, text: str
+) -> None:
+    recorded: list[Recorder] = []
+
+    def program() -> None:
+        with pytest.raises(InvalidArgument) as refused:
+            access(**arguments)
+        assert refused.value.argument == argument
+        assert str(refused.value).startswith("EcrPullAccess payments: ")
+        assert text in str(refused.value)
+
+    recorded.append(register(program))
+    assert recorded[0].urns == []
+
+
+@pytest.mark.parametrize("days", [90, 91])
+def test_the_age_of_a_key(days: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    from datetime import datetime, timedelta, timezone
+
+    from pulumi_codespaces import ecr_pull_access
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime(2026, 11, 24, 12, 0, 0, tzinfo=timezone.utc) + timedelta(days=days)
+
+    monkeypatch.setattr(ecr_pull_access, "datetime", Later)
+    with warnings.catch_warnings():
+        register(access)
+    said = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    wanted = "the access key is 91 days old, and at most 90 are wanted: raise key_generation by one."
+    assert said == ([wanted] if days == 91 else [])
