@@ -245,7 +245,7 @@ async def _strike(
             await asyncio.sleep(fault.seconds)
         elif kind == "hang":
             call.status = 0
-            await core.hang()
+            await core.hang(fault.seconds)
             raise Broken
         elif kind == "callback":
             assert fault.callback is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import secrets
 import threading
@@ -155,9 +156,10 @@ class Core:
         """The time of the clock."""
         return self.clock()
 
-    async def hang(self) -> None:
-        """Wait until the stand-in closes."""
-        await self._closing.wait()
+    async def hang(self, seconds: float = 0.0) -> None:
+        """Wait until the stand-in closes, or so many seconds if there are any."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), seconds or None)
 
     async def tell(self, call: AwsCall) -> None:
         """Call the observers, in a thread of theirs, and wait for them."""

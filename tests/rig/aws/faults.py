@@ -92,7 +92,7 @@ class Faults:
             status: HTTP status of `status`, `throttle`, `limit` and `denied`.
             code: AWS error code of the same.
             message: text of the same.
-            seconds: how long `delay` waits.
+            seconds: how long `delay` waits; and `hang`, before the connection breaks, if it is not 0.
             service: `iam`, `sts`, `ecr` or `registry`; without it, any AWS API.
             access_key_id: only calls made with this key.
         """

@@ -47,10 +47,11 @@ class _Repository:
 
 @dataclass
 class PlainRegistry:
-    """A registry with one user.
+    """A registry with one user, or more of the same rights.
 
     Attributes:
         host: its name, as it stands in the names of images.
+        others: further users and their passwords.
         password: change it to make the one before worthless.
         repositories: the names that the user may read and write; None for all.
         challenge: how it asks for credentials.
@@ -62,6 +63,7 @@ class PlainRegistry:
     repositories: frozenset[str] | None
     challenge: Challenge
     _names: tuple[str, ...]
+    others: dict[str, str] = field(default_factory=dict[str, str], repr=False)
     _content: dict[str, _Repository] = field(default_factory=dict[str, _Repository], repr=False)
     _tokens: dict[str, tuple[frozenset[str], str, datetime]] = field(
         default_factory=dict[str, tuple[frozenset[str], str, datetime]], repr=False
@@ -88,7 +90,8 @@ class PlainRegistry:
 
     def accepts(self, user: str, password: str) -> bool:
         """Whether these are the credentials."""
-        return hmac.compare_digest(f"{self.user}:{self.password}".encode(), f"{user}:{password}".encode())
+        expected = {**self.others, self.user: self.password}.get(user, "")
+        return bool(expected) and hmac.compare_digest(expected.encode(), password.encode())
 
     def may_use(self, repository: str) -> bool:
         """Whether the user may read and write a repository."""

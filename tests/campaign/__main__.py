@@ -1,0 +1,159 @@
+"""Runs the campaign.
+
+python -m campaign                                     all of this package's cases, resuming where it was interrupted
+python -m campaign --contender stock --sample 100      a hundred cases of the stock resources
+python -m campaign --only "ours | rotation | …"        one case, and what the CLI said
+python -m campaign --report-only --write docs/faults.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import astuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from .cases import all_cases, chunks, requests, sample
+from .contenders import CONTENDERS
+from .faults import Target
+from .report import good, page, table
+from .trial import Bench, Case
+from .workers import carry_out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ROOT = Path(__file__).resolve().parents[2]
+_DEFAULT_RESULTS = (
+    Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pulumi-codespaces" / "campaign.jsonl"
+)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m campaign", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--contender", choices=[*CONTENDERS, "all"], default="ours")
+    parser.add_argument("--operation", action="append", help="only this one; may be given again")
+    parser.add_argument("--fault", action="append", help="only this one; may be given again")
+    parser.add_argument("--sample", type=int, help="so many cases of each contender, chosen by the seed")
+    parser.add_argument("--only", help="one case by its name; prints what the CLI said")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--minutes", type=float, help="begin no trial after so many minutes")
+    parser.add_argument("--results", type=Path, default=_DEFAULT_RESULTS, help="a file of one JSON a line")
+    parser.add_argument("--report-only", action="store_true", help="run nothing")
+    parser.add_argument("--write", type=Path, help="write the report there")
+    return parser.parse_args()
+
+
+def _commit() -> str:
+    said = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--exclude", "*"],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return said.stdout.strip() or "unknown"
+
+
+def _read(path: Path) -> tuple[list[dict[str, Any]], dict[str, dict[str, list[Target]]]]:
+    """The results so far, and by contender and operation the requests of which the cases were made."""
+    text = path.read_text() if path.exists() else ""
+    lines: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]
+    made = {
+        contender: {operation: [Target(*one) for one in targets] for operation, targets in some.items()}
+        for line in lines
+        for contender, some in line.get("requests", {}).items()
+    }
+    return [line for line in lines if "requests" not in line], made
+
+
+class _Progress:
+    """A line that tells how far it is: redrawn in a terminal, now and then elsewhere."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.bad = total, 0, 0
+        self.started = self.shown = time.monotonic()
+
+    def step(self, result: dict[str, Any]) -> None:
+        self.done += 1
+        if not good(result):
+            self.bad += 1
+            print(f"\r\033[K{result['case']}\n    " + "\n    ".join(
+                [*result["failed"], *result["orphans"], *result["problems"]])[:1500], file=sys.stderr)  # fmt: skip
+        now = time.monotonic()
+        terminal = sys.stderr.isatty()
+        if not terminal and now - self.shown < 30 and self.done < self.total:
+            return
+        self.shown = now
+        left = (now - self.started) / self.done * (self.total - self.done)
+        bar = ("#" * round(30 * self.done / self.total)).ljust(30, ".")
+        text = f"[{bar}] {self.done}/{self.total}, {self.bad} not as promised, {left / 60:.0f} min left"
+        print(f"\r\033[K{text}" if terminal else text, end="" if terminal else "\n", file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """Run what is asked for; 1 if a case of this package did not hold what is promised."""
+    given = _arguments()
+    if given.only:
+        with Bench(given.only.split(" | ")[0]) as bench:
+            result = bench.try_case(Case.named(given.only))
+        print(result.output)
+        print(json.dumps({**result.as_dict(), "output": ""}, indent=1))
+        return int(not result.good)
+    head = {"commit": _commit(), "seed": given.seed, "command": "python -m campaign"}
+    lines, made = _read(given.results)
+    until = time.time() + given.minutes * 60 if given.minutes else float("inf")
+    if not given.report_only:
+        given.results.parent.mkdir(parents=True, exist_ok=True)
+        with given.results.open("a") as file:
+            for contender in CONTENDERS if given.contender == "all" else [given.contender]:
+                if contender not in made:
+                    print(f"{CONTENDERS[contender].name}: which requests do the operations make?", file=sys.stderr)
+                    made[contender] = requests(contender, CONTENDERS[contender].operations)
+                    found = {name: [astuple(one) for one in some] for name, some in made[contender].items()}
+                    _write(file, {"requests": {contender: found}})
+                for result in _campaign(contender, made[contender], given, {one["case"] for one in lines}, until):
+                    lines.append({**result, "commit": head["commit"]})
+                    _write(file, lines[-1])
+    commits = sorted({one.get("commit", "") for one in lines})
+    text = page(lines, {**head, "commit": ", ".join(commits) or head["commit"]})
+    if given.write:
+        given.write.write_text(text)
+    print(table(lines, "contender"))
+    return int(any(not good(one) for one in lines if one["contender"] == "ours"))
+
+
+def _write(file: TextIO, line: dict[str, Any]) -> None:
+    file.write(json.dumps(line) + "\n")
+    file.flush()
+
+
+def _campaign(
+    contender: str, made: dict[str, list[Target]], given: argparse.Namespace, done: set[str], until: float
+) -> Iterator[dict[str, Any]]:
+    wanted = {name: some for name, some in made.items() if not given.operation or name in given.operation}
+    cases = all_cases(contender, wanted, given.fault)
+    if given.sample:
+        cases = sample(cases, given.seed, given.sample)
+    left = [case for case in cases if case.name not in done]
+    done_already = len(cases) - len(left)
+    print(f"{CONTENDERS[contender].name}: {len(cases)} cases, {done_already} of them done already", file=sys.stderr)
+    if not left:
+        return
+    progress = _Progress(len(left))
+    for result in carry_out(contender, chunks(left, given.seed), given.jobs, until):
+        progress.step(result)
+        yield result
+    print(file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

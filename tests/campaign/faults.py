@@ -1,0 +1,264 @@
+"""What goes wrong at a request.
+
+A request is named by its cloud, its call (`PUT /orgs/acme/codespaces/secrets/…`, `iam.CreateAccessKey`), and its number
+among the same calls of the operation: such a name holds from run to run, while the position among all requests does
+not, since the engine does independent things at the same time.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from rig.github import Action
+from rig.stack import COMPONENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rig.aws.calls import AwsCall
+    from rig.cloud import LocalCloud
+    from rig.github import FaultRequest
+
+CloudName = Literal["github", "aws"]
+_HANG_SECONDS = 60.0
+"""Longer than any client of GitHub here waits."""
+_AWS_HANG_SECONDS = 17.0
+"""Longer than the key's verification waits; the AWS plugin's own patience is not what is tested."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A request of an operation.
+
+    Attributes:
+        cloud: which one gets it.
+        call: what it asks.
+        number: which of the same calls of the operation, from 1.
+    """
+
+    cloud: CloudName
+    call: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.call} #{self.number}"
+
+
+def github_call(method: str, path: str, query: str) -> str:
+    """How a request to GitHub is named."""
+    pages = [part for part in query.split("&") if part.startswith("page=")]
+    return f"{method} {path}{'?' + pages[0] if pages else ''}"
+
+
+def aws_call(call: AwsCall) -> str:
+    """How a call of AWS or of a registry is named."""
+    return f"{call.service}.{call.action}"
+
+
+@dataclass
+class Strike:
+    """A fault that is on order.
+
+    Attributes:
+        cloud: where.
+        target: at which request.
+        session: the session id of the CLI's process, known once it runs.
+        struck: whether the request came.
+    """
+
+    cloud: LocalCloud
+    target: Target
+    session: int = 0
+    struck: bool = False
+    seen: int = 0
+
+    def at_github(self, act: Callable[[], Action | None], lasting: Literal["once", "stuck", "outage"] = "once") -> None:
+        """Do something at the request; and at the same call again, or at every request, from then on."""
+
+        def decide(request: FaultRequest) -> Action | None:
+            same = github_call(request.method, request.path, request.query) == self.target.call
+            self.seen += same
+            if same and self.seen == self.target.number:
+                self.struck = True
+                return act()
+            return act() if self.struck and (lasting == "outage" or (lasting == "stuck" and same)) else None
+
+        self.cloud.github.faults.add_callback(decide)
+
+    def at_aws(self, kind: Any, *, lasting: Literal["once", "stuck", "outage"] = "once", **details: Any) -> None:
+        """The same at a call of AWS."""
+        service, action = self.target.call.split(".", 1)
+        times = 1 if lasting == "once" else None
+        faults = self.cloud.aws.faults
+
+        def begins(_: AwsCall) -> None:
+            self.struck = True
+            if lasting == "outage":
+                faults.add("*", kind, times=None, **details)
+
+        faults.add_callback(action, begins, after=self.target.number - 1, service=service)
+        faults.add(action, kind, after=self.target.number - 1, times=times, service=service, **details)
+
+    def at_either(self, act: Callable[[], object]) -> None:
+        """Do something at the request, which is then answered as usual."""
+        if self.target.cloud == "github":
+            self.at_github(lambda: (act(), None)[1])
+            return
+        service, action = self.target.call.split(".", 1)
+
+        def strike(_: AwsCall) -> None:
+            self.struck = True
+            act()
+
+        self.cloud.aws.faults.add_callback(action, strike, after=self.target.number - 1, service=service)
+
+    def kill(self, role: str, number: signal.Signals) -> None:
+        """Send a signal to the processes with this role."""
+        for process, found in processes(self.session):
+            if role in ("everything", found):
+                try:
+                    os.kill(process, number)
+                except ProcessLookupError:
+                    continue
+
+    def lift(self) -> None:
+        """Everything works again."""
+        self.cloud.github.faults.clear()
+        self.cloud.aws.faults.clear()
+        self.cloud.aws.new_key_delay = 0.0
+
+
+def processes(session: int) -> Iterator[tuple[int, str]]:
+    """The processes of a session, with what they are: cli, program, plugin or other."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        number = int(folder.name)
+        try:
+            if os.getsid(number) != session:
+                continue
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            state = (folder / "stat").read_text().rsplit(")", 1)[1].split()[0]
+        except (OSError, IndexError):
+            continue
+        if state == "Z":
+            continue
+        if number == session:
+            yield number, "cli"
+        elif str(COMPONENTS).encode() in words:
+            yield number, "plugin"
+        elif any(word.endswith(b"pulumi-language-python-exec") for word in words[:3]):
+            yield number, "program"
+        else:
+            yield number, "other"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that goes wrong.
+
+    Attributes:
+        name: as in the report.
+        fits: whether it can happen at a request.
+        order: puts it on order.
+        kills: whether a process is killed.
+    """
+
+    name: str
+    fits: Callable[[Target], bool]
+    order: Callable[[Strike], None]
+    kills: bool = False
+
+
+def _github(target: Target) -> bool:
+    return target.cloud == "github"
+
+
+def _aws(target: Target) -> bool:
+    return target.cloud == "aws"
+
+
+def _github_writes(target: Target) -> bool:
+    return _github(target) and not target.call.startswith("GET ")
+
+
+def _aws_writes(target: Target) -> bool:
+    writes = ("Create", "Put", "Attach", "Update", "Delete", "Detach", "Set", "Tag")
+    return target.call.startswith(tuple(f"iam.{word}" for word in writes))
+
+
+def _seals_a_value(target: Target) -> bool:
+    return target.call.startswith("PUT /orgs/acme/codespaces/secrets/") and not target.call.endswith("/repositories")
+
+
+def _counts_against_a_quota(target: Target) -> bool:
+    return target.call.startswith(("iam.Create", "iam.Put", "iam.Attach"))
+
+
+def _answer(status: int, message: str = "Server Error") -> Callable[[], Action]:
+    return lambda: Action("status", status=status, message=message)
+
+
+def _rotate_key(strike: Strike) -> None:
+    strike.at_github(lambda: (strike.cloud.github.rotate_public_key("acme"), None)[1])
+
+
+def _delay_new_keys(seconds: float) -> Callable[[Strike], None]:
+    def order(strike: Strike) -> None:
+        strike.at_either(lambda: setattr(strike.cloud.aws, "new_key_delay", seconds))
+
+    return order
+
+
+def _kill(role: str, number: signal.Signals) -> Fault:
+    return Fault(
+        f"{number.name} to {'the ' if role != 'everything' else ''}{role}",
+        lambda target: True,
+        lambda strike: strike.at_either(lambda: strike.kill(role, number)),
+        kills=True,
+    )
+
+
+_TABLE = [
+    Fault("500", _github, lambda it: it.at_github(_answer(500))),
+    Fault("502 at each try", _github, lambda it: it.at_github(_answer(502), "stuck")),
+    Fault("503 from everything from then on", _github, lambda it: it.at_github(_answer(503), "outage")),
+    Fault("429 with Retry-After", _github, lambda it: it.at_github(
+        lambda: Action("secondary_limit", status=429, retry_after=1))),
+    Fault("403 secondary limit with Retry-After", _github, lambda it: it.at_github(
+        lambda: Action("secondary_limit", retry_after=2))),
+    Fault("403 primary limit with reset", _github, lambda it: it.at_github(
+        lambda: Action("primary_limit", reset_in=2))),
+    Fault("connection reset, not handled", _github, lambda it: it.at_github(lambda: Action("reset_before"))),
+    Fault("connection reset, handled", _github, lambda it: it.at_github(lambda: Action("reset_after"))),
+    Fault("connection reset at each try, handled", _github_writes, lambda it: it.at_github(
+        lambda: Action("reset_after"), "stuck")),
+    Fault("hang until timeout", _github, lambda it: it.at_github(lambda: Action("hang", seconds=_HANG_SECONDS))),
+    Fault("401, the token is revoked", _github, lambda it: it.at_github(_answer(401, "Bad credentials"), "outage")),
+    Fault("422, the public key was rotated", _seals_a_value, _rotate_key),
+    Fault("AWS 500", _aws, lambda it: it.at_aws("status", status=500)),
+    Fault("AWS 503 at each try", _aws, lambda it: it.at_aws(
+        "status", lasting="stuck", status=503, code="ServiceUnavailable")),
+    Fault("AWS throttles", _aws, lambda it: it.at_aws("throttle")),
+    Fault("AWS throttles at each try", _aws, lambda it: it.at_aws("throttle", lasting="stuck")),
+    Fault("AWS LimitExceeded", _counts_against_a_quota, lambda it: it.at_aws("limit", lasting="stuck")),
+    Fault("AWS denies everything from then on", _aws, lambda it: it.at_aws("denied", lasting="outage")),
+    Fault("AWS connection reset, not handled", _aws, lambda it: it.at_aws("reset_before")),
+    Fault("AWS connection reset, handled", _aws, lambda it: it.at_aws("reset_after")),
+    Fault("AWS connection reset at each try, handled", _aws_writes, lambda it: it.at_aws(
+        "reset_after", lasting="stuck")),
+    Fault("AWS hangs", _aws, lambda it: it.at_aws("hang", seconds=_AWS_HANG_SECONDS)),
+    *(
+        Fault(
+            f"a new key is accepted after {seconds} s",
+            lambda target: target.call == "iam.CreateAccessKey",
+            _delay_new_keys(seconds),
+        )
+        for seconds in (0, 10, 60)
+    ),
+    *(_kill(role, number) for role in ("cli", "plugin", "program") for number in (signal.SIGTERM, signal.SIGKILL)),
+    _kill("everything", signal.SIGKILL),
+]  # fmt: skip
+FAULTS = {one.name: one for one in _TABLE}

@@ -1,0 +1,85 @@
+"""What the trials of a campaign add up to, as Markdown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from .contenders import CONTENDERS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Line = dict[str, Any]
+
+
+def good(line: Line) -> bool:
+    """Whether everything that was promised held in a trial."""
+    return not (line["failed"] or line["orphans"] or line["problems"])
+
+
+def summary(lines: Sequence[Line]) -> dict[str, str]:
+    """The figures of some trials, by what they tell."""
+    reached = [one for one in lines if one["reached"]]
+    outcomes = Counter(one["outcome"] for one in reached)
+    windows = [span for one in reached for span in one["windows"]]
+    left_open = [span for one in reached for span in one["left_open"]]
+    recovered = [one for one in reached if one["recovery"]]
+    return {
+        "cases": f"{len(reached):,}",
+        "absorbed": f"{outcomes['green']:,}",
+        "failed": f"{outcomes['failed']:,}",
+        "killed": f"{outcomes['killed']:,}",
+        "instants judged": f"{sum(one['instants'] for one in reached):,}",
+        "failed pulls": f"{sum(len(one['failed']) for one in reached):,}",
+        "mismatch instants": f"{sum(one['in_windows'] for one in reached):,}",
+        "longest mismatch": f"{max(windows, default=0):,.0f} ms",
+        "left for the next update": f"{len(left_open)}" + (f" (≤ {max(left_open) / 1000:.0f} s)" if left_open else ""),
+        "recovered": f"{len(recovered):,}",
+        "orphans left": f"{sum(len(one['orphans']) for one in reached):,}",
+        "other problems": f"{sum(len(one['problems']) for one in reached):,}",
+    }
+
+
+def table(lines: Sequence[Line], by: str) -> str:
+    """One row for each operation, or fault, or contender, and one for all."""
+    groups: dict[str, list[Line]] = {}
+    for line in lines:
+        groups.setdefault(CONTENDERS[line[by]].name if by == "contender" else line[by], []).append(line)
+    rows = {name: summary(some) for name, some in groups.items()}
+    if len(rows) > 1 and by != "contender":
+        rows["**all**"] = summary(lines)
+    columns = list(summary([]))
+    text = [f"| {by} | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
+    text += [f"| {name} | " + " | ".join(row[column] for column in columns) + " |" for name, row in rows.items()]
+    return "\n".join(text)
+
+
+def recoveries(lines: Sequence[Line]) -> str:
+    """Which commands it took, and how often."""
+    counted = Counter(", ".join(one["recovery"]) for one in lines if one["recovery"] and one["reached"])
+    text = ["| recovery | trials |", "|---|---:|"]
+    return "\n".join(text + [f"| {commands} | {count:,} |" for commands, count in counted.most_common()])
+
+
+def page(lines: Sequence[Line], head: dict[str, Any]) -> str:
+    """The whole report."""
+    hours = sum(one["seconds"] for one in lines) / 3600
+    parts = [
+        "# The fault campaign",
+        (
+            f"Made by `{head['command']}` on commit {head['commit']}, seed {head['seed']}: {len(lines):,} trials "
+            f"on the real engine, {hours:.1f} hours of it one after the other. A case that did not come to its "
+            "request (the operation took another way) is not counted."
+        ),
+    ]
+    for name in dict.fromkeys(one["contender"] for one in lines):
+        some = [one for one in lines if one["contender"] == name]
+        parts += [f"## {CONTENDERS[name].name}", table(some, "operation"), table(some, "fault"), recoveries(some)]
+    bad = [one for one in lines if one["reached"] and one["contender"] == "ours" and not good(one)]
+    if bad:
+        parts.append("## What did not hold")
+        parts += [
+            f"- {one['case']}: {'; '.join(one['failed'] + one['orphans'] + one['problems'])[:600]}" for one in bad
+        ]
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,514 @@
+"""One case on the real engine: the operation with its fault, the recovery that is documented, and what is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import Self
+
+from rig.cloud import DEFAULT_SEED, LocalCloud
+from rig.codespace import judge, visible_secrets
+from rig.stack import Outcome, Stack, engine_folder
+
+from .contenders import ACCOUNTS, AZURE, CONTENDERS, ECR
+from .faults import FAULTS, Strike, Target, aws_call, github_call, processes
+from .observer import SUFFIXES, Observer, Session
+from .operations import ALWAYS_READS, NEVER_READS, OPERATIONS, SOMETIMES_READS, Standing
+
+if TYPE_CHECKING:
+    from .contenders import Contender
+    from .operations import Operation
+
+_API, _WEB, _BASE = (f"{ECR}/{name}:latest" for name in ("payments/api", "payments/web", "shared/base"))
+_CHARTS = f"{AZURE}/charts:latest"
+IAM_USER = "codespaces-payments"
+PREFIXES = ("PAYMENTS", "AZURE")
+_NAMES = {prefix + suffix for prefix in PREFIXES for suffix in SUFFIXES}
+_ROUNDS = 6
+_LINGER_SECONDS = 15.0
+_DELETE_KEY = re.compile(r"aws iam delete-access-key --user-name \S+ --access-key-id [A-Z0-9]+")
+TOKEN = "ghp_CANARYcampaign0123456789"
+
+
+@dataclass(frozen=True)
+class Case:
+    """An operation, a request of it, and what goes wrong there; and what is tried next, if not the same again.
+
+    Attributes:
+        contender: whose program.
+        then: what is done after the failure, before the recovery: a generation that is `raised` or `reverted`.
+    """
+
+    contender: str
+    operation: str
+    target: Target
+    fault: str
+    then: str = ""
+
+    @classmethod
+    def named(cls, name: str) -> Case:
+        """The case with this name."""
+        contender, operation, where, fault = name.split(" | ")
+        cloud, _, call = where.partition(" ")
+        call, _, number = call.rpartition(" #")
+        fault, _, then = fault.partition(", then ")
+        return cls(contender, operation, Target(cloud, call, int(number)), fault, then)  # type: ignore[arg-type]
+
+    @property
+    def name(self) -> str:
+        """Names it in reports, and to run it alone."""
+        then = f", then {self.then}" if self.then else ""
+        return f"{self.contender} | {self.operation} | {self.target.cloud} {self.target} | {self.fault}{then}"
+
+
+@dataclass
+class Result:
+    """What came of a trial.
+
+    Attributes:
+        case: its name.
+        reached: whether the request came at all.
+        outcome: `green`, `failed` or `killed`.
+        recovery: the commands that it took until everything was as declared.
+        instants: the changes after which codespaces were judged.
+        failed: what did not hold, but for windows.
+        windows: milliseconds for which a pair was no pair, closed by the update itself.
+        left_open: the same, closed by a recovery.
+        in_windows: the judged instants in those.
+        orphans: what was left in a cloud and not in the state, after the recovery.
+        problems: what was otherwise not as it should be in the end; secrets that showed.
+        seconds: how long it took.
+    """
+
+    case: str
+    contender: str
+    operation: str
+    fault: str
+    reached: bool = False
+    outcome: str = "green"
+    recovery: list[str] = field(default_factory=list[str])
+    instants: int = 0
+    failed: list[str] = field(default_factory=list[str])
+    windows: list[float] = field(default_factory=list[float])
+    left_open: list[float] = field(default_factory=list[float])
+    in_windows: int = 0
+    orphans: list[str] = field(default_factory=list[str])
+    problems: list[str] = field(default_factory=list[str])
+    seconds: float = 0.0
+    output: str = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether everything that was promised held."""
+        return not (self.failed or self.orphans or self.problems)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a line of JSON; what the CLI said only where something is wrong."""
+        return asdict(self) | ({} if not self.good else {"output": ""})
+
+
+class Bench:
+    """A local cloud and a stack, on which one case after the other is tried; use it as a context manager."""
+
+    def __init__(self, contender: str) -> None:
+        self.contender: Contender = CONTENDERS[contender]
+        self.standing = Standing(exists=False)
+        self._folder = Path(tempfile.mkdtemp(prefix="campaign-"))
+        self._made = 0
+        self._aws_plugin: subprocess.Popen[str] | None = None
+        self._attached: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        seed = {
+            "github": {**DEFAULT_SEED["github"], "tokens": {TOKEN: {
+                "kind": "classic", "scopes": ["admin:org", "repo"], "login": "platform"}}},
+            "aws": {**DEFAULT_SEED["aws"], "registries": {AZURE: {
+                "user": ACCOUNTS[0][0], "password": ACCOUNTS[0][1], "repositories": ["charts"]}}},
+        }  # fmt: skip
+        self.cloud = LocalCloud(seed, docker="http").__enter__()
+        registry = self.cloud.aws.registries.find(AZURE)
+        assert registry is not None
+        registry.others[ACCOUNTS[1][0]] = ACCOUNTS[1][1]
+        # It is not what is tested, and to start it anew takes a tenth of the time of every operation.
+        plugin = next((engine_folder().parent / "plugins").glob("resource-aws-*/pulumi-resource-aws"), None)
+        if plugin:
+            environment = {**os.environ, **self.cloud.environment}
+            self._aws_plugin = subprocess.Popen([plugin], env=environment, stdout=subprocess.PIPE, text=True)
+            assert self._aws_plugin.stdout is not None
+            self._attached = {"PULUMI_DEBUG_PROVIDERS": f"aws:{self._aws_plugin.stdout.readline().strip()}"}
+        self._new_stack()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._aws_plugin:
+            self._aws_plugin.terminate()
+            self._aws_plugin.communicate()
+        self.cloud.__exit__(None, None, None)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _new_stack(self) -> None:
+        self._made += 1
+        folder = self._folder / f"stack{self._made}"
+        (folder / "tmp").mkdir(parents=True)
+        environment = {**self.cloud.environment, "TMPDIR": str(folder / "tmp"), **self._attached}
+        self.stack = Stack(folder, environment, self.contender.program(self.standing))
+
+    def start_anew(self) -> None:
+        """After a trial that left a mess: clouds without a trace of it, and a new stack."""
+        aws, github = self.cloud.aws, self.cloud.github
+        iam = aws.client("iam")
+        for name in aws.users():
+            for key in aws.access_keys(name):
+                aws.delete_access_key(name, key.id)
+            for policy in iam.list_user_policies(UserName=name)["PolicyNames"]:
+                iam.delete_user_policy(UserName=name, PolicyName=policy)
+            for policy in iam.list_attached_user_policies(UserName=name)["AttachedPolicies"]:
+                iam.detach_user_policy(UserName=name, PolicyArn=policy["PolicyArn"])
+            iam.delete_user(UserName=name)
+        for arn in aws.managed_policies():
+            iam.delete_policy(PolicyArn=arn)
+        with github.lock:
+            github.organization("acme").secrets.clear()
+        self.standing = Standing(exists=False)
+        self._new_stack()
+
+    # -- running
+
+    def _declare(self, standing: Standing) -> None:
+        self.standing = standing
+        self.stack.write(self.contender.program(standing))
+
+    def _run(self, command: str, *flags: str, strike: Strike | None = None) -> Outcome:
+        """Run the CLI and wait until nothing of it is left."""
+        verbs = {
+            "up": ("up", "--yes", "--skip-preview"),
+            "destroy": ("destroy", "--yes", "--skip-preview"),
+            "preview": ("preview",),
+            "cancel": ("cancel", "--yes"),
+            "refresh": ("refresh", "--yes", "--skip-preview"),
+        }
+        started = time.monotonic()
+        process = self.stack.start(*verbs[command], *flags)
+        if strike:
+            strike.session = process.pid
+        try:
+            output, _ = process.communicate(timeout=400)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            output = process.communicate()[0] + "\n(hung)"
+        deadline = time.monotonic() + _LINGER_SECONDS
+        while left := [found for found in processes(process.pid) if found[0] != process.pid]:
+            if time.monotonic() > deadline:
+                output += f"\n(still running after {_LINGER_SECONDS:.0f} s: {left})"
+                for number, _ in left:
+                    os.kill(number, signal.SIGKILL)
+                break
+            time.sleep(0.05)
+        return Outcome(process.returncode, output, time.monotonic() - started)
+
+    def be(self, standing: Standing) -> None:
+        """Bring the stack, in which everything is well, to what a case begins with.
+
+        Raises:
+            RuntimeError: that does not work, without any fault.
+        """
+        if standing == self.standing:
+            return
+        gone = not standing.exists
+        kept = self.standing
+        if gone and not kept.exists:
+            self._declare(standing)
+            return
+        if not gone:
+            self._declare(standing)
+        outcome = self._run("destroy" if gone else "up")
+        if not outcome.ok:
+            raise RuntimeError(f"without a fault, from {kept} to {standing}:\n{outcome.output}")
+        self._declare(standing)
+
+    def requests_of(self, operation: Operation) -> list[Target]:
+        """The requests that an operation makes if nothing goes wrong, in order of arrival."""
+        self.be(operation.before(self.standing))
+        self.cloud.github.clear_requests()
+        self.cloud.aws.clear_requests()
+        after = operation.after(self.standing)
+        if operation.command == "up":
+            self._declare(after)
+        outcome = self._run(operation.command)
+        if not outcome.ok:
+            raise RuntimeError(f"{operation.name} without a fault:\n{outcome.output}")
+        self._declare(after)
+        made: list[tuple[float, str, str]] = [
+            (one.at, "github", github_call(one.method, one.path, one.query)) for one in self.cloud.github.requests
+        ]
+        calls = [*self.cloud.aws.requests, *self.cloud.aws.registry_requests]
+        made += [(one.at.timestamp(), "aws", aws_call(one)) for one in calls]
+        counts: Counter[tuple[str, str]] = Counter()
+        targets: list[Target] = []
+        for _, cloud, call in sorted(made, key=lambda it: it[0]):
+            counts[cloud, call] += 1
+            targets.append(Target(cloud, call, counts[cloud, call]))  # type: ignore[arg-type]
+        return targets
+
+    # -- a case
+
+    def try_case(self, case: Case) -> Result:
+        """Carry a case out; if something is left that should not be, start anew."""
+        started = time.monotonic()
+        operation, fault = OPERATIONS[case.operation], FAULTS[case.fault]
+        result = Result(
+            case.name, case.contender, case.operation, case.fault + (f", then {case.then}" * bool(case.then))
+        )
+        try:
+            self.be(operation.before(self.standing))
+            self._try(case, result, operation, fault)
+        except Exception as error:  # noqa: BLE001 - one trial that breaks must not end the campaign
+            result.problems.append(f"the trial broke: {error!r}")
+        result.seconds = round(time.monotonic() - started, 1)
+        if not result.good:
+            self.start_anew()
+        return result
+
+    def _try(self, case: Case, result: Result, operation: Operation, fault: Any) -> None:
+        before, after = self.standing, operation.after(self.standing)
+        observer = self._observer(before, after)
+        strike = Strike(self.cloud, case.target)
+        fault.order(strike)
+        observer.begin()
+        said: list[str] = []
+        try:
+            if operation.command == "up":
+                self._declare(after)
+            outcome = self._run(operation.command, strike=strike)
+            said.append(outcome.output)
+            observer.update_ended()
+            strike.lift()
+            result.reached = strike.struck
+            result.outcome = "green" if outcome.ok else "killed" if fault.kills else "failed"
+            if case.then and not outcome.ok:
+                if fault.kills:
+                    self._note(result, said, "cancel")
+                after = self._then(case.then, before, after, said)
+            after = self._recover(operation, after, outcome, result, said, killed=fault.kills)
+        finally:
+            observer.end()
+            strike.lift()
+        self._declare(after)
+        self._close(observer, result)
+        self._look_at_what_is_left(after, result)
+        result.problems += self._shown_secrets(said)
+        result.output = "\n----\n".join(said)[-12000:]
+
+    def _observer(self, before: Standing, after: Standing) -> Observer:
+        ours = self.contender is CONTENDERS["ours"]
+        observer = Observer(
+            self.cloud,
+            pulls=[(ALWAYS_READS, _API), (ALWAYS_READS, _CHARTS)],
+            never=[(NEVER_READS, _API), (NEVER_READS, _CHARTS), (ALWAYS_READS, _BASE)],
+            denied=before.suspended or after.suspended,
+            retires=not after.keep,
+            whole=before.exists and after.exists,
+            proving=ours,
+        )
+        if before.exists:
+            secrets = visible_secrets(self.cloud.github, ALWAYS_READS)
+            observer.proven.add(secrets["PAYMENTS_CONTAINER_REGISTRY_USER"])
+            if after.exists:
+                observer.session = Session(secrets, (_API, _CHARTS))
+        return observer
+
+    def _then(self, then: str, before: Standing, after: Standing, said: list[str]) -> Standing:
+        """Another generation than the one that failed, which may be refused: then that one has to be finished first."""
+        generation = after.generation + 1 if then == "raised" else before.generation
+        other = replace(after, generation=generation)
+        self._declare(other)
+        outcome = self._run("up")
+        said.append(outcome.output)
+        if "Finish it first" in outcome.output:
+            self._declare(after)
+            return after
+        return other
+
+    # -- recovery
+
+    def _recover(
+        self, operation: Operation, after: Standing, outcome: Outcome, result: Result, said: list[str], *, killed: bool
+    ) -> Standing:
+        if killed and not outcome.ok:
+            self._note(result, said, "cancel")
+        if operation.command == "destroy":
+            self._recover_destroy(outcome, result, said)
+            return after
+        for _ in range(_ROUNDS):
+            if not outcome.ok:
+                outcome = self._step(after, outcome, result, said)
+                continue
+            if self._checkpoint().get("pending_operations"):
+                # The engine warns of what a killed run had begun until somebody tells it that it has been looked at.
+                self._note(result, said, "refresh", "--clear-pending-creates")
+            if not after.keep and not after.retired:
+                # The key before is due to be retired by the update after the one that published.
+                outcome = self._run("up")
+                said.append(outcome.output)
+                after = replace(after, retired=outcome.ok)
+                continue
+            outcome = self._run("preview", "--expect-no-changes")
+            said.append(outcome.output)
+            if outcome.ok and not self._differences(after):
+                return after
+            if outcome.ok:
+                result.recovery.append("up --refresh")
+                outcome = self._run("up", "--refresh")
+                said.append(outcome.output)
+            else:
+                outcome = self._step(after, outcome, result, said)
+        result.problems.append("it does not converge")
+        return after
+
+    def _step(self, after: Standing, outcome: Outcome, result: Result, said: list[str]) -> Outcome:
+        """Do what the documentation and the message say, and update again."""
+        standing = after
+        if "LimitExceeded" in outcome.output and "aws iam delete-access-key" not in outcome.output:
+            # `pulumi up` begins with a preview, unless it is told not to as it is here; that tells of the key.
+            outcome = self._run("preview")
+            said.append(outcome.output)
+        if command := _DELETE_KEY.search(outcome.output):
+            words = shlex.split(command.group())
+            self.cloud.aws.delete_access_key(words[words.index("--user-name") + 1], words[-1])
+            result.recovery.append("aws iam delete-access-key")
+        elif "has these secrets already" in outcome.output:
+            standing = replace(after, adopt=True)
+            result.recovery.append("adopt_existing")
+        elif "EntityAlreadyExists" in outcome.output or "EntityAlreadyExist" in outcome.output:
+            self.cloud.aws.client("iam").delete_user(UserName=IAM_USER)
+            result.recovery.append("aws iam delete-user")
+        self._declare(standing)
+        # The AWS provider may take a refused change for done; a run that was killed may have done more than it noted.
+        flags = ("--refresh",) if result.recovery.count("up") else ()
+        result.recovery.append("up --refresh" if flags else "up")
+        again = self._run("up", *flags)
+        said.append(again.output)
+        if standing != after:
+            self._declare(after)
+        return again
+
+    def _recover_destroy(self, outcome: Outcome, result: Result, said: list[str]) -> None:
+        for _ in range(_ROUNDS):
+            if outcome.ok:
+                if self._checkpoint().get("pending_operations"):
+                    self._note(result, said, "refresh", "--clear-pending-creates")
+                return
+            if "DeleteConflict" in outcome.output and result.recovery.count("destroy"):
+                preview = self._run("preview")
+                said.append(preview.output)
+                if command := _DELETE_KEY.search(preview.output):
+                    words = shlex.split(command.group())
+                    self.cloud.aws.delete_access_key(IAM_USER, words[-1])
+                    result.recovery.append("aws iam delete-access-key")
+            flags = ("--refresh",) if result.recovery.count("destroy") else ()
+            result.recovery.append("destroy --refresh" if flags else "destroy")
+            outcome = self._run("destroy", *flags)
+            said.append(outcome.output)
+        if not outcome.ok:
+            result.problems.append("it cannot be destroyed")
+
+    def _note(self, result: Result, said: list[str], *command: str) -> None:
+        result.recovery.append(" ".join(command))
+        said.append(self._run(*command).output)
+
+    # -- what is left
+
+    def _close(self, observer: Observer, result: Result) -> None:
+        result.instants, result.in_windows = observer.instants, observer.in_windows
+        result.failed = observer.failed
+        for window in observer.windows:
+            (result.windows if window.by_itself else result.left_open).append(round(window.milliseconds, 1))
+            if window.closed is None:
+                result.failed.append(f"{window.prefix} is left with a user and a password that do not belong together")
+
+    def _differences(self, after: Standing) -> list[str]:
+        """Where the clouds are not as the program declares."""
+        found: list[str] = []
+        secrets = self.cloud.github.organization("acme").secrets
+        if set(secrets) != _NAMES:
+            return [f"secrets: {sorted(set(secrets) ^ _NAMES)} are missing or too many"]
+        readers = {11, 12} if after.api_reads else {11}
+        found += [
+            f"{name} is read by {one.repository_ids}" for name, one in secrets.items() if one.repository_ids != readers
+        ]
+        checks = [(ALWAYS_READS, _API), (ALWAYS_READS, _CHARTS)]
+        checks += [(SOMETIMES_READS, _API)] if after.api_reads else []
+        checks += [(ALWAYS_READS, _WEB)] if "payments/web" in after.repositories else []
+        for repository, image in checks:
+            pull = judge(self.cloud.github, self.cloud.aws, repository, image)
+            denied = after.suspended and image.startswith(ECR)
+            if pull.ok is denied:
+                found.append(f"{repository} {'can' if pull.ok else 'cannot'} pull {image}: {pull.reason}")
+        if "payments/web" not in after.repositories and judge(self.cloud.github, self.cloud.aws, ALWAYS_READS, _WEB).ok:
+            found.append(f"{ALWAYS_READS} can still pull {_WEB}")
+        return found + self._key_differences(after)
+
+    def _key_differences(self, after: Standing) -> list[str]:
+        if self.contender is not CONTENDERS["ours"]:
+            return []
+        state = {one["urn"].rsplit("::", 1)[-1]: one for one in self._checkpoint().get("resources") or []}
+        keys = {key.id: key.status for key in self.cloud.aws.access_keys(IAM_USER)}
+        published = self.cloud.github.organization("acme").secrets["PAYMENTS_CONTAINER_REGISTRY_USER"].value
+        rotation = state["payments-rotation"]["outputs"]
+        found: list[str] = []
+        current = state[f"payments-key-{rotation['current']}"]["id"]
+        if published != current:
+            found.append(f"{published} is published, and not {current}")
+        for slot in "ab":
+            key = state.get(f"payments-key-{slot}")
+            if key and keys.get(key["id"]) != rotation["statuses"][slot]:
+                found.append(f"key {slot} is {keys.get(key['id'])}, and not {rotation['statuses'][slot]}")
+        if not after.keep and after.retired and list(keys.values()).count("Active") != 1:
+            found.append("the key before is not retired")
+        return found
+
+    def _look_at_what_is_left(self, after: Standing, result: Result) -> None:
+        checkpoint = self._checkpoint()
+        resources = checkpoint.get("resources") or []
+        if checkpoint.get("pending_operations"):
+            result.problems.append("the state has pending operations")
+        if any(one.get("delete") for one in resources):
+            result.problems.append("the state has resources that wait to be deleted")
+        ids = {one.get("id") for one in resources}
+        users = self.cloud.aws.users()
+        result.orphans += [f"user {name}" for name in users if name not in ids]
+        result.orphans += [f"key {key.id}" for name in users for key in users[name].access_keys if key.id not in ids]
+        result.orphans += [f"policy {arn}" for arn in self.cloud.aws.managed_policies() if arn not in ids]
+        if not after.exists:
+            result.orphans += [f"secret {name}" for name in self.cloud.github.organization("acme").secrets]
+        elif differences := self._differences(after):
+            result.problems += differences
+
+    def _checkpoint(self) -> dict[str, Any]:
+        path = self.stack.folder / f"backend/.pulumi/stacks/{self.stack.project}/{self.stack.name}.json"
+        return json.loads(path.read_text())["checkpoint"]["latest"] or {}
+
+    def _shown_secrets(self, said: list[str]) -> list[str]:
+        """Secrets that show in what the CLI printed, in the backend's files, or in temporary files."""
+        files = [*self.stack.folder.glob("backend/**/*"), *self.stack.folder.glob("tmp/**/*")]
+        texts = {str(one): one.read_text(errors="replace") for one in files if one.is_file()}
+        texts |= {f"output {number}": text for number, text in enumerate(said, 1)}
+        texts["requests"] = "".join(one.raw.decode("latin-1") + str(one.body) for one in self.cloud.github.requests)
+        secret = {
+            one.value for name, one in self.cloud.github.organization("acme").secrets.items() if "PASSWORD" in name
+        }
+        secret |= {password for _, password in ACCOUNTS} | {TOKEN, self.cloud.environment["AWS_SECRET_ACCESS_KEY"]}
+        self.cloud.github.clear_requests()
+        return [f"a secret shows in {where}" for where, text in texts.items() for value in secret if value in text]
