@@ -7,18 +7,18 @@ import ssl
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 
+import fault_world
 import pytest
+from fault_world import SECRETS, URN, Stored, travelled
 
 from pulumi_codespaces.plugin import github_client
 from pulumi_codespaces.plugin.configuration import Configuration
-from pulumi_codespaces.plugin.failures import PartialWrite, PluginError
-from pulumi_codespaces.plugin.resources.organization_secrets import OrganizationSecrets
+from pulumi_codespaces.plugin.failures import PluginError
 from pulumi_codespaces.plugin.run import Run
-from pulumi_codespaces.plugin.values import UNKNOWN, Secret, decode, encode, is_unknown
+from pulumi_codespaces.plugin.values import UNKNOWN, Secret, is_unknown
 from rig.github import GitHubStandIn
 from rig.github.faults import Action
 
-URN = "urn:pulumi:test::access::codespaces:index:OrganizationSecrets::x"
 TOKEN = "ghp_x"
 SEED = {
     "organizations": {
@@ -29,7 +29,6 @@ SEED = {
 }
 PAIR = ["PAY_CONTAINER_REGISTRY_USER", "PAY_CONTAINER_REGISTRY_PASSWORD"]
 SERVER = "PAY_CONTAINER_REGISTRY_SERVER"
-SECRETS = OrganizationSecrets()
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
@@ -76,42 +75,23 @@ def running(github, owner="acme"):
         loop.close()
 
 
-def travelled(value):
-    """As it comes back from the engine, which keeps no types of Python."""
-    return decode(encode(value)) if isinstance(value, dict) else value
-
-
 def check(run, inputs, state_inputs=None):
     return run.do(SECRETS.check(run, URN, state_inputs or {}, travelled(inputs)))
 
 
 def up(github, inputs, stored):
-    """What the engine does with a resource in `up`; gives (inputs, state) as it keeps them, and the error."""
-    past, state, failed = *stored[:2], stored[2:]
     with running(github) as run:
-        new = past
-        try:
-            new = check(run, inputs, past)
-            if not state:
-                _, made = run.do(SECRETS.create(run, URN, new, preview=False))
-                return (new, travelled(made)), None
-            if not failed and not run.do(SECRETS.difference(run, URN, state, new)).changes:
-                return (new, state), None
-            return (new, run.do(SECRETS.update(run, URN, "id", state, new, preview=False))), None
-        except PartialWrite as error:
-            return (travelled(error.inputs), travelled(error.properties), "failed"), error
-        except PluginError as error:
-            return stored, error
+        return run.do(fault_world.up(run, inputs, stored))
 
 
 def changes(github, inputs, stored):
     with running(github) as run:
-        return run.do(SECRETS.difference(run, URN, stored[1], check(run, inputs, stored[0]))).changes
+        return run.do(SECRETS.difference(run, URN, stored.state, check(run, inputs, stored.inputs))).changes
 
 
 def destroy(github, stored):
     with running(github) as run:
-        run.do(SECRETS.delete(run, URN, "id", stored[1]))
+        run.do(SECRETS.delete(run, URN, "id", stored.state))
         return run.said
 
 
@@ -149,7 +129,7 @@ def test_whatever_fails_the_next_update_finishes_or_takes_it_back(github, first,
     """Also the pair is never left mixed, and a destroy after the failure leaves nothing that was this state's."""
     for position in range(1, 40):
         for next_ in (then, first, None):
-            stored, error = up(github, first, ({}, {}))
+            stored, error = up(github, first, Stored())
             assert error is None
             met = failing(github, position, kind)
             stored, error = up(github, then, stored)
@@ -179,12 +159,12 @@ def test_a_create_that_fails_can_be_repeated_and_destroyed(github, kind):
     for position in range(1, 20):
         for again in (True, False):
             met = failing(github, position, kind)
-            stored, error = up(github, BEFORE, ({}, {}))
+            stored, error = up(github, BEFORE, Stored())
             github.faults.clear()
             if not met():
                 assert (error, position > 6) == (None, True)
                 return
-            if error is not None and not stored[1]:
+            if error is not None and not stored.state:
                 assert live(github) == {}, position
             if again:
                 stored, error = up(github, BEFORE, stored)
@@ -200,12 +180,12 @@ def test_check_marks_secret_what_is_secret_by_nature(github):
         checked = check(run, BEFORE | {"fallback": {PAIR[0]: "old"}})
     assert checked["secrets"] == {name: Secret(value) for name, value in BEFORE["secrets"].items()}
     assert checked["fallback"] == {PAIR[0]: Secret("old")}
-    stored, _ = up(github, BEFORE, ({}, {}))
-    assert stored[1]["secrets"] == checked["secrets"]
+    stored, _ = up(github, BEFORE, Stored())
+    assert stored.state["secrets"] == checked["secrets"]
 
 
 def test_names_are_upper_cased(github):
-    stored, _ = up(github, {"secrets": {"npm": "x"}, "visibility": "all"}, ({}, {}))
+    stored, _ = up(github, {"secrets": {"npm": "x"}, "visibility": "all"}, Stored())
     assert live(github) == {"NPM": ("x", "all", frozenset())}
     assert changes(github, {"secrets": {"Npm": "x"}, "visibility": "all"}, stored) == {}
 
@@ -228,21 +208,21 @@ def test_a_fallback_may_be_unknown_in_a_preview(github, fallback):
 
 
 def test_secrets_that_are_unknown_as_a_whole(github):
-    stored, _ = up(github, BEFORE, ({}, {}))
+    stored, _ = up(github, BEFORE, Stored())
     with running(github) as run:
-        new = check(run, {"secrets": UNKNOWN, "selectedRepositories": UNKNOWN}, stored[0])
-        changed = run.do(SECRETS.difference(run, URN, stored[1], new)).changes
+        new = check(run, {"secrets": UNKNOWN, "selectedRepositories": UNKNOWN}, stored.inputs)
+        changed = run.do(SECRETS.difference(run, URN, stored.state, new)).changes
         assert changed == {"secrets": "update", "selectedRepositories": "update"}
-        run.do(SECRETS.update(run, URN, "id", stored[1], new, preview=True))
+        run.do(SECRETS.update(run, URN, "id", stored.state, new, preview=True))
 
 
 def test_another_organization_is_not_touched(github):
-    stored, _ = up(github, BEFORE, ({}, {}))
+    stored, _ = up(github, BEFORE, Stored())
     with running(github, "umbrella") as run:
         for work in (
-            SECRETS.read(run, URN, "id", stored[0], stored[1]),
-            SECRETS.update(run, URN, "id", stored[1], stored[0], preview=False),
-            SECRETS.delete(run, URN, "id", stored[1]),
+            SECRETS.read(run, URN, "id", stored.inputs, stored.state),
+            SECRETS.update(run, URN, "id", stored.state, stored.inputs, preview=False),
+            SECRETS.delete(run, URN, "id", stored.state),
         ):
             with pytest.raises(PluginError, match="belong to organization acme, but the provider works for umbrella"):
                 run.do(work)
@@ -250,9 +230,9 @@ def test_another_organization_is_not_touched(github):
 
 
 def test_what_another_resource_of_the_run_declares_is_not_deleted(github):
-    stored, _ = up(github, BEFORE, ({}, {}))
+    stored, _ = up(github, BEFORE, Stored())
     with running(github) as run:
         other = URN + "-renamed"
         run.do(SECRETS.check(run, other, {}, {"secrets": {PAIR[0]: "x"}, "visibility": "all", "adoptExisting": True}))
-        run.do(SECRETS.delete(run, URN, "id", stored[1]))
+        run.do(SECRETS.delete(run, URN, "id", stored.state))
     assert set(live(github)) == {PAIR[0]}
