@@ -236,3 +236,16 @@ def test_what_another_resource_of_the_run_declares_is_not_deleted(github):
         run.do(SECRETS.check(run, other, {}, {"secrets": {PAIR[0]: "x"}, "visibility": "all", "adoptExisting": True}))
         run.do(SECRETS.delete(run, URN, "id", stored.state))
     assert set(live(github)) == {PAIR[0]}
+
+
+def test_readers_that_one_secret_got_outside_and_the_program_then_declares_reach_the_others(github):
+    """Between the two a refresh writes them into the state, as if all had them."""
+    first = {"secrets": {"NPM": "x", "TOKEN": "y"}, "visibility": "selected", "selectedRepositories": {"a": 11}}
+    stored, _ = up(github, first, Stored())
+    github.organization("acme").select("NPM", {11, 12})
+    with running(github) as run:
+        stored = run.do(fault_world.refresh(run, stored))
+    then = first | {"selectedRepositories": {"a": 11, "b": 12}}
+    stored, error = up(github, then, stored)
+    assert (error, live(github)) == (None, meant(then))
+    assert changes(github, then, stored) == {}

@@ -231,6 +231,9 @@ class OrganizationSecrets(Resource):
             "selectedRepositories": repositories,
             "updatedAt": stamps,
         }
+        if state and _readers(properties) != _readers(state):
+            # Of those that were left alone the state no longer tells who may read them.
+            properties["readersUnfinished"] = True
         if not inputs:
             # GitHub does not tell the values: the program has to give them before the next update.
             inputs = {
