@@ -9,7 +9,6 @@ provider is the real one. Requests are those that GitHub received during one ope
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
 import tempfile
@@ -20,7 +19,19 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from rig.aws import DEFAULT_ACCOUNT, DEFAULT_REGION
+from benchmarks.measuring import (
+    PARTS,
+    REPLACED_IN_PLACE,
+    ecr_server,
+    measured,
+    names,
+    organization,
+    stock_head,
+    stock_key,
+    stock_secrets,
+    table,
+    write_between_marks,
+)
 from rig.cloud import DEFAULT_SEED, LocalCloud
 from rig.codespace import start_codespace
 from rig.stack import Stack
@@ -28,9 +39,8 @@ from rig.stack import Stack
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SERVER = f"{DEFAULT_ACCOUNT}.dkr.ecr.{DEFAULT_REGION}.amazonaws.com"
-IMAGE = f"{SERVER}/payments/api:latest"
-TRIPLE = tuple(f"PAYMENTS_CONTAINER_REGISTRY_{part}" for part in ("SERVER", "USER", "PASSWORD"))
+IMAGE = f"{ecr_server()}/payments/api:latest"
+TRIPLE = tuple(f"PAYMENTS_CONTAINER_REGISTRY_{part}" for part in PARTS)
 REPOSITORIES_IN_ALL = 260
 
 OURS = """
@@ -41,22 +51,6 @@ codespaces.EcrPullAccess("payments", {{
     "selected_repositories": {names},
     "key_generation": {generation},
 }})
-"""
-
-STOCK = """
-import json
-import pulumi
-import pulumi_aws as aws
-import pulumi_github as github
-
-user = aws.iam.User("payments", name="codespaces-payments", path="/codespaces/")
-aws.iam.UserPolicy("payments", user=user.name, policy=json.dumps({{"Version": "2012-10-17", "Statement": [
-    {{"Effect": "Allow", "Action": ["ecr:GetAuthorizationToken", "sts:GetServiceBearerToken"], "Resource": "*"}},
-    {{"Effect": "Allow", "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], "Resource": "{arn}"}}]}}))
-key = aws.iam.AccessKey("payments", user=user.name, opts=pulumi.ResourceOptions(replacement_trigger={generation}))
-for part, value in {{"SERVER": "{server}", "USER": key.id, "PASSWORD": key.secret}}.items():
-    github.CodespacesOrganizationSecret(part, secret_name="PAYMENTS_CONTAINER_REGISTRY_" + part, visibility="selected",
-        selected_repository_ids={ids}, plaintext_value=value{options})
 """
 
 
@@ -74,62 +68,23 @@ class Case:
     figures: dict[str, str] = field(default_factory=dict)
 
 
-def names(count: int) -> list[str]:
-    return [f"repository-{index:03}" for index in range(count)]
-
-
 def cases() -> list[Case]:
     def stock(options: str) -> Callable[[int, int], str]:
         def program(generation: int, count: int) -> str:
-            arn = f"arn:aws:ecr:{DEFAULT_REGION}:{DEFAULT_ACCOUNT}:repository/payments/api"
-            ids = list(range(1000, 1000 + count))
-            return STOCK.format(arn=arn, server=SERVER, generation=generation, ids=ids, options=options)
+            secrets = stock_secrets("payments", ecr_server(), options=options)
+            return stock_head(count) + stock_key("payments", generation) + secrets
 
         return program
 
-    before = ", opts=pulumi.ResourceOptions(delete_before_replace=True)"
     return [
         Case("stock resources, default options", stock("")),
-        Case("stock, `delete_before_replace`", stock(before)),
+        Case("stock, `delete_before_replace`", stock(REPLACED_IN_PLACE)),
         Case("this package", lambda generation, count: OURS.format(names=names(count), generation=generation)),
     ]
 
 
 def seed() -> dict[str, Any]:
-    repositories = {
-        name: {"id": 1000 + index, "private": True} for index, name in enumerate(names(REPOSITORIES_IN_ALL))
-    }
-    organization = {"id": 1, "plan": "team", "repositories": repositories}
-    return {**DEFAULT_SEED, "github": {"organizations": {"acme": organization}}}
-
-
-def peak_memory(session: int) -> int:
-    """The proportional memory of all processes of a session now, in bytes."""
-    total = 0
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            if os.getsid(int(entry.name)) == session:
-                lines = (entry / "smaps_rollup").read_text().splitlines()
-                total += next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
-        except (OSError, StopIteration):
-            continue
-    return total
-
-
-def preview(stack: Stack) -> tuple[float, int]:
-    """The seconds and the peak memory of a preview with nothing to do."""
-    started = time.monotonic()
-    process = stack.start("preview", "--expect-no-changes")
-    peak = 0
-    while process.poll() is None:
-        peak = max(peak, peak_memory(process.pid))
-        time.sleep(0.05)
-    output, _ = process.communicate()
-    if process.returncode:
-        raise SystemExit(f"the preview is not empty:\n{output}")
-    return time.monotonic() - started, peak
+    return {**DEFAULT_SEED, "github": organization(REPOSITORIES_IN_ALL)}
 
 
 def measure(case: Case, count: int, previews: int) -> None:
@@ -146,7 +101,7 @@ def measure(case: Case, count: int, previews: int) -> None:
 
         note("requests to GitHub: first `up`", requests(stack.up))
         note("no change", requests(stack.up))
-        timed = [preview(stack) for _ in range(previews)]
+        timed = [measured(cloud, stack, "preview", "--expect-no-changes") for _ in range(previews)]
         note("refresh", requests(stack.refresh))
         before = start_codespace(cloud.github, cloud.aws, f"acme/{names(1)[0]}")
         stack.write(case.program(2, count))
@@ -163,10 +118,8 @@ def measure(case: Case, count: int, previews: int) -> None:
         if len(left) == len(TRIPLE):
             stack.write(case.program(2, count + 1))
             note("one repository more", requests(stack.up))
-        note(
-            "preview with nothing to do",
-            f"{statistics.median(one for one, _ in timed):.1f} s, {max(peak for _, peak in timed) / 2**20:.0f} MiB",
-        )
+        seconds, memory = statistics.median(one.seconds for one in timed), max(one.memory for one in timed)
+        note("preview with nothing to do", f"{seconds:.1f} s, {memory / 2**20:.0f} MiB")
         if case.title == "this package":
             note("between the writes of USER and PASSWORD", _windows(cloud, stack, case, count))
 
@@ -200,29 +153,21 @@ ROWS = (
 )
 
 
-def table(measured: list[Case]) -> str:
-    lines = ["| |" + "|".join(f" {case.title} " for case in measured) + "|", "|---|" + "---|" * len(measured)]
-    lines += [f"| {row} |" + "|".join(f" {case.figures.get(row, '-')} " for case in measured) + "|" for row in ROWS]
-    return "\n".join(lines)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repositories", type=int, default=250)
     parser.add_argument("--previews", type=int, default=5)
     parser.add_argument("--write", type=Path, help="a Markdown file with the marks <!-- comparison -->")
     arguments = parser.parse_args()
-    measured = cases()
-    for case in measured:
+    compared = cases()
+    for case in compared:
         print(f"measuring: {case.title}", file=sys.stderr)
         measure(case, arguments.repositories, arguments.previews)
-    text = table(measured)
+    rows = {row: [case.figures.get(row, "-") for case in compared] for row in ROWS}
+    text = table([case.title for case in compared], rows)
     print(text)
     if arguments.write:
-        page = arguments.write.read_text()
-        start, end = "<!-- comparison -->\n", "<!-- /comparison -->"
-        head, _, rest = page.partition(start)
-        arguments.write.write_text(head + start + text + "\n" + end + rest.partition(end)[2])
+        write_between_marks(arguments.write, "comparison", text)
 
 
 if __name__ == "__main__":

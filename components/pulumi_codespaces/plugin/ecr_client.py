@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from base64 import b64decode
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from ..rules.registries import parse_ecr_host
@@ -20,6 +22,8 @@ _IN_A_ROW = 3
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 5.0
 _REQUEST_SECONDS = 15.0
+_making_client = Lock()
+"""A session makes one client at a time (https://boto3.amazonaws.com/v1/documentation/api/latest/guide/session.html)."""
 
 
 @dataclass(frozen=True)
@@ -88,17 +92,15 @@ def _token(key: AccessKey, server: str) -> str:
     )
     registry = parse_ecr_host(server)
     try:
-        client: Any = (
-            import_module("boto3.session")
-            .Session()
-            .client(
+        # A client of its own has connections of its own: each try may come to another server of AWS.
+        with _making_client:
+            client: Any = _session().client(
                 "ecr",
                 region_name=registry.region,
                 aws_access_key_id=key.id,
                 aws_secret_access_key=key.secret,
                 config=config,
             )
-        )
         answer: Any = client.get_authorization_token()
     except exceptions.ClientError as error:
         code = error.response.get("Error", {}).get("Code", "an error")
@@ -106,3 +108,9 @@ def _token(key: AccessKey, server: str) -> str:
     except exceptions.BotoCoreError as error:
         raise CloudError(f"ecr:GetAuthorizationToken does not answer ({type(error).__name__})") from None
     return b64decode(answer["authorizationData"][0]["authorizationToken"]).decode().split(":", 1)[1]
+
+
+@cache
+def _session() -> Any:
+    """What makes clients; it reads boto's description of the service once, which takes longer than all else here."""
+    return import_module("boto3.session").Session()

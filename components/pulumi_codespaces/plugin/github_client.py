@@ -6,10 +6,11 @@ import asyncio
 import logging
 from base64 import b64decode, b64encode
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
 from ..rules.selection import Repository
@@ -31,7 +32,12 @@ API_VERSION = "2022-11-28"
 _PAGE = 100
 _CONCURRENT_PAGES = 5
 _TIMEOUT_SECONDS = 20.0
-_LONGEST_WAIT = timedelta(minutes=15)
+_LONGEST_WAIT_SECONDS = 900.0
+"""How long one request waits for GitHub's rate limits in all."""
+_HEAD_START_SECONDS = 0.2
+"""By how much the second write of a pair goes before all else that waited for a rate limit."""
+_CONCURRENT_PAIRS = 4
+"""So many registries at most hold a user and password that differ when a rate limit or a kill comes in between."""
 _TRIES = 4
 _URGENT_TRIES = 2
 _URGENT_SECONDS = 10.0
@@ -91,6 +97,11 @@ class _Memory:
 class GitHub:
     """The organization's secrets and repositories.
 
+    Attributes:
+        configuration: whom it works for.
+        grants: what GitHub told about the rights of the credentials.
+        pairs: held while a registry's USER and PASSWORD are written.
+
     Raises, from every method:
         CloudError: GitHub refused; the message says what to do.
         OutcomeUnknown: a request that writes got no answer.
@@ -103,8 +114,12 @@ class GitHub:
         self._memory = _Memory()
         self._client: GitHubKit[Any] | None = None
         self._pool: httpx.AsyncClient | None = None
+        self.pairs = asyncio.Semaphore(_CONCURRENT_PAIRS)
         self._lock = asyncio.Lock()
-        self._giving_up = False
+        self._listings_begun = 0
+        self._listing_remembered = 0
+        self._resume_at = 0.0
+        self._giving_up = asyncio.Event()
 
     @property
     def organization(self) -> str:
@@ -112,15 +127,22 @@ class GitHub:
         return self.configuration.owner
 
     async def secrets(self, *, fresh: bool = False) -> dict[str, SecretInfo]:
-        """The organization's Codespaces secrets by name; one listing serves a whole run unless `fresh` is set."""
+        """The organization's Codespaces secrets by name.
+
+        One listing serves a whole run unless `fresh` is set; then one that is begun from now on is given, which serves
+        all who asked before it was begun.
+        """
+        begun_before = self._listings_begun
         async with self._lock:
-            if fresh or self._memory.secrets is None:
+            if self._memory.secrets is None or (fresh and self._listing_remembered <= begun_before):
+                self._listings_begun += 1
                 path = f"/orgs/{self.organization}/codespaces/secrets"
                 items = await self._pages(path, "secrets", permission="read")
                 self._memory.secrets = {
                     item["name"].upper(): SecretInfo(item["name"].upper(), item["updated_at"], item["visibility"])
                     for item in items
                 }
+                self._listing_remembered = self._listings_begun
             return self._memory.secrets
 
     async def secret_repositories(self, name: str) -> dict[int, str]:
@@ -247,7 +269,7 @@ class GitHub:
 
     async def give_up(self) -> None:
         """End the requests that wait for an answer; those that follow are sent once and wait shortly."""
-        self._giving_up = True
+        self._giving_up.set()
         await self.close()
 
     async def close(self) -> None:
@@ -292,32 +314,74 @@ class GitHub:
         json: dict[str, Any] | None = None,
     ) -> Response[Any]:
         # It costs 0.3 s and is not always needed.
-        from githubkit.exception import AuthCredentialError, GitHubException, RequestFailed  # noqa: PLC0415
+        from githubkit.exception import GitHubException  # noqa: PLC0415
+
+        headers = {"X-GitHub-Api-Version": API_VERSION}
+        patience = asyncio.get_running_loop().time() + _LONGEST_WAIT_SECONDS
+        for refusals in count():
+            await self._until_allowed()
+            client = cast("Any", await self._connect())
+            try:
+                response: Response[Any] = await client.arequest(method, path, params=params, json=json, headers=headers)
+            except GitHubException as failure:
+                if not self._holds(_cause(failure), refusals, patience):
+                    raise self._failed(method, path, failure, permission) from None
+            else:
+                self._note_scopes(response.raw_response)
+                return response
+        raise AssertionError
+
+    async def _until_allowed(self) -> None:
+        """Wait as long as GitHub's rate limit holds requests up, whichever of them met it."""
+        clock = asyncio.get_running_loop().time
+        while not self._giving_up.is_set():
+            left = self._resume_at + (0.0 if _urgent.get() else _HEAD_START_SECONDS) - clock()
+            if left <= 0:
+                return
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._giving_up.wait(), left)
+
+    def _holds(self, cause: Exception, refusals: int, patience: float) -> bool:
+        """Whether a rate limit refused a request and will be waited for; it holds up all requests then.
+
+        Source: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit
+
+        Args:
+            cause: why the request failed.
+            refusals: how often a rate limit has refused it before.
+            patience: the instant until which it may wait.
+        """
+        asked = _asked_to_wait(cause)
+        now = asyncio.get_running_loop().time()
+        if asked is None or self._giving_up.is_set():
+            return False
+        seconds = asked.total_seconds() + 2**refusals
+        if now + seconds > patience:
+            return False
+        if now + seconds >= self._resume_at + 1:
+            self._progress(f"GitHub's rate limit is reached: waiting {seconds:.0f} s, as GitHub asks")
+        self._resume_at = max(self._resume_at, now + seconds)
+        return True
+
+    def _failed(self, method: str, path: str, failure: GitHubException, permission: str) -> CloudError:
+        """A request's failure in words for a person."""
+        from githubkit.exception import AuthCredentialError, RequestFailed  # noqa: PLC0415
         from jwt import PyJWTError  # noqa: PLC0415
 
-        client = await self._connect()
-        try:
-            headers = {"X-GitHub-Api-Version": API_VERSION}
-            response: Response[Any] = await cast("Any", client).arequest(
-                method, path, params=params, json=json, headers=headers
+        cause = _cause(failure)
+        if isinstance(cause, RequestFailed):
+            self._note_scopes(cause.response.raw_response)
+            if cause is not failure:
+                method, path = cause.request.method, cause.request.url.path
+            return self._refused(method, path, cause, permission)
+        if isinstance(cause, (AuthCredentialError, PyJWTError, ValueError, TypeError)):
+            return CloudError(
+                f"{method} {path} could not be sent ({type(cause).__name__}): the credentials cannot be used. "
+                "Check the token, or the id and the key of the GitHub App."
             )
-        except GitHubException as failure:
-            cause = _cause(failure)
-            if isinstance(cause, RequestFailed):
-                self._note_scopes(cause.response.raw_response)
-                if cause is not failure:
-                    method, path = cause.request.method, cause.request.url.path
-                raise self._refused(method, path, cause, permission) from failure
-            if isinstance(cause, (AuthCredentialError, PyJWTError, ValueError, TypeError)):
-                raise CloudError(
-                    f"{method} {path} could not be sent ({type(cause).__name__}): the credentials cannot be used. "
-                    "Check the token, or the id and the key of the GitHub App."
-                ) from None
-            what = f"{method} {path}: no answer from GitHub ({type(cause).__name__})"
-            kind = CloudError if method == "GET" else OutcomeUnknown
-            raise kind(f"{what}. Check the network and run `pulumi up` again.") from None
-        self._note_scopes(response.raw_response)
-        return response
+        what = f"{method} {path}: no answer from GitHub ({type(cause).__name__})"
+        kind = CloudError if method == "GET" else OutcomeUnknown
+        return kind(f"{what}. Check the network and run `pulumi up` again.")
 
     async def _connect(self) -> GitHubKit[Any]:
         if self._client is None:
@@ -366,29 +430,20 @@ class GitHub:
         if scopes is not None:
             self.grants.scopes = [scope.strip() for scope in scopes.split(",") if scope.strip()]
 
-    def _retry(self, failure: GitHubException, count: int) -> RetryOption:
-        from githubkit.exception import RateLimitExceeded, RequestFailed  # noqa: PLC0415
+    def _retry(self, failure: GitHubException, retries: int) -> RetryOption:
+        from githubkit.exception import RequestFailed  # noqa: PLC0415
         from githubkit.retry import RetryOption  # noqa: PLC0415
         from httpx import HTTPError  # noqa: PLC0415
 
-        if self._giving_up:
+        if self._giving_up.is_set() or retries + 1 >= (_URGENT_TRIES if _urgent.get() else _TRIES):
             return RetryOption(do_retry=False)
-        tries = _URGENT_TRIES if _urgent.get() else _TRIES
         cause = _cause(failure)
-        if isinstance(cause, RateLimitExceeded) or _is_secondary_limit(cause):
-            wait = cause.retry_after if isinstance(cause, RateLimitExceeded) else timedelta(minutes=1)
-            if wait > _LONGEST_WAIT or count >= _TRIES:
-                return RetryOption(do_retry=False)
-            seconds = wait.total_seconds() + 1
-            self._progress(f"GitHub's rate limit is reached: waiting {seconds:.0f} s, as GitHub asks")
-            return RetryOption(do_retry=True, retry_after=timedelta(seconds=seconds))
-        if isinstance(cause, RequestFailed):
-            if cause.response.status_code < 500 or count + 1 >= tries:
-                return RetryOption(do_retry=False)
-        elif not isinstance(cause, HTTPError) or count + 1 >= tries:
-            return RetryOption(do_retry=False)
-        seconds = 0.1 if _urgent.get() else 0.5 * 2**count
-        return RetryOption(do_retry=True, retry_after=timedelta(seconds=seconds))
+        # A rate limit is waited for where all requests pass, in `_send`.
+        passing = (
+            cause.response.status_code >= 500 if isinstance(cause, RequestFailed) else isinstance(cause, HTTPError)
+        )
+        seconds = 0.1 if _urgent.get() else 0.5 * 2**retries
+        return RetryOption(do_retry=passing, retry_after=timedelta(seconds=seconds))
 
     def _refused(self, method: str, path: str, failure: Any, permission: str) -> CloudError:
         response = failure.response
@@ -484,6 +539,15 @@ def _cause(failure: GitHubException) -> Exception:
 async def _hurry(request: httpx.Request) -> None:
     if _urgent.get():
         request.extensions["timeout"] = dict.fromkeys(request.extensions.get("timeout", ()), _URGENT_SECONDS)
+
+
+def _asked_to_wait(failure: Exception) -> timedelta | None:
+    """How long GitHub wants to be left alone, where a rate limit refused a request."""
+    from githubkit.exception import RateLimitExceeded  # noqa: PLC0415
+
+    if isinstance(failure, RateLimitExceeded):
+        return failure.retry_after
+    return timedelta(minutes=1) if _is_secondary_limit(failure) else None
 
 
 def _is_secondary_limit(failure: object) -> bool:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 from .failures import CloudError
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Sequence
 
     import httpx
@@ -64,7 +67,8 @@ async def try_login(login: Login, images: Sequence[str]) -> None:
     """
     import httpx  # noqa: PLC0415 - loaded only where a login is verified
 
-    async with httpx.AsyncClient(timeout=_REQUEST_SECONDS, follow_redirects=True) as client:
+    trusted = _trusted(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    async with httpx.AsyncClient(timeout=_REQUEST_SECONDS, follow_redirects=True, verify=trusted) as client:
         try:
             await _get(client, login, "/v2/", f"the registry {login.server} refuses the login", "")
             for image in images:
@@ -78,6 +82,19 @@ async def try_login(login: Login, images: Sequence[str]) -> None:
                 )
         except httpx.HTTPError as error:
             raise CloudError(f"the registry {login.server} does not answer ({type(error).__name__})") from None
+
+
+@cache
+def _trusted(file: str | None, folder: str | None) -> ssl.SSLContext:
+    """The authorities that httpx trusts by these variables, read once: it takes longer than a login.
+
+    Args:
+        file: SSL_CERT_FILE.
+        folder: SSL_CERT_DIR.
+    """
+    import httpx  # noqa: PLC0415 - loaded only where a login is verified
+
+    return httpx.create_ssl_context()
 
 
 def split_image(image: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ is the mark that the pair before it is whole (see `rules.rotation`).
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +18,7 @@ from .failures import CloudError, OutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from .github_client import SecretInfo
 
@@ -27,6 +29,11 @@ _STAMP_TRIES = 5
 
 class SecretStore(Protocol):
     """Where the secrets of a set are kept: an organization."""
+
+    @property
+    def pairs(self) -> AbstractAsyncContextManager[object]:
+        """Held while a registry's USER and PASSWORD are written."""
+        ...
 
     async def secrets(self, *, fresh: bool = False) -> Mapping[str, SecretInfo]:
         """What GitHub tells about the secrets, by name."""
@@ -125,22 +132,23 @@ async def write_values(
     written = Written()
     for unit in _units(names):
         triple = unit if isinstance(unit, Triple) else None
-        try:
-            for name in unit.names[:2] if isinstance(unit, Triple) else [unit]:
-                written.names.append(name)
-                await store.put_secret(
-                    name, values[name], readers.visibility, readers.repository_ids, urgent=triple is not None
-                )
-        except CloudError as error:
-            written.error = error
-            last = written.names[-1]
-            if not isinstance(error, OutcomeUnknown):
-                written.names.remove(last)
-            pair = [name for name in (triple.names[:2] if triple else [last]) if name in written.names]
-            if triple and pair:
-                pair = [name for name in triple.names[:2] if name in pair or (name in drifted and name in fallback)]
-            await _put_back(store, pair, readers_before or readers, fallback, existing, written)
-            return written
+        async with store.pairs if triple else nullcontext():
+            try:
+                for name in unit.names[:2] if isinstance(unit, Triple) else [unit]:
+                    written.names.append(name)
+                    await store.put_secret(
+                        name, values[name], readers.visibility, readers.repository_ids, urgent=triple is not None
+                    )
+            except CloudError as error:
+                written.error = error
+                last = written.names[-1]
+                if not isinstance(error, OutcomeUnknown):
+                    written.names.remove(last)
+                pair = [name for name in (triple.names[:2] if triple else [last]) if name in written.names]
+                if triple and pair:
+                    pair = [name for name in triple.names[:2] if name in pair or (name in drifted and name in fallback)]
+                await _put_back(store, pair, readers_before or readers, fallback, existing, written)
+                return written
         if triple:
             try:
                 await _mark(store, triple, values, readers, existing, written)
@@ -212,8 +220,9 @@ async def _mark(
             if written_at_one_go(triple, {name: listed[name].updated_at for name in triple.names}):
                 return
             # A rate limit held SERVER up for long. The pair is whole and stays so.
-            for name in triple.names[:2]:
-                await store.put_secret(name, values[name], readers.visibility, readers.repository_ids, urgent=True)
+            async with store.pairs:
+                for name in triple.names[:2]:
+                    await store.put_secret(name, values[name], readers.visibility, readers.repository_ids, urgent=True)
             continue
         await asyncio.sleep(_STAMP_SECONDS)
     raise CloudError(f"GitHub does not move updated_at of {triple.server} when it is written; run `pulumi up` again.")

@@ -7,6 +7,7 @@ test is real: the rotation, the writer and `OrganizationSecrets`.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from enum import Enum
@@ -197,6 +198,8 @@ def stamp(moment):
 
 class _Client:
     """What a run has in place of `github_client.GitHub`."""
+
+    pairs = nullcontext()
 
     def __init__(self, github):
         self._github = github

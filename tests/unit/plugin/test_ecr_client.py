@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import boto3.session
+import httpx
 import pytest
 
-from pulumi_codespaces.plugin import ecr_client
+from pulumi_codespaces.plugin import ecr_client, registry_client
 from pulumi_codespaces.plugin.ecr_client import AccessKey, verify
 from pulumi_codespaces.plugin.failures import CloudError
 from rig.aws import LocalAws
@@ -133,6 +135,28 @@ def test_no_answer(aws: LocalAws) -> None:
     aws.faults.add("GetAuthorizationToken", "reset_before", times=None)
     problem, _ = prove(new_key(aws))
     assert "ecr:GetAuthorizationToken does not answer (ConnectionClosedError)" in problem
+
+
+def test_what_takes_long_to_load_is_loaded_once(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys of a run are proven at the same time, three times each, by one busy process."""
+    made: list[str] = []
+
+    def counting(module: Any, name: str) -> None:
+        make = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *given, **more: (made.append(name), make(*given, **more))[1])
+
+    counting(boto3.session, "Session")
+    counting(httpx, "create_ssl_context")
+    ecr_client._session.cache_clear()
+    registry_client._trusted.cache_clear()
+    keys = [new_key(aws) for _ in range(2)]
+
+    async def prove_all() -> None:
+        await asyncio.gather(*(verify(key, (HOST, US), (), 30.0, made.append) for key in keys))
+
+    asyncio.run(prove_all())
+    assert sorted(made) == ["Session", "create_ssl_context"]
+    assert tokens(aws).count(("us-east-1", 200)) == 6
 
 
 def test_a_profile_of_the_machine_is_not_used(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
@@ -33,6 +34,7 @@ class Store:
     clock: int = 100
     frozen: int = 0
     slow: dict[int, int] = field(default_factory=dict)
+    pairs: AbstractAsyncContextManager[None] = field(default_factory=nullcontext)
 
     def _request(self, what, do):
         self.requests.append(what)
@@ -189,6 +191,32 @@ def test_the_first_registry_stands_if_the_second_fails():
     assert store.values() == values("new", GHCR) | values("old", PAY)
     assert written.forward == list(GHCR.names)
     assert written.restored == {PAY.user: f"old-{PAY.user}"}
+
+
+@pytest.mark.parametrize("fails", [{}, {2: "refused"}])
+def test_a_pair_is_whole_or_put_back_before_the_store_lets_another_one_begin(fails):
+    store = holding("old", GHCR, PAY, fails=fails)
+    request = store.put_secret
+
+    async def slow(name, *given, **more):
+        await asyncio.sleep(0)
+        await request(name, *given, **more)
+
+    store.put_secret = slow
+    store.pairs = asyncio.Semaphore(1)
+
+    async def both():
+        await asyncio.gather(
+            *(
+                write_values(store, values("new", one), one.names, NEW, values("old", one), store.existing(), OLD)
+                for one in (GHCR, PAY)
+            )
+        )
+
+    asyncio.run(both())
+    pairs = [what.split()[1].rstrip("!") for what in store.requests if what.endswith(("USER!", "PASSWORD!", "USER"))]
+    first = [GHCR.user, GHCR.password, *([GHCR.user] if fails else [])]
+    assert pairs == [*first, PAY.user, PAY.password]
 
 
 def test_a_single_secret_is_put_back_if_its_answer_is_lost():

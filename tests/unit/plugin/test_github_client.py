@@ -1,0 +1,173 @@
+"""The client of GitHub: what it asks for once, and how it waits for GitHub's rate limits."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pulumi_codespaces.plugin import github_client
+from pulumi_codespaces.plugin.configuration import Configuration
+from pulumi_codespaces.plugin.failures import CloudError
+from pulumi_codespaces.plugin.github_client import GitHub
+from rig.github import GitHubStandIn
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+TOKEN = "ghp_x"
+SEED: dict[str, Any] = {
+    "organizations": {"acme": {"id": 1, "plan": "team", "repositories": {"web": {"id": 11, "private": True}}}},
+    "tokens": {TOKEN: {"kind": "classic", "scopes": ["admin:org", "repo"]}},
+}
+SECRETS = "/orgs/acme/codespaces/secrets"
+
+
+@pytest.fixture
+def github() -> Iterator[GitHubStandIn]:
+    with GitHubStandIn(SEED) as standing_in:
+        yield standing_in
+
+
+def run(github: GitHubStandIn, work: Callable[[GitHub], Awaitable[None]]) -> list[str]:
+    """Do some work with a client; gives what it told a person meanwhile."""
+    said: list[str] = []
+
+    async def with_client() -> None:
+        client = GitHub(Configuration("acme", f"{github.url}/", TOKEN), said.append)
+        try:
+            await work(client)
+        finally:
+            await client.close()
+
+    asyncio.run(with_client())
+    return said
+
+
+def asked(github: GitHubStandIn) -> list[tuple[str, int | None]]:
+    return [(f"{one.method} {one.path.removeprefix(SECRETS)}", one.status) for one in github.requests]
+
+
+def answered(github: GitHubStandIn) -> int:
+    return sum(1 for one in list(github.requests) if one.answered_at)
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    """Wait for what happens in the stand-in's thread, and for the client to hear of it."""
+    while not happened():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+
+
+# -- listings
+
+
+def test_who_asks_while_a_listing_is_under_way_shares_the_next_one(github: GitHubStandIn) -> None:
+    async def work(client: GitHub) -> None:
+        await client.secrets()
+        await asyncio.gather(*(client.secrets(fresh=True) for _ in range(20)))
+        await client.secrets()
+
+    run(github, work)
+    assert len(github.requests) == 3
+
+
+def test_a_listing_that_was_begun_before_is_not_fresh(github: GitHubStandIn) -> None:
+    async def work(client: GitHub) -> None:
+        github.faults.add("GET", SECRETS, kind="delay", seconds=0.3)
+        begun = asyncio.create_task(client.secrets(fresh=True))
+        await until(lambda: len(github.requests) == 1)
+        github.organization("acme").put_secret("NPM", "x")
+        later = await asyncio.gather(*(client.secrets(fresh=True) for _ in range(5)))
+        assert [list(listed) for listed in later] == [["NPM"]] * 5
+        await begun
+
+    run(github, work)
+    assert len(github.requests) == 2
+
+
+def test_a_listing_that_failed_is_nobodys(github: GitHubStandIn) -> None:
+    async def work(client: GitHub) -> None:
+        await client.secrets()
+        github.organization("acme").put_secret("NPM", "x")
+        github.faults.add("GET", SECRETS, kind="status", status=404)
+        results = await asyncio.gather(*(client.secrets(fresh=True) for _ in range(3)), return_exceptions=True)
+        assert [isinstance(result, CloudError) or list(result) for result in results] == [True, ["NPM"], ["NPM"]]
+
+    run(github, work)
+    assert len(github.requests) == 3
+
+
+# -- rate limits
+
+
+def test_a_rate_limit_that_one_request_meets_holds_up_all(github: GitHubStandIn) -> None:
+    github.faults.add("PUT", f"{SECRETS}/S0", kind="secondary_limit", retry_after=1)
+
+    async def work(client: GitHub) -> None:
+        await client.public_key()
+        first = asyncio.create_task(client.put_secret("S0", "x", "all", ()))
+        await until(lambda: answered(github) == 2)
+        await client.put_secret("S1", "x", "all", ())
+        await first
+
+    said = run(github, work)
+    assert asked(github)[1] == ("PUT /S0", 403)
+    assert sorted(asked(github)[2:]) == [("PUT /S0", 201), ("PUT /S1", 201)]
+    refused, *later = github.requests[1:]
+    assert all(one.at - refused.at >= 2 for one in later)
+    assert said == ["GitHub's rate limit is reached: waiting 2 s, as GitHub asks"]
+
+
+def test_the_second_write_of_a_pair_goes_first_after_a_rate_limit(github: GitHubStandIn) -> None:
+    github.faults.add("PUT", f"{SECRETS}/PASSWORD", kind="secondary_limit", retry_after=0)
+
+    async def work(client: GitHub) -> None:
+        await client.public_key()
+        password = asyncio.create_task(client.put_secret("PASSWORD", "x", "all", (), urgent=True))
+        await until(lambda: answered(github) == 2)
+        await asyncio.gather(password, *(client.put_secret(f"S{number}", "x", "all", ()) for number in range(3)))
+
+    run(github, work)
+    assert [what for what, _ in asked(github)[2:3]] == ["PUT /PASSWORD"]
+
+
+def test_many_writes_end_well_under_a_low_limit(github: GitHubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is refused more often than a request that fails is repeated."""
+    monkeypatch.setattr(github_client, "_TRIES", 1)
+    github.faults.add("PUT", f"{SECRETS}/*", kind="secondary_limit", retry_after=0, times=12)
+
+    async def work(client: GitHub) -> None:
+        await asyncio.gather(*(client.put_secret(f"S{number}", "x", "all", ()) for number in range(6)))
+
+    run(github, work)
+    assert len(github.organization("acme").secrets) == 6
+
+
+def test_a_limit_that_lasts_too_long_is_told(github: GitHubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(github_client, "_LONGEST_WAIT_SECONDS", 30.0)
+    github.faults.add("GET", SECRETS, kind="secondary_limit", retry_after=60)
+
+    async def work(client: GitHub) -> None:
+        with pytest.raises(CloudError, match="rate limit is reached; run `pulumi up` again later"):
+            await client.secrets()
+
+    assert run(github, work) == []
+
+
+def test_who_gives_up_waits_no_longer(github: GitHubStandIn) -> None:
+    github.faults.add("GET", SECRETS, kind="secondary_limit", retry_after=60, times=None)
+
+    async def work(client: GitHub) -> None:
+        waiting = asyncio.create_task(client.secrets())
+        await until(lambda: answered(github) == 1)
+        await client.give_up()
+        with pytest.raises(CloudError):
+            await waiting
+
+    began = time.monotonic()
+    run(github, work)
+    assert time.monotonic() - began < 20
+    assert len(github.requests) == 2
