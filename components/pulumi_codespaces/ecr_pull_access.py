@@ -359,7 +359,10 @@ def _listed_keys(parent: pulumi.Resource, user_name: str, user: aws.iam.User) ->
     listed = aws.iam.get_access_keys_output(
         user=user.arn.apply(lambda _: user_name), opts=pulumi.InvokeOutputOptions(parent=parent)
     )
-    return listed.apply(lambda it: {key.access_key_id: key.create_date for key in it.access_keys})
+    # While its argument is not known, the SDK tells no dependency of the listing: an update by a plan (`--plan`) would
+    # then be refused for one that the preview did not have.
+    both = pulumi.Output.all(listed, user.arn)
+    return both.apply(lambda it: {key.access_key_id: key.create_date for key in it[0].access_keys})
 
 
 def _probe_images(name: str, images: Sequence[str], servers: Sequence[pulumi.Input[str]]) -> list[pulumi.Output[str]]:

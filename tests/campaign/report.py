@@ -36,6 +36,7 @@ def summary(lines: Sequence[Line]) -> dict[str, str]:
         "longest mismatch": f"{max(windows, default=0):,.0f} ms",
         "left for the next update": f"{len(left_open)}" + (f" (≤ {max(left_open) / 1000:.0f} s)" if left_open else ""),
         "recovered": f"{len(recovered):,}",
+        "unattached policies left": f"{sum(one['unattached'] for one in reached):,}",
         "orphans left": f"{sum(len(one['orphans']) for one in reached):,}",
         "other problems": f"{sum(len(one['problems']) for one in reached):,}",
     }
