@@ -55,22 +55,24 @@ class Script:
 
     Attributes:
         faults: number of a request, from 1 -> what happens to it.
+        write_faults: the same, of the requests alone that write a secret, where there is most to lose.
         delays: how many seconds each write takes, over and over.
         swapped: whether what may come in any order comes in the other one.
     """
 
     faults: dict[int, Fault] = field(default_factory=dict)
+    write_faults: dict[int, Fault] = field(default_factory=dict)
     delays: tuple[int, ...] = (1,)
     swapped: bool = False
     requests: int = 0
     writes: int = 0
 
-    def fault(self):
+    def fault(self, *, write):
         self.requests += 1
-        return self.faults.get(self.requests)
+        self.writes += write
+        return self.faults.get(self.requests) or (self.write_faults.get(self.writes) if write else None)
 
     def seconds(self):
-        self.writes += 1
         return self.delays[self.writes % len(self.delays)]
 
     def order(self, both):
@@ -78,10 +80,11 @@ class Script:
 
 
 def scripts(requests):
-    """Scripts with up to three faults among so many requests."""
+    """Scripts with a few faults among so many requests."""
     return st.builds(
         Script,
-        faults=st.dictionaries(st.integers(1, requests), st.sampled_from(Fault), max_size=3),
+        faults=st.dictionaries(st.integers(1, requests), st.sampled_from(Fault), max_size=1),
+        write_faults=st.dictionaries(st.integers(1, 8), st.sampled_from(Fault), max_size=2),
         delays=st.lists(st.integers(0, 2), min_size=1, max_size=3).map(tuple),
         swapped=st.booleans(),
     )
@@ -94,7 +97,7 @@ class Dice:
     random: object
     rate: float = 0.0
 
-    def fault(self):
+    def fault(self, *, write):
         chance, faults = self.random.random(), iter(Fault)
         for share in (1, 0.3, 0.7, 0.2, 0.5):
             fault = next(faults)
@@ -147,7 +150,7 @@ class GitHub:
     trace: list[str] = field(default_factory=list)
 
     def request(self, what, do, lost=OutcomeUnknown):
-        fault = self.chance.fault()
+        fault = self.chance.fault(write=what.startswith(("PUT", "DELETE")))
         self.trace.append(f"{what}: {fault.value if fault else 'done'}")
         result = None
         refusal = None

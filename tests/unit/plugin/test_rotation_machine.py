@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 
-from fault_world import World, scripts
+from fault_world import Fault, Script, World, scripts
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from pulumi_codespaces.rules.rotation import SLOTS
 from pulumi_codespaces.rules.secret_names import Triple
 
-EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "120"))
+EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "100"))
 
 chances = scripts(16)
 
@@ -44,6 +44,13 @@ class RotationMachine(RuleBasedStateMachine):
     @rule(by=st.sampled_from([1, 4]), script=chances)
     def raise_the_generation(self, by, script):
         self.generation += by
+        self.up(script)
+
+    @rule(write=st.integers(1, 4), script=chances)
+    def be_killed_while_publishing_and_repeat(self, write, script):
+        """Two events that are rare each, and most dangerous together."""
+        self.generation += 1
+        self.up(Script(write_faults={write: Fault.KILLED_BEFORE}))
         self.up(script)
 
     @precondition(lambda self: self.world.rotation)
