@@ -48,7 +48,8 @@ class RotationMachine(RuleBasedStateMachine):
 
     @rule(write=st.integers(1, 4), script=chances)
     def be_killed_while_publishing_and_repeat(self, write, script):
-        """Two events that are rare each, and most dangerous together."""
+        """Two events that are rare each, and most dangerous together where all was well before."""
+        self.recover()
         self.generation += 1
         self.up(Script(write_faults={write: Fault.KILLED_BEFORE}))
         self.up(script)

@@ -84,14 +84,6 @@ class SecretSetMachine(RuleBasedStateMachine):
     def change_the_readers(self, new):
         self.readers = new
 
-    @precondition(lambda self: self.github.held)
-    @rule(number=st.integers(0, 20))
-    def declare_the_readers_of_today(self, number):
-        """The program takes over what somebody changed."""
-        held = self.github.held[self.existing(number)]
-        selected = tuple(name for name, one in REPOSITORIES.items() if one in held.repositories)
-        self.readers = (held.visibility, tuple(sorted(selected)))
-
     @rule()
     def adopt_or_not(self):
         self.adopt = not self.adopt
@@ -104,6 +96,14 @@ class SecretSetMachine(RuleBasedStateMachine):
         visibility, selected = new
         ids = frozenset(REPOSITORIES[name] for name in selected)
         self.github.outside(self.existing(number), visibility=visibility, repositories=ids)
+
+    @precondition(lambda self: self.github.held)
+    @rule(number=st.integers(0, 20), new=readers)
+    def edit_readers_outside_and_then_in_the_program(self, number, new):
+        """What was done by hand is written down afterwards, and the state is told before the program runs."""
+        self.edit_readers_outside(number, new)
+        self.refresh(Script())
+        self.readers = new
 
     @rule(name=names)
     def write_outside(self, name):
