@@ -440,13 +440,17 @@ def _check_may_write(run: Run, urn: str, *, preview: bool) -> None:
 
 
 def _marked_secret(given: Value) -> Value:
-    """The map with each of its values marked secret, whatever the program sent."""
+    """The map with each of its values marked secret, whatever the program sent.
+
+    A map that is not known yet has no mark: what it will be is no secret as a whole, and an update by a plan (`--plan`)
+    compares marks.
+    """
     if isinstance(given, Secret):
         given = given.value
     if isinstance(given, dict):
         values = cast("Properties", given)
         return {name: value if isinstance(value, Secret) else Secret(value) for name, value in values.items()}
-    return given if given is None else Secret(given)
+    return given if given is None or isinstance(given, Unknown) else Secret(given)
 
 
 def _stamps(state: Properties) -> dict[str, str]:
