@@ -24,7 +24,7 @@ from .rules.iam_users import check_user
 from .rules.packing import PullPolicy, pack
 from .rules.policies import login_document
 from .rules.registries import ecr_registry_host, parse_ecr_host
-from .rules.repository_arns import RepositoryArn
+from .rules.repository_arns import RepositoryArn, partition_of
 from .rules.rotation import SLOTS, SlotName, check_generation
 from .rules.secret_names import Triple, check_prefix, prefix_from
 
@@ -36,8 +36,11 @@ class EcrPullAccessArgs(TypedDict):
     """What may be pulled, by whom, and how its keys live."""
 
     ecr_repositories: Sequence[str]
-    """Names or ARNs of the ECR repositories to pull from, `*` allowed. A name means the account and Region of the AWS
-    provider."""
+    """Names or ARNs of the ECR repositories to pull from, `*` allowed. A name means the account of the AWS provider and
+    `region`."""
+    region: NotRequired[str | None]
+    """The Region of the registry; that of the AWS provider by default. IAM has no Regions, so one AWS provider serves
+    the registries of its account in all of them."""
     selected_repositories: NotRequired[SelectedRepositories | None]
     """Name -> id of the repositories whose codespaces pull; in Python also a list of names or `github.Repository`
     objects."""
@@ -110,7 +113,7 @@ class EcrPullAccess(pulumi.ComponentResource):
         with refusing(f"EcrPullAccess {name}"):
             plan = _plan(name, args)
         super().__init__("codespaces:index:EcrPullAccess", name, None, opts)
-        here = _Here(self)
+        here = _Here(self, plan.region)
         triples = list(plan.triples)
         servers = [here.server if host is None else host for host in plan.triples.values()]
 
@@ -199,8 +202,9 @@ class _Plan:
     generation: int
     user_name: str
     user_path: str
+    region: str | None
     triples: dict[Triple, str | None]
-    """Registry -> its host; None for the one of the AWS provider's account and Region."""
+    """Registry -> its host; None for the one of the AWS provider's account and of `region`."""
     policies: tuple[PullPolicy, ...]
     max_key_age_days: int
     verify_timeout_seconds: int
@@ -218,6 +222,7 @@ def _plan(name: str, args: EcrPullAccessArgs) -> _Plan:
     user_name = args.get("user_name") or f"codespaces-{name}"
     user_path = args.get("user_path") or "/codespaces/"
     check_user(user_name, user_path)
+    region = _region(args.get("region"))
     triples: dict[Triple, str | None] = {Triple(prefix_from(name, args.get("secret_prefix"))): None}
     for prefix, host in (args.get("additional_registries") or {}).items():
         argument = f"additional_registries.{prefix}"
@@ -230,6 +235,7 @@ def _plan(name: str, args: EcrPullAccessArgs) -> _Plan:
         generation,
         user_name,
         user_path,
+        region,
         triples,
         policies,
         max_key_age_days=_count("max_key_age_days", args.get("max_key_age_days"), _MAX_KEY_AGE_DAYS),
@@ -237,6 +243,15 @@ def _plan(name: str, args: EcrPullAccessArgs) -> _Plan:
             "verify_timeout_seconds", args.get("verify_timeout_seconds"), _VERIFY_TIMEOUT_SECONDS
         ),
     )
+
+
+def _region(given: object) -> str | None:
+    if given is None:
+        return None
+    if not isinstance(given, str):
+        raise RuleViolation("region", f"region is a {type(given).__name__}; it must be a plain text like 'eu-west-1'.")
+    partition_of(given)
+    return given
 
 
 def _count(argument: str, given: object, default: int) -> int:
@@ -251,12 +266,12 @@ def _count(argument: str, given: object, default: int) -> int:
 
 
 class _Here:
-    """The account and Region that the component's AWS provider works in."""
+    """The account that the component's AWS provider works in, and the Region of the registry: its own by default."""
 
-    def __init__(self, parent: pulumi.Resource) -> None:
+    def __init__(self, parent: pulumi.Resource, region: str | None) -> None:
         options = pulumi.InvokeOutputOptions(parent=parent)
         self.account = aws.get_caller_identity_output(opts=options).account_id
-        self.region = aws.get_region_output(opts=options).region
+        self.region = pulumi.Output.from_input(region) if region else aws.get_region_output(opts=options).region
         self.server = pulumi.Output.all(self.account, self.region).apply(lambda it: ecr_registry_host(it[0], it[1]))
 
 

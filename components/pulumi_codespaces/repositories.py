@@ -85,10 +85,15 @@ def summary_of(
     outputs: Mapping[str, pulumi.Output[Any]], published: OrganizationSecretsArgs
 ) -> pulumi.Output[Mapping[str, Any]]:
     """A component's outputs and who may read, in one map."""
-    readers = pulumi.Output.from_input(published.get("selected_repositories"))
-    visibility = published.get("visibility") or Visibility.SELECTED
-    names = readers.apply(lambda known: sorted(known) if known else str(Visibility(visibility).value))
-    return pulumi.Output.from_input({**outputs, "repositories": names})
+    readers = published.get("selected_repositories")
+    visibility = str(Visibility(published.get("visibility") or Visibility.SELECTED).value)
+    known = pulumi.Output.all(**outputs)
+
+    def with_readers(names: Mapping[str, Any] | None) -> pulumi.Output[Mapping[str, Any]]:
+        return known.apply(lambda it: {**it, "repositories": sorted(names) if names else visibility})
+
+    # Not by `Output.from_input` or `Output.all`, which make an Output of each of a thousand names.
+    return readers.apply(with_readers) if isinstance(readers, pulumi.Output) else with_readers(cast("Any", readers))
 
 
 def _is_repository(item: object) -> bool:

@@ -34,6 +34,7 @@ from .rules.github_host import check_login
 from .rules.iam_users import check_user
 from .rules.packing import pack
 from .rules.registries import check_server, parse_ecr_host
+from .rules.repository_arns import partition_of
 from .rules.secret_names import check_prefix, prefix_from
 from .rules.suggestions import did_you_mean
 
@@ -126,6 +127,7 @@ class EcrRegistry(_Registry):
     account: str | None = Field(
         None, description="the name of an entry of accounts; without it the default AWS provider"
     )
+    region: str | None = Field(None, description="the Region of the registry; that of the AWS provider by default")
     key_generation: StrictInt = Field(1, ge=1, description="raise it by one to rotate the access key")
     keep_previous_key: StrictBool = Field(
         True, description="whether the key published before stays Active, for codespaces started with it"
@@ -395,6 +397,8 @@ def _checks(name: str, registry: EcrRegistry | LoginRegistry) -> Iterator[Callab
         return
     yield partial(check_user, registry.user_name or f"codespaces-{name}", registry.user_path)
     yield partial(pack, registry.ecr_repositories, registry.pull_through_cache_prefixes)
+    if registry.region:
+        yield partial(partition_of, registry.region)
     for prefix, host in registry.additional_registries.items():
         yield partial(check_prefix, prefix, f"additional_registries.{prefix}")
         yield partial(parse_ecr_host, host, f"additional_registries.{prefix}")

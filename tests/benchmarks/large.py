@@ -36,7 +36,6 @@ HOSTS = [f"team-{index:02}.azurecr.io" for index in range(len(REGIONS))]
 
 _OURS_HEAD = """
 import pulumi
-import pulumi_aws as aws
 import pulumi_codespaces as codespaces
 
 selected = codespaces.RepositorySelection("selected", {selection})
@@ -70,8 +69,8 @@ def keys(generation: int, selection: str, regions: Sequence[str] = REGIONS) -> s
     """A registry in each Region, each with a user and keys of its own."""
     return _OURS_HEAD.format(selection=selection) + "".join(
         f"""
-codespaces.EcrPullAccess("pay-{region}", {{"ecr_repositories": ["payments/api"], "selected_repositories": selected,
-    "key_generation": {generation}}}, pulumi.ResourceOptions(providers=[aws.Provider("{region}", region="{region}")]))
+codespaces.EcrPullAccess("pay-{region}", {{"ecr_repositories": ["payments/api"], "region": "{region}",
+    "selected_repositories": selected, "key_generation": {generation}}})
 """
         for region in regions
     )
@@ -94,9 +93,8 @@ def one_key(generation: int, selection: str, regions: Sequence[str] = REGIONS) -
     return (
         _OURS_HEAD.format(selection=selection)
         + f"""
-codespaces.EcrPullAccess("pay-{first}", {{"ecr_repositories": {arns}, "selected_repositories": selected,
-    "additional_registries": {additional}, "key_generation": {generation}}},
-    pulumi.ResourceOptions(providers=[aws.Provider("{first}", region="{first}")]))
+codespaces.EcrPullAccess("pay-{first}", {{"ecr_repositories": {arns}, "region": "{first}",
+    "selected_repositories": selected, "additional_registries": {additional}, "key_generation": {generation}}})
 """
     )
 

@@ -254,6 +254,45 @@ def test_a_key_is_not_proven_where_it_cannot_be_or_must_not(arguments: dict[str,
     assert register(lambda: access(**arguments)).inputs(VERIFIED)["verify"] is verified
 
 
+def test_a_registry_in_another_region_than_that_of_the_aws_provider() -> None:
+    host = f"{ACCOUNT}.dkr.ecr.ap-south-1.amazonaws.com"
+    recorder = register(lambda: access(region="ap-south-1", probe_images=["payments/api"]))
+    verified = recorder.inputs(VERIFIED)
+    assert (verified["servers"], verified["probeImages"]) == ([host], [f"{host}/payments/api"])
+    documents = [
+        rpc.deserialize_properties(one.object)["policy"]
+        for one in recorder.of("aws:iam/userPolicy:UserPolicy").values()
+    ]
+    arn = f"arn:aws:ecr:ap-south-1:{ACCOUNT}:repository/payments/api"
+    assert [arn in document for document in documents].count(True) == 1
+
+
+def test_a_summary_makes_no_output_of_each_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK takes a quarter of a millisecond for each, and 33 registries for 1,000 repositories have 33,000."""
+    members = {f"repository-{index}": index for index in range(1000)}
+    made: list[object] = []
+    original = pulumi.Output.from_input
+
+    def counting(given: Any) -> Any:
+        made.append(given)
+        return original(given)
+
+    monkeypatch.setattr(pulumi.Output, "from_input", staticmethod(counting))
+    summaries: list[Any] = []
+
+    def program(readers: Any) -> None:
+        login = RegistryLogin(
+            "azure",
+            {"server": "acme.azurecr.io", "user": "u", "password": "p", "selected_repositories": readers},
+        )
+        login.summary.apply(summaries.append)
+
+    register(lambda: program(members))
+    register(lambda: program(RepositorySelection("all", {"ids": members})))
+    assert [one["repositories"] for one in summaries] == [sorted(members)] * 2
+    assert len(made) < 1000
+
+
 def test_images_to_prove_a_key_by() -> None:
     other = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
     images = ["payments/api", "payments/api:v1", f"{HOST}/payments/api@sha256:0", f"{other}/x:y"]
@@ -318,6 +357,8 @@ def test_a_selection_may_be_shared_or_be_everything() -> None:
         ({"max_key_age_days": 0}, "max_key_age_days", "max_key_age_days 0: must be a plain whole number"),
         ({"max_key_age_days": "90"}, "max_key_age_days", "max_key_age_days '90': must be a plain whole number"),
         ({"verify_timeout_seconds": -1}, "verify_timeout_seconds", "verify_timeout_seconds -1: must be a plain"),
+        ({"region": "Frankfurt"}, "region", "region 'Frankfurt' has not the form of an AWS Region"),
+        ({"region": 1}, "region", "region is a int; it must be a plain text like 'eu-west-1'"),
         ({"user_name": "x" * 65}, "user_name", "(65 characters)"),
         ({"ecr_repositories": "payments/api"}, "ecr_repositories", "must be a list of plain texts"),
         ({"ecr_repositories": [7]}, "ecr_repositories[0]", "ecr_repositories[0] is a int"),

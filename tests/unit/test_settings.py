@@ -102,6 +102,7 @@ def test_every_key_of_an_ecr_registry_is_an_argument_of_its_component(read):
         "additionalRegistries": {"SHARED": "123456789012.dkr.ecr.us-east-1.amazonaws.com"},
         "userName": "pull-payments",
         "userPath": "/platform/",
+        "region": "eu-central-1",
         "verifyTimeoutSeconds": 60,
     }
     arguments = read(registries(payments=given)).registries["payments"].arguments()
@@ -122,6 +123,7 @@ def test_every_key_of_an_ecr_registry_is_an_argument_of_its_component(read):
         "additional_registries": {"SHARED": "123456789012.dkr.ecr.us-east-1.amazonaws.com"},
         "user_name": "pull-payments",
         "user_path": "/platform/",
+        "region": "eu-central-1",
         "verify_timeout_seconds": 60,
     }
     known = {*EcrRegistry.model_fields} - {"account", "selection", "repositories"}
@@ -392,6 +394,12 @@ def test_a_name_that_could_be_taken_for_something_else_stands_in_the_path(mistak
             {},
             "userPath 'platform': a path begins and ends with / and has at most 512 characters.",
             id="path of the user",
+        ),
+        pytest.param(
+            ECR | {"region": "Frankfurt"},
+            {},
+            "region 'Frankfurt' has not the form of an AWS Region;",
+            id="Region",
         ),
         pytest.param(
             ECR | {"ecrRepositories": ["payments/api", "Payments"]},
