@@ -1,6 +1,6 @@
 """The fault campaign: every fault at every request of every operation, with a judge at every change of either cloud.
 
-`python -m campaign --help` tells how to run it. A *case* is an operation, one of its requests, and what goes wrong
+`tests/campaign.sh --help` tells how to run it. A *case* is an operation, one of its requests, and what goes wrong
 there; a *trial* carries a case out on the real engine against the local cloud, recovers as the documentation says, and
 writes down what a codespace could do meanwhile.
 

@@ -1,9 +1,9 @@
 """Runs the campaign.
 
-python -m campaign                                     all of this package's cases, resuming where it was interrupted
-python -m campaign --contender stock --sample 100      a hundred cases of the stock resources
-python -m campaign --only "ours | rotation | …"        one case, and what the CLI said
-python -m campaign --report-only --write docs/faults.md
+tests/campaign.sh                                     all of this package's cases, resuming where it was interrupted
+tests/campaign.sh --contender stock --sample 100      a hundred cases of the stock resources
+tests/campaign.sh --only "ours | rotation | …"        one case, and what the CLI said
+tests/campaign.sh --report-only --write docs/faults.md
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _DEFAULT_RESULTS = (
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m campaign", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="tests/campaign.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--contender", choices=[*CONTENDERS, "all"], default="ours")
     parser.add_argument("--operation", action="append", help="only this one; may be given again")
@@ -108,7 +108,7 @@ def main() -> int:
         print(result.output)
         print(json.dumps({**result.as_dict(), "output": ""}, indent=1))
         return int(not result.good)
-    head = {"commit": _commit(), "seed": given.seed, "command": "python -m campaign"}
+    head = {"commit": _commit(), "seed": given.seed, "command": "tests/campaign.sh"}
     lines, made = _read(given.results)
     until = time.time() + given.minutes * 60 if given.minutes else float("inf")
     if not given.report_only:

@@ -1,6 +1,6 @@
 """A fixed part of the fault campaign: each fault, at requests where it hurts most, in each operation.
 
-All of it is `python -m campaign`, which takes hours; its cases are named as they are here.
+All of it is `tests/campaign.sh`, which takes hours; its cases are named as they are here.
 """
 
 from __future__ import annotations
