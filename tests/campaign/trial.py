@@ -233,6 +233,9 @@ class Bench:
         if gone and not kept.exists:
             self._declare(standing)
             return
+        if not gone and not kept.exists and not standing.retired:
+            # There has to be a rotation for a key before.
+            self.be(replace(standing, generation=standing.generation - 1, retired=True))
         if not gone:
             self._declare(standing)
         outcome = self._run("destroy" if gone else "up")

@@ -109,8 +109,9 @@ class OrganizationSecrets(Resource):
         unfinished: list[str] = state.get("unfinished") or []
         for name in unfinished:
             changes.setdefault(join("secrets", name), "update")
-        if state.get("readersUnfinished"):
-            changes.setdefault("selectedRepositories", "update")
+        told = any(path.startswith(("visibility", "selectedRepositories")) for path in changes)
+        if state.get("readersUnfinished") and not told:
+            changes["selectedRepositories"] = "update"
         return Difference(changes)
 
     async def _drift(self, run: Run, urn: str, state: Properties, declared: Mapping[str, Value]) -> dict[str, Change]:
@@ -366,7 +367,7 @@ async def _partial_state(run: Run, state: Properties, new: Properties, plan: _Pl
     outputs["unfinished"] = sorted(set(written.uncertain))
     if state and plan.old_readers != plan.readers:
         outputs |= {name: state.get(name) for name in ("visibility", "selectedRepositories")}
-        outputs["readersUnfinished"] = bool(written.forward)
+        outputs["readersUnfinished"] = bool(written.forward) or bool(state.get("readersUnfinished"))
     return outputs
 
 
