@@ -249,3 +249,25 @@ def test_readers_that_one_secret_got_outside_and_the_program_then_declares_reach
     stored, error = up(github, then, stored)
     assert (error, live(github)) == (None, meant(then))
     assert changes(github, then, stored) == {}
+
+
+def test_they_are_not_forgotten_when_the_update_that_should_write_them_is_put_back(github):
+    first = {
+        "secrets": {"NPM": "x", "FIRST": "y", "THIRD": "z"},
+        "visibility": "selected",
+        "selectedRepositories": {"a": 11},
+    }
+    stored, _ = up(github, first, Stored())
+    github.organization("acme").select("NPM", {11, 12})
+    with running(github) as run:
+        stored = run.do(fault_world.refresh(run, stored))
+    then = {
+        "secrets": {"NPM": "x", "FIRST": "new", "THIRD": "z"},
+        "visibility": "selected",
+        "selectedRepositories": {"a": 11, "b": 12},
+    }
+    github.faults.add("PUT", "/orgs/acme/codespaces/secrets/FIRST", kind="reset_before")
+    stored, error = up(github, then, stored)
+    assert error is not None
+    stored, error = up(github, then, stored)
+    assert (error, live(github)) == (None, meant(then))
