@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shlex
 import shutil
 import signal
 import subprocess
@@ -38,7 +36,6 @@ PREFIXES = ("PAYMENTS", "AZURE")
 _NAMES = {prefix + suffix for prefix in PREFIXES for suffix in SUFFIXES}
 _ROUNDS = 6
 _LINGER_SECONDS = 15.0
-_DELETE_KEY = re.compile(r"aws iam delete-access-key --user-name \S+ --access-key-id [A-Z0-9]+")
 TOKEN = "ghp_CANARYcampaign0123456789"
 
 
@@ -395,9 +392,7 @@ class Bench:
             # `pulumi up` begins with a preview, unless it is told not to as it is here; that tells of the key.
             outcome = self._run("preview")
             said.append(outcome.output)
-        if command := _DELETE_KEY.search(outcome.output):
-            words = shlex.split(command.group())
-            self.cloud.aws.delete_access_key(words[words.index("--user-name") + 1], words[-1])
+        if self.cloud.delete_named_keys(outcome.output):
             result.recovery.append("aws iam delete-access-key")
         elif "has these secrets already" in outcome.output:
             standing = replace(after, adopt=True)
@@ -424,9 +419,7 @@ class Bench:
             if "DeleteConflict" in outcome.output and result.recovery.count("destroy"):
                 preview = self._run("preview")
                 said.append(preview.output)
-                if command := _DELETE_KEY.search(preview.output):
-                    words = shlex.split(command.group())
-                    self.cloud.aws.delete_access_key(IAM_USER, words[-1])
+                if self.cloud.delete_named_keys(preview.output):
                     result.recovery.append("aws iam delete-access-key")
             flags = ("--refresh",) if result.recovery.count("destroy") else ()
             result.recovery.append("destroy --refresh" if flags else "destroy")

@@ -81,7 +81,7 @@ class Eye:
 
     def __call__(self, event: object) -> None:
         self.looked += 1
-        for session in {os.getsid(number) for number in _own(self.stack)}:
+        for session in {os.getsid(number) for number in self.stack.processes()}:
             for number, role in processes(session):
                 for name in ("cmdline", "environ"):
                     try:
@@ -94,18 +94,6 @@ class Eye:
         for path in self.temporary.rglob("*"):
             if path.is_file():
                 self.seen[str(path)] = path.read_text(errors="replace")
-
-
-def _own(stack: Stack) -> list[int]:
-    mark = f"PULUMI_HOME={stack.environment['PULUMI_HOME']}".encode()
-    found: list[int] = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
-        except OSError:
-            continue
-    return found
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks at processes in /proc")

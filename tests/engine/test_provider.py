@@ -279,19 +279,6 @@ def test_a_configuration_that_cannot_work(github, github_environment, new_stack)
     assert values(github) == {}
 
 
-def processes(stack):
-    """The command lines of the processes that the CLI and its children have started for a stack and that still run."""
-    mark = f"PULUMI_HOME={stack.environment['PULUMI_HOME']}".encode()
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark in (folder / "environ").read_bytes().split(b"\0"):
-                found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
-        except OSError:
-            continue
-    return [one for one in found if one]
-
-
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks for processes in /proc")
 def test_the_cli_is_stopped_in_the_middle_of_a_pair(github, new_stack):
     """USER is written and PASSWORD is on its way: the pair is finished, or put back if GitHub does not answer."""
@@ -337,7 +324,7 @@ def stopped_in_the_middle(github, stack, sent, *, answers):
     while not stopped:
         assert reader.is_alive(), said
         time.sleep(0.02)
-    while left := processes(stack):
+    while left := stack.processes():
         assert time.monotonic() - stopped[0] < 5, left
         time.sleep(0.05)
     reader.join()

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import re
 import secrets
 import sys
 from dataclasses import asdict
@@ -65,6 +66,7 @@ DEFAULT_SEED: dict[str, Any] = {
 """Four repositories in one organization, and three images in one registry."""
 
 _TOKEN_SCOPES = ["admin:org", "repo", "read:packages"]
+_DELETE_KEY = re.compile(r"aws iam delete-access-key --user-name (\S+) --access-key-id ([A-Z0-9]+)")
 _URL, _TOKEN = "LOCAL_CLOUD_URL", "LOCAL_CLOUD_TOKEN"
 # An App goes before a token, and one that a person has is for the real GitHub.
 _APP = ("GITHUB_APP_ID", "GITHUB_APP_INSTALLATION_ID", "GITHUB_APP_PEM_FILE")
@@ -151,6 +153,13 @@ class LocalCloud:
             before.close()
         self.codespaces[name] = codespace
         return codespace
+
+    def delete_named_keys(self, output: str) -> list[str]:
+        """Do what the `aws iam delete-access-key` commands in a message do, and give the ids of those keys."""
+        commands = sorted(set(_DELETE_KEY.findall(output)))
+        for user, key in commands:
+            self.aws.delete_access_key(user, key)
+        return [key for _, key in commands]
 
     def _close_codespaces(self) -> None:
         for codespace in self.codespaces.values():

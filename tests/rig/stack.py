@@ -186,6 +186,19 @@ class Stack:
         """`pulumi destroy`."""
         return self.run("destroy", "--yes", "--skip-preview", *arguments, check=check)
 
+    def processes(self) -> list[int]:
+        """The processes that the CLI and its children have started for this stack and that still run (needs /proc)."""
+        mark = f"PULUMI_HOME={self.environment['PULUMI_HOME']}".encode()
+        found: list[int] = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                # That of a process which has ended and was not waited for is empty.
+                if mark in (folder / "environ").read_bytes().split(b"\0"):
+                    found.append(int(folder.name))
+            except OSError:
+                continue
+        return found
+
     def outputs(self) -> dict[str, Any]:
         """The stack's outputs."""
         return json.loads(self.run("stack", "output", "--json").output)
