@@ -18,10 +18,12 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from benchmarks.measuring import write_between_marks
+
 from .cases import all_cases, chunks, requests, sample
 from .contenders import CONTENDERS
 from .faults import Target
-from .report import good, page, table
+from .report import comparison, good, page, table
 from .trial import Bench, Case
 from .workers import carry_out
 
@@ -48,7 +50,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, help="begin no trial after so many minutes")
     parser.add_argument("--results", type=Path, default=_DEFAULT_RESULTS, help="a file of one JSON a line")
     parser.add_argument("--report-only", action="store_true", help="run nothing")
-    parser.add_argument("--write", type=Path, help="write the report there")
+    parser.add_argument(
+        "--write",
+        type=Path,
+        action="append",
+        default=[],
+        help="a Markdown file with the marks <!-- campaign --> for "
+        "the whole report, or <!-- contenders --> for the comparison; may be given again",
+    )
     return parser.parse_args()
 
 
@@ -124,9 +133,13 @@ def main() -> int:
                     lines.append({**result, "commit": head["commit"]})
                     _write(file, lines[-1])
     commits = sorted({one.get("commit", "") for one in lines})
-    text = page(lines, {**head, "commit": ", ".join(commits) or head["commit"]})
-    if given.write:
-        given.write.write_text(text)
+    reports = {"campaign": page(lines, {**head, "commit": ", ".join(commits) or head["commit"]})}
+    if lines:
+        reports["contenders"] = comparison(lines)
+    for path in given.write:
+        for mark, text in reports.items():
+            if f"<!-- {mark} -->" in path.read_text():
+                write_between_marks(path, mark, text)
     print(table(lines, "contender"))
     return int(any(not good(one) for one in lines if one["contender"] == "ours"))
 

@@ -67,7 +67,6 @@ def page(lines: Sequence[Line], head: dict[str, Any]) -> str:
     """The whole report."""
     hours = sum(one["seconds"] for one in lines) / 3600
     parts = [
-        "# The fault campaign",
         (
             f"Made by `{head['command']}` on commit {head['commit']}, seed {head['seed']}: {len(lines):,} trials "
             f"on the real engine, {hours:.1f} hours of it one after the other. A case that did not come to its "
@@ -83,4 +82,33 @@ def page(lines: Sequence[Line], head: dict[str, Any]) -> str:
         parts += [
             f"- {one['case']}: {'; '.join(one['failed'] + one['orphans'] + one['problems'])[:600]}" for one in bad
         ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
+
+
+def comparison(lines: Sequence[Line]) -> str:
+    """The same faults at the same operations, by contender: one column each."""
+    operations = set.intersection(*(set(CONTENDERS[name].operations) for name in {one["contender"] for one in lines}))
+    columns: dict[str, list[str]] = {}
+    for name in [name for name in CONTENDERS if any(one["contender"] == name for one in lines)]:
+        some = [one for one in lines if one["contender"] == name and one["reached"] and one["operation"] in operations]
+
+        def share(count: int, of: int = len(some)) -> str:
+            return f"{count:,} ({100 * count / of:.0f} %)" if count else "0"
+
+        columns[CONTENDERS[name].name] = [
+            f"{len(some):,}",
+            share(sum(bool(one["failed"]) for one in some)),
+            share(sum(bool(one["left_open"]) for one in some)),
+            share(sum(bool(one["orphans"]) for one in some)),
+            share(sum(bool(one["problems"]) for one in some)),
+        ]
+    titles = (
+        "faults during an update",
+        "a codespace could not pull, or secrets were missing",
+        "user and password of two keys until the next update",
+        "keys or secrets left that no state knows of",
+        "not as declared after the recovery",
+    )
+    text = ["| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
+    text += [f"| {title} | " + " | ".join(row) + " |" for title, *row in zip(titles, *columns.values(), strict=True)]
+    return "\n".join(text)

@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from typing_extensions import Self
 
@@ -116,6 +117,11 @@ class Result:
     def as_dict(self) -> dict[str, Any]:
         """For a line of JSON; what the CLI said only where something is wrong."""
         return asdict(self) | ({} if not self.good else {"output": ""})
+
+
+def _is_previewed(case: str) -> bool:
+    """Whether a preview follows although nothing failed: one costs as much as an update, so every fourth has it."""
+    return crc32(case.encode()) % 4 == 0
 
 
 class Bench:
@@ -372,6 +378,9 @@ class Bench:
                 said.append(outcome.output)
                 after = replace(after, retired=outcome.ok)
                 continue
+            plainly_green = result.outcome == "green" and not result.recovery
+            if plainly_green and not _is_previewed(result.case) and not self._differences(after):
+                return after
             outcome = self._run("preview", "--expect-no-changes")
             said.append(outcome.output)
             if outcome.ok and not self._differences(after):
