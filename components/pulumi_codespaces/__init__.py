@@ -4,6 +4,7 @@ EcrPullAccess          an IAM user that may pull from Amazon ECR, its rotating a
 RegistryLogin          any other registry, with given credentials
 RepositorySelection    which repositories: by name, topic, custom property or id
 OrganizationSecrets    Codespaces secrets that belong together, written in place and as one unit
+RepositorySecrets      the same for one repository
 Provider               where and as whom
 """
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
         OrganizationSecrets,
         OrganizationSecretsArgs,
         Provider,
+        RepositorySecrets,
+        RepositorySecretsArgs,
         RepositorySelection,
         RepositorySelectionArgs,
         Visibility,
@@ -44,6 +47,8 @@ __all__ = [
     "Provider",
     "RegistryLogin",
     "RegistryLoginArgs",
+    "RepositorySecrets",
+    "RepositorySecretsArgs",
     "RepositorySelection",
     "RepositorySelectionArgs",
     "Visibility",

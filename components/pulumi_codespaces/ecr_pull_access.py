@@ -11,11 +11,10 @@ import pulumi_aws as aws
 from typing_extensions import NotRequired, TypedDict
 
 from .errors import refusing
-from .repositories import SelectedRepositories, check_selected, selected, summary_of
+from .publishing import OneRepository, check_readers, publish, repository_name, summary_of
+from .repositories import SelectedRepositories
 from .resources import (
     KeyRotation,
-    OrganizationSecrets,
-    OrganizationSecretsArgs,
     VerifiedEcrKey,
     Visibility,
 )
@@ -46,6 +45,11 @@ class EcrPullAccessArgs(TypedDict):
     objects."""
     visibility: NotRequired[Visibility | None]
     """SELECTED (default), or PRIVATE or ALL repositories of the organization instead of `selected_repositories`."""
+    repository: NotRequired[OneRepository | None]
+    """The one repository that gets the secrets, instead of the organization: its name; in Python also a
+    `github.Repository`."""
+    repository_id: NotRequired[pulumi.Input[int] | None]
+    """The id of `repository`, where the program makes it in the same update and names it only."""
     secret_prefix: NotRequired[str | None]
     """What the names of the secrets begin with; from the component's name by default (`payments-prod` gives
     PAYMENTS_PROD)."""
@@ -123,6 +127,7 @@ class EcrPullAccess(pulumi.ComponentResource):
                 "generation": plan.generation,
                 "keep_previous_key": args.get("keep_previous_key") is not False,
                 "prefixes": [triple.prefix for triple in triples],
+                "repository": repository_name(args),
                 "user_name": plan.user_name,
                 "user_path": plan.user_path,
                 "adopt_existing": bool(args.get("adopt_existing")),
@@ -163,17 +168,14 @@ class EcrPullAccess(pulumi.ComponentResource):
                 triple.password: verified.secret_access_key,
                 triple.server: server,
             }
-        readers = selected(args.get("selected_repositories"), f"{name}-repositories", self)
-        published: OrganizationSecretsArgs = {
-            "secrets": secrets,
-            "visibility": args.get("visibility") or Visibility.SELECTED,
-            "selected_repositories": readers,
-            "adopt_existing": bool(args.get("adopt_existing")),
-            "fallback": _fallback(rotation, keys, triples),
-            "published_at": rotation.at,
-        }
-        OrganizationSecrets(
-            f"{name}-secrets", published, pulumi.ResourceOptions(parent=self, depends_on=[*grants, *keys.values()])
+        readers = publish(
+            self,
+            name,
+            args,
+            secrets,
+            adopt_existing=bool(args.get("adopt_existing")),
+            rotating={"fallback": _fallback(rotation, keys, triples), "published_at": rotation.at},
+            depends_on=[*grants, *keys.values()],
         )
 
         self.secret_names = pulumi.Output.from_input([secret for triple in triples for secret in triple.names])
@@ -190,7 +192,7 @@ class EcrPullAccess(pulumi.ComponentResource):
             "keyCreatedAt": self.key_created_at,
             "keyGeneration": self.key_generation,
         }
-        self.summary = summary_of(outputs, published)
+        self.summary = summary_of(outputs, readers)
         _warn_of_age(self, self.key_created_at, plan.max_key_age_days)
         self.register_outputs(outputs)
 
@@ -216,7 +218,7 @@ class _Plan:
 
 
 def _plan(name: str, args: EcrPullAccessArgs) -> _Plan:
-    check_selected(args.get("selected_repositories"))
+    check_readers(args)
     given = args.get("key_generation")
     generation = 1 if given is None else check_generation(given)
     user_name = args.get("user_name") or f"codespaces-{name}"

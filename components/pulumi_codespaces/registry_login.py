@@ -8,8 +8,9 @@ import pulumi
 from typing_extensions import NotRequired, TypedDict
 
 from .errors import refusing
-from .repositories import SelectedRepositories, check_selected, selected, summary_of
-from .resources import OrganizationSecrets, OrganizationSecretsArgs, VerifiedLogin, Visibility
+from .publishing import OneRepository, check_readers, publish, summary_of
+from .repositories import SelectedRepositories
+from .resources import VerifiedLogin, Visibility
 from .rules.registries import check_server
 from .rules.secret_names import Triple, prefix_from
 
@@ -29,6 +30,11 @@ class RegistryLoginArgs(TypedDict):
     objects."""
     visibility: NotRequired[Visibility | None]
     """SELECTED (default), or PRIVATE or ALL repositories of the organization instead of `selected_repositories`."""
+    repository: NotRequired[OneRepository | None]
+    """The one repository that gets the secrets, instead of the organization: its name; in Python also a
+    `github.Repository`."""
+    repository_id: NotRequired[pulumi.Input[int] | None]
+    """The id of `repository`, where the program makes it in the same update and names it only."""
     secret_prefix: NotRequired[str | None]
     """What the names of the secrets begin with; from the component's name by default (`payments-acr` gives
     PAYMENTS_ACR)."""
@@ -64,7 +70,7 @@ class RegistryLogin(pulumi.ComponentResource):
         with refusing(f"RegistryLogin {name}"):
             server = _checked_server(name, args["server"])
             triple = Triple(prefix_from(name, args.get("secret_prefix")))
-            check_selected(args.get("selected_repositories"))
+            check_readers(args)
         super().__init__("codespaces:index:RegistryLogin", name, None, opts)
         login = VerifiedLogin(
             f"{name}-login",
@@ -77,21 +83,17 @@ class RegistryLogin(pulumi.ComponentResource):
             },
             pulumi.ResourceOptions(parent=self),
         )
-        secrets: OrganizationSecretsArgs = {
-            "secrets": {
-                triple.user: login.user,
-                triple.password: login.password,
-                triple.server: server,
-            },
-            "visibility": args.get("visibility") or Visibility.SELECTED,
-            "selected_repositories": selected(args.get("selected_repositories"), f"{name}-repositories", self),
-            "adopt_existing": bool(args.get("adopt_existing")),
-        }
-        OrganizationSecrets(f"{name}-secrets", secrets, pulumi.ResourceOptions(parent=self))
+        readers = publish(
+            self,
+            name,
+            args,
+            {triple.user: login.user, triple.password: login.password, triple.server: server},
+            adopt_existing=bool(args.get("adopt_existing")),
+        )
         self.secret_names = pulumi.Output.from_input(list(triple.names))
         self.server = pulumi.Output.from_input(server)
         outputs: dict[str, pulumi.Output[Any]] = {"secretNames": self.secret_names, "server": self.server}
-        self.summary = summary_of(outputs, secrets)
+        self.summary = summary_of(outputs, readers)
         self.register_outputs(outputs)
 
 

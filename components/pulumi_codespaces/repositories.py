@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pulumi
 
-from .resources import OrganizationSecretsArgs, RepositorySelection, RepositorySelectionArgs, Visibility
+from .resources import RepositorySelection, RepositorySelectionArgs
 from .rules import RuleViolation
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
+    from typing import TypeAlias, TypeGuard
 
     import pulumi_github
 
@@ -42,7 +42,7 @@ def check_selected(given: SelectedRepositories | None) -> None:
             "map of name to id, or a RepositorySelection.",
         )
     for index, item in enumerate(cast("Sequence[Any]", given)):
-        if not isinstance(item, str) and not _is_repository(item):
+        if not isinstance(item, str) and not is_repository(item):
             raise RuleViolation(
                 f"selected_repositories[{index}]",
                 f"selected_repositories[{index}] is a {type(item).__name__}; write a repository's name, or give a "
@@ -81,22 +81,8 @@ def selected(
     return RepositorySelection(name, args, pulumi.ResourceOptions(parent=parent)).repositories
 
 
-def summary_of(
-    outputs: Mapping[str, pulumi.Output[Any]], published: OrganizationSecretsArgs
-) -> pulumi.Output[Mapping[str, Any]]:
-    """A component's outputs and who may read, in one map."""
-    readers = published.get("selected_repositories")
-    visibility = str(Visibility(published.get("visibility") or Visibility.SELECTED).value)
-    known = pulumi.Output.all(**outputs)
-
-    def with_readers(names: Mapping[str, Any] | None) -> pulumi.Output[Mapping[str, Any]]:
-        return known.apply(lambda it: {**it, "repositories": sorted(names) if names else visibility})
-
-    # Not by `Output.from_input` or `Output.all`, which make an Output of each of a thousand names.
-    return readers.apply(with_readers) if isinstance(readers, pulumi.Output) else with_readers(cast("Any", readers))
-
-
-def _is_repository(item: object) -> bool:
+def is_repository(item: object) -> TypeGuard[pulumi_github.Repository]:
+    """Whether an argument is a `github.Repository`, without loading that package."""
     return isinstance(getattr(item, "repo_id", None), pulumi.Output)
 
 

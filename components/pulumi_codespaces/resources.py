@@ -154,14 +154,11 @@ class OrganizationSecrets(pulumi.CustomResource):
     def __init__(
         self, resource_name: str, args: OrganizationSecretsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        fallback = args.get("fallback")
         props: dict[str, Any] = {
-            "secrets": {name: pulumi.Output.secret(value) for name, value in args["secrets"].items()},
+            **_set_of_secrets(args["secrets"], args.get("fallback"), args.get("published_at")),
             "visibility": args.get("visibility") or Visibility.SELECTED,
             "selectedRepositories": args.get("selected_repositories"),
             "adoptExisting": args.get("adopt_existing", False),
-            "fallback": None if fallback is None else pulumi.Output.secret(fallback),
-            "publishedAt": args.get("published_at"),
             "updatedAt": None,
         }
         opts = _with_plugin(opts, additional_secret_outputs=["secrets"])
@@ -178,12 +175,70 @@ class OrganizationSecrets(pulumi.CustomResource):
         return self.__dict__["selectedRepositories"]
 
 
+class RepositorySecretsArgs(TypedDict):
+    """Secrets of one repository that belong together."""
+
+    repository: pulumi.Input[str]
+    """The name of the repository, without its owner."""
+    repository_id: NotRequired[pulumi.Input[int] | None]
+    """Its id, for a repository that the program makes itself: a `github.Repository`'s `repo_id`."""
+    secrets: Mapping[str, pulumi.Input[str]]
+    """NAME -> value. At most 48 KB a value, and 100 secrets a repository."""
+    adopt_existing: NotRequired[bool]
+    """Take over secrets of these names that exist already. Their values are overwritten. It acts once."""
+    fallback: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]] | None]
+    """NAME -> the value to put back if an update fails half-way; for credentials under rotation."""
+    published_at: NotRequired[pulumi.Input[Mapping[str, str]] | None]
+    """NAME -> the `updated_at` that says `fallback` is still what is published; from a `KeyRotation`."""
+
+
+class RepositorySecrets(pulumi.CustomResource):
+    """Codespaces secrets of one repository that belong together, written in place and as one unit.
+
+    A secret here hides one of the same name of the organization
+    (https://docs.github.com/en/codespaces/managing-codespaces-for-your-organization/managing-development-environment-secrets-for-your-repository-or-organization).
+    A repository that is
+    renamed is followed by its id; another repository gets its secrets before the one before loses them.
+    """
+
+    def __init__(
+        self, resource_name: str, args: RepositorySecretsArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        props: dict[str, Any] = {
+            "repository": args["repository"],
+            "repositoryId": args.get("repository_id"),
+            **_set_of_secrets(args["secrets"], args.get("fallback"), args.get("published_at")),
+            "adoptExisting": args.get("adopt_existing", False),
+            "updatedAt": None,
+        }
+        opts = _with_plugin(opts, additional_secret_outputs=["secrets"])
+        super().__init__(f"{PACKAGE}:index:RepositorySecrets", resource_name, props, opts)
+
+    @property
+    def updated_at(self) -> pulumi.Output[Mapping[str, str]]:
+        """NAME -> when this resource last wrote the secret."""
+        return self.__dict__["updatedAt"]
+
+
+def _set_of_secrets(
+    secrets: Mapping[str, pulumi.Input[str]],
+    fallback: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None,
+    published_at: pulumi.Input[Mapping[str, str]] | None,
+) -> dict[str, Any]:
+    return {
+        "secrets": {name: pulumi.Output.secret(value) for name, value in secrets.items()},
+        "fallback": None if fallback is None else pulumi.Output.secret(fallback),
+        "publishedAt": published_at,
+    }
+
+
 class KeyRotationArgs(TypedDict):
     """The input of a key rotation."""
 
     generation: int
     keep_previous_key: bool
     prefixes: Sequence[str]
+    repository: NotRequired[pulumi.Input[str] | None]
     user_name: str
     user_path: str
     adopt_existing: bool
@@ -197,6 +252,7 @@ class KeyRotation(pulumi.CustomResource):
             "generation": args["generation"],
             "keepPreviousKey": args["keep_previous_key"],
             "prefixes": args["prefixes"],
+            "repository": args.get("repository"),
             "userName": args["user_name"],
             "userPath": args["user_path"],
             "adoptExisting": args["adopt_existing"],

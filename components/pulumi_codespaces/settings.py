@@ -87,6 +87,9 @@ class _Registry(_Settings):
     visibility: Visibility | None = Field(
         None, description="private or all repositories of the organization, instead of a selection"
     )
+    repository: str | None = Field(
+        None, description="the one repository that gets the secrets, instead of the organization and a selection"
+    )
     secret_prefix: str | None = Field(None, description="what the secrets' names begin with; from the key by default")
     probe_images: list[str] = Field(
         default_factory=list[str],
@@ -103,10 +106,13 @@ class _Registry(_Settings):
             "selection": self.selection is not None,
             "repositories": bool(self.repositories),
             "visibility": self.visibility not in (None, Visibility.SELECTED),
+            "repository": self.repository is not None,
         }
         given = [name for name, is_given in readers.items() if is_given]
         if not given:
-            raise ValueError("nobody may use it; give selection, repositories, or visibility private or all")
+            raise ValueError(
+                "nobody may use it; give selection, repositories, repository, or visibility private or all"
+            )
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} exclude each other; keep one of them")
         return self

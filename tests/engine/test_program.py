@@ -188,7 +188,7 @@ config:
                 "two.keyGeneration: must be a whole number, not a text; write it without quotes",
                 f"three.server: is missing: the registry's host; Docker Hub is https://index.docker.io/v1/; {EITHER}",
                 "four.password: a password in a map is not kept secret; put it into a secret of its own with `pulumi ",
-                "five: nobody may use it; give selection, repositories, or visibility private or all",
+                "five: nobody may use it; give selection, repositories, repository, or visibility private or all",
                 "six: selection and repositories exclude each other; keep one of them",
             ],
         ),

@@ -133,7 +133,7 @@ def test_every_key_of_an_ecr_registry_is_an_argument_of_its_component(read):
 def test_the_fields_of_a_registry_are_those_of_its_component():
     from pulumi_codespaces import EcrPullAccessArgs, RegistryLoginArgs
 
-    put_in_by_the_program = {"selected_repositories", "password"}
+    put_in_by_the_program = {"selected_repositories", "password", "repository_id"}
     only_here = {"account", "selection", "repositories", "password_from"}
     for model, args in ((EcrRegistry, EcrPullAccessArgs), (LoginRegistry, RegistryLoginArgs)):
         taken = args.__required_keys__ | args.__optional_keys__
@@ -316,12 +316,12 @@ EITHER = "a registry has either ecrRepositories (Amazon ECR), or server, user an
         ),
         pytest.param(
             {"ecrRepositories": ["payments/api"]},
-            [": nobody may use it; give selection, repositories, or visibility private or all"],
+            [": nobody may use it; give selection, repositories, repository, or visibility private or all"],
             id="no readers",
         ),
         pytest.param(
             {"ecrRepositories": ["payments/api"], "visibility": "selected"},
-            [": nobody may use it; give selection, repositories, or visibility private or all"],
+            [": nobody may use it; give selection, repositories, repository, or visibility private or all"],
             id="selected readers, none given",
         ),
         pytest.param(

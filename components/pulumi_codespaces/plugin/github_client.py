@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from base64 import b64decode, b64encode
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,7 +17,7 @@ from .configuration import NO_CREDENTIALS
 from .failures import CloudError, OutcomeUnknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import httpx
     from githubkit import GitHub as GitHubKit
@@ -47,25 +46,43 @@ _URGENT_SECONDS = 10.0
 _urgent: ContextVar[bool] = ContextVar("urgent", default=False)
 """Set between the two writes of a pair, where waiting would leave codespaces with a user and password that differ."""
 
+
+@contextmanager
+def urgently(urgent: bool) -> Generator[None]:
+    """Requests within give up soon instead of retrying long, if `urgent`."""
+    token = _urgent.set(urgent)
+    try:
+        yield
+    finally:
+        _urgent.reset(token)
+
+
 Progress = Callable[[str], None]
 """Tells the person at the terminal what is being waited for."""
 
 
 @dataclass(frozen=True)
-class SecretInfo:
-    """What GitHub tells about a Codespaces secret; never its value."""
+class Need:
+    """What a request takes of the credentials.
 
-    name: str
-    updated_at: str
-    visibility: str
+    Attributes:
+        scope: the scope of a classic token.
+        permission: the permission of a fine-grained token or an App, in words.
+        key: the same as GitHub's API names it; "" where a lack of it is told by a 403.
+        access: `read` or `write`.
+    """
+
+    scope: str
+    permission: str
+    key: str = ""
+    access: str = "read"
+
+    def __str__(self) -> str:
+        return f"a classic token needs the scope {self.scope}, a fine-grained token or an App {self.permission}"
 
 
-@dataclass(frozen=True)
-class PublicKey:
-    """The key that values are sealed with on their way to GitHub."""
-
-    key_id: str
-    key: str
+_METADATA = Need("repo", "'Metadata: read'")
+_CUSTOM_PROPERTIES = Need("read:org", "'Custom properties: read' of the organization")
 
 
 @dataclass
@@ -82,20 +99,25 @@ class Grants:
     permissions: dict[str, str] | None = None
     repository_selection: str | None = None
 
+    def allow(self, need: Need) -> bool | None:
+        """Whether the credentials have what a request takes; None where GitHub does not tell."""
+        if self.permissions is not None:
+            has = self.permissions.get(need.key)
+            return has == "write" or (has is not None and need.access == "read")
+        return None if self.scopes is None else need.scope in self.scopes
+
 
 @dataclass
 class _Memory:
     """What this run was told; a write by this run refreshes it."""
 
-    secrets: dict[str, SecretInfo] | None = None
-    public_key: PublicKey | None = None
     repositories: list[Repository] | None = None
     properties: dict[str, dict[str, Any]] | None = None
     looked_up: dict[str, Repository | None] = field(default_factory=dict[str, "Repository | None"])
 
 
 class GitHub:
-    """The organization's secrets and repositories.
+    """The organization at GitHub: its repositories, and how any request is sent.
 
     Attributes:
         configuration: whom it works for.
@@ -116,8 +138,6 @@ class GitHub:
         self._pool: httpx.AsyncClient | None = None
         self.pairs = asyncio.Semaphore(_CONCURRENT_PAIRS)
         self._lock = asyncio.Lock()
-        self._listings_begun = 0
-        self._listing_remembered = 0
         self._resume_at = 0.0
         self._giving_up = asyncio.Event()
 
@@ -126,100 +146,11 @@ class GitHub:
         """The organization's login."""
         return self.configuration.owner
 
-    async def secrets(self, *, fresh: bool = False) -> dict[str, SecretInfo]:
-        """The organization's Codespaces secrets by name.
-
-        One listing serves a whole run unless `fresh` is set; then one that is begun from now on is given, which serves
-        all who asked before it was begun.
-        """
-        begun_before = self._listings_begun
-        async with self._lock:
-            if self._memory.secrets is None or (fresh and self._listing_remembered <= begun_before):
-                self._listings_begun += 1
-                path = f"/orgs/{self.organization}/codespaces/secrets"
-                items = await self._pages(path, "secrets", permission="read")
-                self._memory.secrets = {
-                    item["name"].upper(): SecretInfo(item["name"].upper(), item["updated_at"], item["visibility"])
-                    for item in items
-                }
-                self._listing_remembered = self._listings_begun
-            return self._memory.secrets
-
-    async def secret_repositories(self, name: str) -> dict[int, str]:
-        """The repositories that may read a secret, id -> name."""
-        path = f"/orgs/{self.organization}/codespaces/secrets/{name}/repositories"
-        return {item["id"]: item["name"] for item in await self._pages(path, "repositories", permission="read")}
-
-    async def public_key(self, *, fresh: bool = False) -> PublicKey:
-        """The organization's public key, fetched once a run unless `fresh` is set."""
-        async with self._lock:
-            if fresh or self._memory.public_key is None:
-                path = f"/orgs/{self.organization}/codespaces/secrets/public-key"
-                body = (await self._send("GET", path, permission="read")).json()
-                self._memory.public_key = PublicKey(body["key_id"], body["key"])
-            return self._memory.public_key
-
-    async def put_secret(
-        self, name: str, value: str, visibility: str, repository_ids: Iterable[int], *, urgent: bool = False
-    ) -> None:
-        """Create or overwrite a secret in place.
-
-        Args:
-            name: the secret.
-            value: what it holds; it leaves this process only sealed for GitHub.
-            visibility: `all`, `private` or `selected`.
-            repository_ids: who may read it, where visibility is `selected`.
-            urgent: give up soon instead of retrying long.
-        """
-        token = _urgent.set(urgent)
-        try:
-            try:
-                await self._put_sealed(name, value, visibility, repository_ids, await self.public_key())
-            except CloudError as error:
-                if error.status != 422:
-                    raise
-                # GitHub may have changed its key since it was fetched.
-                before = await self.public_key()
-                key = await self.public_key(fresh=True)
-                if key == before:
-                    raise
-                await self._put_sealed(name, value, visibility, repository_ids, key)
-        finally:
-            _urgent.reset(token)
-
-    async def _put_sealed(
-        self, name: str, value: str, visibility: str, repository_ids: Iterable[int], key: PublicKey
-    ) -> None:
-        body: dict[str, Any] = {
-            "encrypted_value": seal(key.key, value),
-            "key_id": key.key_id,
-            "visibility": visibility,
-        }
-        if visibility == "selected":
-            body["selected_repository_ids"] = sorted(repository_ids)
-        path = f"/orgs/{self.organization}/codespaces/secrets/{name}"
-        await self._send("PUT", path, json=body, permission="write")
-
-    async def put_secret_repositories(self, name: str, repository_ids: Iterable[int]) -> None:
-        """Replace the repositories that may read a secret, leaving its value alone."""
-        path = f"/orgs/{self.organization}/codespaces/secrets/{name}/repositories"
-        body = {"selected_repository_ids": sorted(repository_ids)}
-        await self._send("PUT", path, json=body, permission="write")
-
-    async def delete_secret(self, name: str) -> None:
-        """Delete a secret; one that is gone already is fine."""
-        path = f"/orgs/{self.organization}/codespaces/secrets/{name}"
-        try:
-            await self._send("DELETE", path, permission="write")
-        except CloudError as error:
-            if error.status != 404:
-                raise
-
     async def repositories(self) -> list[Repository]:
         """Every repository of the organization that the credentials can see."""
         async with self._lock:
             if self._memory.repositories is None:
-                items = await self._pages(f"/orgs/{self.organization}/repos", None, permission="metadata")
+                items = await self.pages(f"/orgs/{self.organization}/repos", None, need=_METADATA)
                 self._memory.repositories = [_repository(item) for item in items]
             return self._memory.repositories
 
@@ -247,7 +178,7 @@ class GitHub:
         async with self._lock:
             if self._memory.properties is None:
                 path = f"/orgs/{self.organization}/properties/values"
-                items = await self._pages(path, None, permission="organization_custom_properties")
+                items = await self.pages(path, None, need=_CUSTOM_PROPERTIES)
                 self._memory.properties = {
                     item["repository_name"]: {
                         one["property_name"]: one["value"] for one in item["properties"] if one["value"] is not None
@@ -280,7 +211,7 @@ class GitHub:
 
     async def _lookup(self, path: str) -> Repository | None:
         try:
-            response = await self._send("GET", path, permission="metadata")
+            response = await self.send("GET", path, need=_METADATA)
         except CloudError as error:
             if error.status in (404, 410, 451):
                 return None
@@ -289,8 +220,8 @@ class GitHub:
         owner = item["owner"]["login"].lower()
         return _repository(item) if owner == self.organization.lower() else None
 
-    async def _pages(self, path: str, key: str | None, *, permission: str) -> list[dict[str, Any]]:
-        first = await self._send("GET", path, params={"per_page": _PAGE}, permission=permission)
+    async def pages(self, path: str, key: str | None, *, need: Need) -> list[dict[str, Any]]:
+        first = await self.send("GET", path, params={"per_page": _PAGE}, need=need)
         items = _items(first, key)
         last = _last_page(first)
         gate = asyncio.Semaphore(_CONCURRENT_PAGES)
@@ -298,18 +229,18 @@ class GitHub:
         async def page(number: int) -> list[dict[str, Any]]:
             async with gate:
                 params = {"per_page": _PAGE, "page": number}
-                return _items(await self._send("GET", path, params=params, permission=permission), key)
+                return _items(await self.send("GET", path, params=params, need=need), key)
 
         for more in await asyncio.gather(*(page(number) for number in range(2, last + 1))):
             items.extend(more)
         return items
 
-    async def _send(
+    async def send(
         self,
         method: str,
         path: str,
         *,
-        permission: str,
+        need: Need,
         params: dict[str, Any] | None = None,
         json: dict[str, Any] | None = None,
     ) -> Response[Any]:
@@ -325,7 +256,7 @@ class GitHub:
                 response: Response[Any] = await client.arequest(method, path, params=params, json=json, headers=headers)
             except GitHubException as failure:
                 if not self._holds(_cause(failure), refusals, patience):
-                    raise self._failed(method, path, failure, permission) from None
+                    raise self._failed(method, path, failure, need) from None
             else:
                 self._note_scopes(response.raw_response)
                 return response
@@ -363,7 +294,7 @@ class GitHub:
         self._resume_at = max(self._resume_at, now + seconds)
         return True
 
-    def _failed(self, method: str, path: str, failure: GitHubException, permission: str) -> CloudError:
+    def _failed(self, method: str, path: str, failure: GitHubException, need: Need) -> CloudError:
         """A request's failure in words for a person."""
         from githubkit.exception import AuthCredentialError, RequestFailed  # noqa: PLC0415
         from jwt import PyJWTError  # noqa: PLC0415
@@ -373,7 +304,7 @@ class GitHub:
             self._note_scopes(cause.response.raw_response)
             if cause is not failure:
                 method, path = cause.request.method, cause.request.url.path
-            return self._refused(method, path, cause, permission)
+            return self._refused(method, path, cause, need)
         if isinstance(cause, (AuthCredentialError, PyJWTError, ValueError, TypeError)):
             return CloudError(
                 f"{method} {path} could not be sent ({type(cause).__name__}): the credentials cannot be used. "
@@ -438,14 +369,14 @@ class GitHub:
         if self._giving_up.is_set() or retries + 1 >= (_URGENT_TRIES if _urgent.get() else _TRIES):
             return RetryOption(do_retry=False)
         cause = _cause(failure)
-        # A rate limit is waited for where all requests pass, in `_send`.
+        # A rate limit is waited for where all requests pass, in `send`.
         passing = (
             cause.response.status_code >= 500 if isinstance(cause, RequestFailed) else isinstance(cause, HTTPError)
         )
         seconds = 0.1 if _urgent.get() else 0.5 * 2**retries
         return RetryOption(do_retry=passing, retry_after=timedelta(seconds=seconds))
 
-    def _refused(self, method: str, path: str, failure: Any, permission: str) -> CloudError:
+    def _refused(self, method: str, path: str, failure: Any, need: Need) -> CloudError:
         response = failure.response
         status = response.status_code
         try:
@@ -456,9 +387,9 @@ class GitHub:
         if status >= 500:
             kind = CloudError if method == "GET" else OutcomeUnknown
             return kind(f"{what}. GitHub failed; run `pulumi up` again.", status)
-        return CloudError(f"{what}.{self._way_out(path, failure, permission)}", status)
+        return CloudError(f"{what}.{self._way_out(path, failure, need)}", status)
 
-    def _way_out(self, path: str, failure: Any, permission: str) -> str:
+    def _way_out(self, path: str, failure: Any, need: Need) -> str:
         response, status = failure.response, failure.response.status_code
         single_sign_on = str(response.headers.get("x-github-sso", "")).partition("url=")[2]
         if status == 401:
@@ -467,8 +398,8 @@ class GitHub:
             return " GitHub's rate limit is reached; run `pulumi up` again later."
         if status == 403 and single_sign_on:
             return f" Authorize the token for the organization's single sign-on: {single_sign_on}"
-        if status == 403 or (status == 404 and self._lacks(permission)):
-            return f" {self._needed(permission)}"
+        if status == 403 or (status == 404 and self._lacks(need)):
+            return f" {self._needed(need)}"
         return self._what_is_missing(path) if status == 404 else ""
 
     def _what_is_missing(self, path: str) -> str:
@@ -478,6 +409,11 @@ class GitHub:
                 "GITHUB_APP_ID and GITHUB_APP_INSTALLATION_ID) with the organization's settings."
             )
         organization = f"/orgs/{self.organization}"
+        of_repository = path.startswith(f"/repos/{self.organization}/") and "/codespaces/secrets" in path
+        if of_repository:
+            return (
+                f" Organization {self.organization} has no such repository, or the credentials may not administer it."
+            )
         if path.startswith(f"{organization}/codespaces/secrets") and path.endswith(("/secrets", "/public-key")):
             return (
                 f" Organization {self.organization} has no Codespaces secrets: they need GitHub Team or GitHub "
@@ -487,41 +423,13 @@ class GitHub:
             return f" The name of the organization, {self.organization}, is wrong, or the credentials cannot see it."
         return ""
 
-    def _lacks(self, permission: str) -> bool:
-        if self.grants.scopes is not None:
-            return permission in ("read", "write") and "admin:org" not in self.grants.scopes
-        return False
+    def _lacks(self, need: Need) -> bool:
+        """Whether a 404 may mean that a classic token lacks a scope."""
+        return bool(need.key) and self.grants.scopes is not None and self.grants.allow(need) is False
 
-    def _needed(self, permission: str) -> str:
-        if permission in ("read", "write"):
-            fine = f"'Organization codespaces secrets: {permission}'"
-            need = f"a classic token needs the scope admin:org, a fine-grained token or an App the permission {fine}"
-        elif permission == "organization_custom_properties":
-            need = (
-                "a classic token needs the scope read:org, a fine-grained token or an App 'Custom properties: read' of "
-                "the organization"
-            )
-        else:
-            need = "a classic token needs the scope repo, a fine-grained token or an App 'Metadata: read'"
+    def _needed(self, need: Need) -> str:
         has = "" if self.grants.scopes is None else f" The token has: {', '.join(self.grants.scopes) or 'no scope'}."
         return f"To do this in organization {self.organization}, {need}.{has}"
-
-    def may_write(self) -> bool | None:
-        """Whether the credentials may write secrets; None where GitHub does not tell (a fine-grained token)."""
-        if self.grants.permissions is not None:
-            return self.grants.permissions.get("organization_codespaces_secrets") == "write"
-        return None if self.grants.scopes is None else "admin:org" in self.grants.scopes
-
-
-def seal(public_key: str, value: str) -> str:
-    """Seal a value for GitHub with a libsodium sealed box.
-
-    Source: https://docs.github.com/en/rest/guides/encrypting-secrets-for-the-rest-api
-    """
-    from nacl.public import PublicKey as BoxKey  # noqa: PLC0415 - loads a shared library, not always needed
-    from nacl.public import SealedBox  # noqa: PLC0415
-
-    return b64encode(SealedBox(BoxKey(b64decode(public_key))).encrypt(value.encode())).decode()
 
 
 def _cause(failure: GitHubException) -> Exception:

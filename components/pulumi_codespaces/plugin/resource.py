@@ -22,14 +22,15 @@ Change = Literal["add", "update", "delete"]
 class Difference:
     """What an update would do.
 
-    Nothing of this package is ever replaced for a change of its inputs: replacing a secret means a moment, or forever,
-    without it.
+    A value is never changed by a replacement, which means a moment, or forever, without the secret.
 
     Attributes:
         changes: property path -> kind of change; empty for none.
+        replaces: the changed properties that make it another resource: secrets of another repository.
     """
 
     changes: dict[str, Change] = field(default_factory=dict[str, Change])
+    replaces: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from .github_client import SecretInfo
+    from .secret_client import SecretInfo
 
 _STAMP_SECONDS = 1.0
 """The resolution of `updated_at`."""
@@ -28,7 +28,7 @@ _STAMP_TRIES = 5
 
 
 class SecretStore(Protocol):
-    """Where the secrets of a set are kept: an organization."""
+    """Where the secrets of a set are kept."""
 
     @property
     def pairs(self) -> AbstractAsyncContextManager[object]:

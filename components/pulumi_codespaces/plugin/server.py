@@ -56,6 +56,11 @@ _KINDS = {
     "update": provider_pb2.PropertyDiff.Kind.UPDATE,
     "delete": provider_pb2.PropertyDiff.Kind.DELETE,
 }
+_REPLACING = {
+    "add": provider_pb2.PropertyDiff.Kind.ADD_REPLACE,
+    "update": provider_pb2.PropertyDiff.Kind.UPDATE_REPLACE,
+    "delete": provider_pb2.PropertyDiff.Kind.DELETE_REPLACE,
+}
 _SEVERITIES = {
     Severity.INFO: engine_pb2.INFO,
     Severity.WARNING: engine_pb2.WARNING,
@@ -255,13 +260,15 @@ class Server(ProviderServicer):
         async with _Guard(self, context, request.olds, request.news):
             state, news = decode(request.olds), decode(request.news)
             difference = await self._resource(request.urn).difference(self._run, request.urn, state, news)
-            changes = difference.changes
+            changes, replaces = difference.changes, difference.replaces
             return provider_pb2.DiffResponse(
                 changes=provider_pb2.DiffResponse.DIFF_SOME if changes else provider_pb2.DiffResponse.DIFF_NONE,
                 diffs=sorted({_top_level(path) for path in changes}),
                 detailedDiff={
-                    path: provider_pb2.PropertyDiff(kind=_KINDS[kind]) for path, kind in sorted(changes.items())
+                    path: provider_pb2.PropertyDiff(kind=(_REPLACING if path in replaces else _KINDS)[kind])
+                    for path, kind in sorted(changes.items())
                 },
+                replaces=replaces,
                 hasDetailedDiff=True,
             )
 

@@ -84,6 +84,28 @@ def write_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=key)
 
 
+def mixed_logins(above: Iterable[str], below: Iterable[str]) -> dict[Triple, list[str]]:
+    """The registry logins that a codespace would put together from two levels.
+
+    GitHub decides for each secret by itself that the lowest level wins, so that of two sets which overlap in part a
+    codespace gets the user of one and the password of the other (see the page on development environment secrets).
+
+    Args:
+        above: the names of an organization's secrets.
+        below: the names of a repository's.
+
+    Returns:
+        Each registry of which both levels together have all three secrets, and neither level decides alone -> its names
+        that both have.
+    """
+    upper, lower = {name.upper() for name in above}, {name.upper() for name in below}
+    return {
+        triple: shared
+        for triple in triples_in(upper | lower)
+        if (shared := [name for name in triple.names if name in upper & lower]) and not lower.issuperset(triple.names)
+    }
+
+
 def prefix_from(resource_name: str, secret_prefix: str | None = None) -> str:
     """What the names of a registry's secrets begin with: `payments-prod` gives PAYMENTS_PROD.
 

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from pulumi_codespaces.plugin.configuration import Configuration
 from pulumi_codespaces.plugin.failures import CloudError, OutcomeUnknown, PartialWrite, PluginError
-from pulumi_codespaces.plugin.github_client import SecretInfo
 from pulumi_codespaces.plugin.resources.organization_secrets import OrganizationSecrets
 from pulumi_codespaces.plugin.run import Run
+from pulumi_codespaces.plugin.secret_client import Place, SecretInfo
 from pulumi_codespaces.plugin.values import decode, encode
 from pulumi_codespaces.rules import RuleViolation
 from pulumi_codespaces.rules.rotation import SLOTS, first_rotation, next_rotation
@@ -191,7 +191,7 @@ class GitHub:
         self.chance = chance
         self.clock += 2
         run = Run(Configuration("acme", "https://github.example/", "ghp_x"), lambda *_: None)
-        run._github = _Client(self)
+        run._secrets["acme"] = _Client(self)
         return run
 
 
@@ -200,8 +200,9 @@ def stamp(moment):
 
 
 class _Client:
-    """What a run has in place of `github_client.GitHub`."""
+    """What a run has in place of `secret_client.Secrets`."""
 
+    place = Place("acme")
     pairs = nullcontext()
 
     def __init__(self, github):

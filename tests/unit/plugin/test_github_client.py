@@ -12,6 +12,7 @@ from pulumi_codespaces.plugin import github_client
 from pulumi_codespaces.plugin.configuration import Configuration
 from pulumi_codespaces.plugin.failures import CloudError
 from pulumi_codespaces.plugin.github_client import GitHub
+from pulumi_codespaces.plugin.secret_client import Place, Secrets
 from rig.github import GitHubStandIn
 
 if TYPE_CHECKING:
@@ -31,14 +32,14 @@ def github() -> Iterator[GitHubStandIn]:
         yield standing_in
 
 
-def run(github: GitHubStandIn, work: Callable[[GitHub], Awaitable[None]]) -> list[str]:
-    """Do some work with a client; gives what it told a person meanwhile."""
+def run(github: GitHubStandIn, work: Callable[[Secrets], Awaitable[None]]) -> list[str]:
+    """Do some work with an organization's secrets; gives what it told a person meanwhile."""
     said: list[str] = []
 
     async def with_client() -> None:
         client = GitHub(Configuration("acme", f"{github.url}/", TOKEN), said.append)
         try:
-            await work(client)
+            await work(Secrets(client, Place("acme")))
         finally:
             await client.close()
 
@@ -65,7 +66,7 @@ async def until(happened: Callable[[], bool]) -> None:
 
 
 def test_who_asks_while_a_listing_is_under_way_shares_the_next_one(github: GitHubStandIn) -> None:
-    async def work(client: GitHub) -> None:
+    async def work(client: Secrets) -> None:
         await client.secrets()
         await asyncio.gather(*(client.secrets(fresh=True) for _ in range(20)))
         await client.secrets()
@@ -75,7 +76,7 @@ def test_who_asks_while_a_listing_is_under_way_shares_the_next_one(github: GitHu
 
 
 def test_a_listing_that_was_begun_before_is_not_fresh(github: GitHubStandIn) -> None:
-    async def work(client: GitHub) -> None:
+    async def work(client: Secrets) -> None:
         github.faults.add("GET", SECRETS, kind="delay", seconds=0.3)
         begun = asyncio.create_task(client.secrets(fresh=True))
         await until(lambda: len(github.requests) == 1)
@@ -89,7 +90,7 @@ def test_a_listing_that_was_begun_before_is_not_fresh(github: GitHubStandIn) -> 
 
 
 def test_a_listing_that_failed_is_nobodys(github: GitHubStandIn) -> None:
-    async def work(client: GitHub) -> None:
+    async def work(client: Secrets) -> None:
         await client.secrets()
         github.organization("acme").put_secret("NPM", "x")
         github.faults.add("GET", SECRETS, kind="status", status=404)
@@ -106,7 +107,7 @@ def test_a_listing_that_failed_is_nobodys(github: GitHubStandIn) -> None:
 def test_a_rate_limit_that_one_request_meets_holds_up_all(github: GitHubStandIn) -> None:
     github.faults.add("PUT", f"{SECRETS}/S0", kind="secondary_limit", retry_after=1)
 
-    async def work(client: GitHub) -> None:
+    async def work(client: Secrets) -> None:
         await client.public_key()
         first = asyncio.create_task(client.put_secret("S0", "x", "all", ()))
         await until(lambda: answered(github) == 2)
@@ -124,7 +125,7 @@ def test_a_rate_limit_that_one_request_meets_holds_up_all(github: GitHubStandIn)
 def test_the_second_write_of_a_pair_goes_first_after_a_rate_limit(github: GitHubStandIn) -> None:
     github.faults.add("PUT", f"{SECRETS}/PASSWORD", kind="secondary_limit", retry_after=0)
 
-    async def work(client: GitHub) -> None:
+    async def work(client: Secrets) -> None:
         await client.public_key()
         password = asyncio.create_task(client.put_secret("PASSWORD", "x", "all", (), urgent=True))
         await until(lambda: answered(github) == 2)
@@ -139,7 +140,7 @@ def test_many_writes_end_well_under_a_low_limit(github: GitHubStandIn, monkeypat
     monkeypatch.setattr(github_client, "_TRIES", 1)
     github.faults.add("PUT", f"{SECRETS}/*", kind="secondary_limit", retry_after=0, times=12)
 
-    async def work(client: GitHub) -> None:
+    async def work(client: Secrets) -> None:
         await asyncio.gather(*(client.put_secret(f"S{number}", "x", "all", ()) for number in range(6)))
 
     run(github, work)
@@ -150,7 +151,7 @@ def test_a_limit_that_lasts_too_long_is_told(github: GitHubStandIn, monkeypatch:
     monkeypatch.setattr(github_client, "_LONGEST_WAIT_SECONDS", 30.0)
     github.faults.add("GET", SECRETS, kind="secondary_limit", retry_after=60)
 
-    async def work(client: GitHub) -> None:
+    async def work(client: Secrets) -> None:
         with pytest.raises(CloudError, match="rate limit is reached; run `pulumi up` again later"):
             await client.secrets()
 
@@ -160,10 +161,10 @@ def test_a_limit_that_lasts_too_long_is_told(github: GitHubStandIn, monkeypatch:
 def test_who_gives_up_waits_no_longer(github: GitHubStandIn) -> None:
     github.faults.add("GET", SECRETS, kind="secondary_limit", retry_after=60, times=None)
 
-    async def work(client: GitHub) -> None:
+    async def work(client: Secrets) -> None:
         waiting = asyncio.create_task(client.secrets())
         await until(lambda: answered(github) == 1)
-        await client.give_up()
+        await client._github.give_up()
         with pytest.raises(CloudError):
             await waiting
 

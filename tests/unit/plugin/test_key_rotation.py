@@ -40,6 +40,7 @@ def inputs(generation: Any = 1, **changes: Any) -> dict[str, Any]:
     return {
         "generation": generation,
         "keepPreviousKey": True,
+        "repository": "",
         "prefixes": ["PAYMENTS"],
         "userName": "codespaces-payments",
         "userPath": "/codespaces/",

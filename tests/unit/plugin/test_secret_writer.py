@@ -11,7 +11,7 @@ import pytest
 
 from pulumi_codespaces.plugin import secret_writer
 from pulumi_codespaces.plugin.failures import CloudError, OutcomeUnknown
-from pulumi_codespaces.plugin.github_client import SecretInfo
+from pulumi_codespaces.plugin.secret_client import SecretInfo
 from pulumi_codespaces.plugin.secret_writer import Readers, whole_units, write_readers, write_values
 from pulumi_codespaces.rules.secret_names import Triple
 

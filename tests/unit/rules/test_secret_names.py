@@ -12,6 +12,7 @@ from pulumi_codespaces.rules.secret_names import (
     check_name,
     check_prefix,
     check_value_size,
+    mixed_logins,
     prefix_from,
     triples_in,
     write_order,
@@ -221,3 +222,23 @@ def test_what_is_there_already_adds_nothing():
     assert "adds 1 secret to the 100 of repository acme/web: 101 of 100" in str(
         refusal(check_capacity, names_of(33, 1), ["NEW", "new", "P1_CONTAINER_REGISTRY_USER"], "acme/web")
     )
+
+
+@pytest.mark.parametrize(
+    ("above", "below", "mixed"),
+    [
+        (["USER", "PASSWORD", "SERVER"], ["PASSWORD"], ["PASSWORD"]),
+        (["USER", "PASSWORD", "SERVER"], ["USER", "PASSWORD"], ["USER", "PASSWORD"]),
+        (["USER", "PASSWORD", "SERVER"], ["USER", "PASSWORD", "SERVER"], None),
+        (["USER", "PASSWORD", "SERVER"], [], None),
+        (["USER", "SERVER"], ["PASSWORD"], None),
+        (["USER", "SERVER"], ["USER", "PASSWORD"], ["USER"]),
+        (["USER"], ["USER"], None),
+    ],
+)
+def test_logins_that_two_levels_make_together(above, below, mixed):
+    def named(parts):
+        return [f"A_CONTAINER_REGISTRY_{part}" for part in parts]
+
+    lower = [name.lower() for name in named(below)]
+    assert mixed_logins([*named(above), "OTHER"], lower) == ({Triple("A"): named(mixed)} if mixed else {})

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .key_rotation import KeyRotation
 from .organization_secrets import OrganizationSecrets
+from .repository_secrets import RepositorySecrets
 from .repository_selection import RepositorySelection
 from .verified_ecr_key import VerifiedEcrKey
 from .verified_login import VerifiedLogin
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
 
 RESOURCES: dict[str, Resource] = {
     resource.token: resource
-    for resource in (RepositorySelection(), OrganizationSecrets(), KeyRotation(), VerifiedEcrKey(), VerifiedLogin())
+    for resource in (
+        RepositorySelection(),
+        OrganizationSecrets(),
+        RepositorySecrets(),
+        KeyRotation(),
+        VerifiedEcrKey(),
+        VerifiedLogin(),
+    )
 }
 """Type token -> resource."""

@@ -16,8 +16,8 @@ from ...rules.rotation import (
     next_rotation,
 )
 from ...rules.secret_names import Triple
-from ..failures import Failure, InvalidInputs, PluginError
-from ..resource import Difference, Resource, Stored, check_list, raise_if
+from ..failures import CloudError, Failure, InvalidInputs, PluginError
+from ..resource import Difference, Resource, Stored, check_list, is_text, raise_if
 from ..values import UNKNOWN, Properties, Value, is_unknown, reveal
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from ..resource import Change
     from ..run import Run
+    from ..secret_client import Place
 
 _IMPORTED_SLOT = re.compile(r"(?P<slot>[ab]):(?P<generation>[1-9][0-9]*):(?P<serial>[1-9][0-9]*)")
 _DECISION = ("slots", "current", "published", "statuses", "serial", "at")
@@ -33,8 +34,9 @@ _DECISION = ("slots", "current", "published", "statuses", "serial", "at")
 class KeyRotation(Resource):
     """The state of a key rotation. It touches no cloud itself: the access keys and the secrets follow its outputs.
 
-    Inputs: `generation`, `keepPreviousKey`, `prefixes` (of the registries that carry the key), `userName`, `userPath`,
-    `adoptExisting` (whether it may begin where the secrets are there already).
+    Inputs: `generation`, `keepPreviousKey`, `prefixes` (of the registries that carry the key), `repository` (that has
+    the secrets; "" for the organization), `userName`, `userPath`, `adoptExisting` (whether it may begin where the
+    secrets are there already).
     Check decides, and leaves its decision among the inputs, which is what it gets to see of the past: so a preview
     shows the very slot that is going to be renewed, and a refusal comes while previewing.
     """
@@ -45,7 +47,8 @@ class KeyRotation(Resource):
         inputs: Properties = {name: reveal(value) for name, value in new.items() if name not in _DECISION}
         inputs.setdefault("keepPreviousKey", True)
         inputs.setdefault("adoptExisting", False)
-        if is_unknown(inputs):
+        inputs.setdefault("repository", "")
+        if is_unknown({name: value for name, value in inputs.items() if name != "repository"}):
             raise InvalidInputs(
                 Failure(
                     "",
@@ -64,7 +67,7 @@ class KeyRotation(Resource):
             marks = await _marks(run, inputs)
             before = _rotation(past) if "slots" in past and not is_unknown(past["slots"]) else None
             if before is None and marks and not inputs["adoptExisting"]:
-                raise _unknown_past(run, urn, marks)
+                raise _unknown_past(run.secrets_of(inputs["repository"]).place, urn, marks)
             after = (
                 next_rotation(
                     before,
@@ -119,13 +122,15 @@ def _shape_failures(inputs: Properties) -> list[Failure]:
     for name in ("keepPreviousKey", "adoptExisting"):
         if not isinstance(inputs[name], bool):
             failures.append(Failure("", f"{name} must be true or false."))
+    if not is_text(inputs["repository"]):
+        failures.append(Failure("", "repository must be the name of a repository."))
     for name in ("userName", "userPath"):
         if not isinstance(inputs.get(name, ""), str):
             failures.append(Failure("", f"{name} must be a text."))
     return failures
 
 
-def _unknown_past(run: Run, urn: str, marks: Mapping[str, str]) -> InvalidInputs:
+def _unknown_past(place: Place, urn: str, marks: Mapping[str, str]) -> InvalidInputs:
     """Why no rotation begins where its secrets are there already: it would renew the very key that they hold.
 
     With --replace, and for a resource under another URN, the engine tells nothing of the past.
@@ -134,7 +139,7 @@ def _unknown_past(run: Run, urn: str, marks: Mapping[str, str]) -> InvalidInputs
     return InvalidInputs(
         Failure(
             "",
-            f"organization {run.configuration.owner} has these secrets already, and this rotation does not know whose "
+            f"{place} has these secrets already, and this rotation does not know whose "
             f"key they hold: {there}. If something else made them, choose another secret_prefix, or set "
             "adopt_existing to take them over. If this stack made them: a component that gets another name needs an "
             "alias (pulumi.ResourceOptions(aliases=[pulumi.Alias(name=…)])); a rotation must stay out of --replace; "
@@ -193,7 +198,15 @@ def _triples(inputs: Properties) -> list[Triple]:
 
 
 async def _marks(run: Run, inputs: Properties) -> dict[str, str]:
-    listed = await run.github.secrets()
+    if is_unknown(inputs["repository"]):
+        return {}
+    try:
+        listed = await run.secrets_of(inputs["repository"]).secrets()
+    except CloudError as error:
+        if inputs["repository"] and error.status == 404:
+            # It may be made in this very update. If it is not, the secrets' own resource says so.
+            return {}
+        raise
     return {name: listed[name].updated_at for triple in _triples(inputs) for name in triple.names if name in listed}
 
 

@@ -2,633 +2,130 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from ...rules import RuleViolation
-from ...rules.registries import same_registry
-from ...rules.secret_names import check_capacity, check_name, check_value_size, triples_in, write_order
 from ...rules.suggestions import did_you_mean
-from ..failures import CloudError, Failure, InvalidInputs, PartialWrite, PluginError
-from ..resource import (
-    Difference,
-    Resource,
-    Stored,
-    check_map,
-    is_id,
-    is_text,
-    join,
-    map_changes,
-    raise_if,
-    same_owner,
-)
-from ..run import Claim, Severity
-from ..secret_writer import Readers, Written, whole_units, write_readers, write_values
-from ..values import UNKNOWN, Properties, Secret, Unknown, Value, is_unknown, plain_map, reveal
+from ..failures import Failure
+from ..resource import check_map, is_id, is_text, map_changes
+from ..secret_writer import Readers
+from ..values import Properties, Value, is_unknown, plain_map, reveal
+from .secret_set import SecretSet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-    from ..github_client import SecretInfo
     from ..resource import Change
     from ..run import Run
+    from ..secret_client import SecretInfo, Secrets
 
 _VISIBILITIES = ("all", "private", "selected")
 
 
-class OrganizationSecrets(Resource):
-    """Codespaces secrets of an organization that belong together.
-
-    The state holds, beside the values, `updatedAt`: when this resource last wrote each secret. A secret whose stamp
-    in GitHub is another one was changed outside: it is written again by an update, and left alone by a delete.
-    """
+class OrganizationSecrets(SecretSet):
+    """Codespaces secrets of an organization, for all its repositories, its private ones, or those selected."""
 
     token = "codespaces:index:OrganizationSecrets"
+    reader_inputs = ("visibility", "selectedRepositories")
 
-    async def check(self, run: Run, urn: str, old: Properties, new: Properties) -> Properties:
-        inputs = dict(new)
-        for name in ("secrets", "fallback"):
-            inputs[name] = _marked_secret(new.get(name))
-        inputs["visibility"] = reveal(new.get("visibility")) or "selected"
-        inputs["adoptExisting"] = reveal(new.get("adoptExisting")) or False
-        inputs["owner"] = run.configuration.owner if run.configuration.complete else UNKNOWN
-        raise_if(*_shape_failures(inputs))
-        if any(is_unknown(inputs[name]) for name in ("visibility", "adoptExisting")) or not isinstance(
-            inputs["secrets"], dict
-        ):
-            return inputs
-        past = _past(run, urn, old)
-        raise_if(*_secret_failures(cast("Properties", inputs["secrets"]), past), *_reader_failures(inputs))
-        for name in ("secrets", "fallback"):
-            if isinstance(inputs[name], dict):
-                values: Properties = inputs[name]
-                inputs[name] = {key.upper(): value for key, value in values.items()}
-        claim = _claim(inputs)
-        run.claims[urn] = claim
-        raise_if(*_clashes(run, urn, claim))
-        if run.configuration.complete:
-            await self._check_against_github(run, urn, set(past), inputs)
-        return inputs
+    def secrets_of(self, run: Run, properties: Properties) -> Secrets | None:
+        return None if is_unknown(properties.get("visibility")) else run.secrets_of()
 
-    async def _check_against_github(self, run: Run, urn: str, ours: set[str], inputs: Properties) -> None:
-        if not ours:
-            await run.github.public_key()
-        existing = await run.github.secrets()
-        names = set(inputs["secrets"])
-        foreign = sorted((names - ours) & set(existing))
-        if foreign and not inputs["adoptExisting"]:
-            there = ", ".join(f"{name} (last changed {existing[name].updated_at})" for name in foreign)
-            raise InvalidInputs(
+    async def resolve(self, run: Run, urn: str, before: Properties, inputs: Properties) -> list[Failure]:
+        visibility, repositories = inputs["visibility"], reveal(inputs.get("selectedRepositories"))
+        if is_unknown(visibility):
+            return []
+        if visibility not in _VISIBILITIES:
+            hint = did_you_mean(visibility, _VISIBILITIES) or "."
+            return [Failure("visibility", f"visibility {visibility!r} must be one of {', '.join(_VISIBILITIES)}{hint}")]
+        if visibility != "selected" and repositories:
+            return [
                 Failure(
-                    "",
-                    f"organization {run.configuration.owner} has these secrets already, and this resource did not make "
-                    f"them: {there}. Choose another secret_prefix, or set adopt_existing to take them over; their "
-                    "values are overwritten. (With --replace the engine shows a resource nothing of its past: then set "
-                    "adopt_existing for that one update.)",
+                    "selectedRepositories",
+                    f"selected_repositories are given, but visibility is {visibility}: every "
+                    f"{'private ' if visibility == 'private' else ''}repository of the organization would read the "
+                    "secrets. Leave out one of the two.",
                 )
-            )
-        if ours and not names - ours and inputs["adoptExisting"]:
-            run.log(Severity.WARNING, urn, "adopt_existing has done its work; remove it, so that it adopts no more.")
-        added = {name for claim in run.claims.values() for name in claim.names} - set(existing)
-        if names & added:
-            try:
-                check_capacity(set(existing), added, run.configuration.owner)
-            except RuleViolation as violation:
-                raise InvalidInputs(Failure("", str(violation))) from violation
+            ]
+        if visibility == "selected" and not is_unknown(repositories) and not repositories:
+            return [
+                Failure(
+                    "selectedRepositories",
+                    "selected_repositories is empty, so no codespace could read the secrets. Select at least one "
+                    "repository, or set visibility to private or all.",
+                )
+            ]
+        return []
 
-    async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
-        _check_values(new)
-        changes = map_changes("secrets", plain_map(state.get("secrets")), new["secrets"])
-        if reveal(state.get("visibility")) != new["visibility"]:
-            changes["visibility"] = "update"
-        changes |= map_changes(
+    def shape_failures(self, inputs: Properties) -> list[Failure]:
+        inputs["visibility"] = reveal(inputs.get("visibility")) or "selected"
+        failures = check_map(
+            "selected_repositories",
+            reveal(inputs.get("selectedRepositories")),
+            is_id,
+            "the id of a repository (a whole number)",
+        )
+        if not is_text(inputs["visibility"]):
+            failures.append(Failure("", f"visibility must be one of {', '.join(_VISIBILITIES)}."))
+        return failures
+
+    def is_elsewhere(self, before: Properties, new: Properties) -> bool:
+        return False
+
+    def readers(self, properties: Properties) -> Readers:
+        visibility = reveal(properties["visibility"])
+        repositories: Mapping[str, int] = reveal(properties.get("selectedRepositories")) or {}
+        if visibility != "selected":
+            return Readers(visibility)
+        return Readers(visibility, tuple(sorted({int(number) for number in repositories.values()})))
+
+    def claimed_readers(self, inputs: Properties) -> tuple[str, dict[str, int | None]]:
+        known = plain_map(inputs.get("selectedRepositories"))
+        ids = {name: None if is_unknown(number) else int(number) for name, number in known.items()}
+        return inputs["visibility"], ids
+
+    def reader_changes(self, state: Properties, new: Properties) -> dict[str, Change]:
+        changes = map_changes(
             "selectedRepositories", state.get("selectedRepositories"), new.get("selectedRepositories")
         )
-        if run.configuration.complete:
-            changes |= await self._drift(run, urn, state, plain_map(new["secrets"]))
-        unfinished: list[str] = state.get("unfinished") or []
-        for name in unfinished:
-            changes.setdefault(join("secrets", name), "update")
-        told = any(path.startswith(("visibility", "selectedRepositories")) for path in changes)
-        if state.get("readersUnfinished") and not told:
-            changes["selectedRepositories"] = "update"
-        return Difference(changes)
-
-    async def _drift(self, run: Run, urn: str, state: Properties, declared: Mapping[str, Value]) -> dict[str, Change]:
-        live = await run.github.secrets()
-        changes: dict[str, Change] = {}
-        for name, stamp in sorted(_stamps(state).items()):
-            if name not in declared:
-                continue
-            if name not in live:
-                changes[join("secrets", name)] = "add"
-                run.log(Severity.WARNING, urn, f"{name} was deleted outside of this stack; it is written again.")
-            elif live[name].updated_at != stamp:
-                changes[join("secrets", name)] = "update"
-                run.log(
-                    Severity.WARNING,
-                    urn,
-                    f"{name} was changed outside of this stack at {live[name].updated_at}; it is written again.",
-                )
-            elif live[name].visibility != reveal(state.get("visibility")):
-                changes["visibility"] = "update"
+        if reveal(state.get("visibility")) != new["visibility"]:
+            changes["visibility"] = "update"
         return changes
 
-    async def create(self, run: Run, urn: str, new: Properties, *, preview: bool) -> tuple[str, Properties]:
-        identifier = ",".join(sorted(plain_map(new["secrets"])))
-        return identifier, await self._write(run, urn, identifier, {}, new, preview=preview)
-
-    async def update(
-        self, run: Run, urn: str, identifier: str, state: Properties, new: Properties, *, preview: bool
+    async def live_readers(
+        self, secrets: Secrets, names: list[str], live: Mapping[str, SecretInfo], where: Properties
     ) -> Properties:
-        same_owner(run, state)
-        return await self._write(run, urn, identifier, state, new, preview=preview)
+        """Who may read the secrets now; if they do not agree, what differs from the state."""
+        expected = self.readers(where) if where else None
+        visibility = next(
+            (live[name].visibility for name in names if expected and live[name].visibility != expected.visibility),
+            live[names[0]].visibility,
+        )
+        if visibility != "selected":
+            return {"visibility": visibility, "selectedRepositories": where.get("selectedRepositories")}
+        result: dict[int, str] = {}
+        for name in names:
+            if live[name].visibility == "selected":
+                result = await secrets.secret_repositories(name)
+                if expected is None or set(result) != set(expected.repository_ids):
+                    break
+        declared = plain_map(where.get("selectedRepositories"))
+        names_of = {number: name for name, number in declared.items()}
+        repositories: dict[str, Value] = {names_of.get(number, name): number for number, name in sorted(result.items())}
+        return {"visibility": visibility, "selectedRepositories": repositories}
 
-    async def _write(
-        self, run: Run, urn: str, identifier: str, state: Properties, new: Properties, *, preview: bool
-    ) -> Properties:
-        _check_values(new)
-        _check_may_write(run, urn, preview=preview)
-        if preview:
-            return _outputs(run, new, new["secrets"], {}) | {"updatedAt": UNKNOWN}
-        live = await run.github.secrets()
-        plan = _plan(state, new, live)
-        written = await self._carry_out(run, urn, state, plan, live)
-        if written.error is None:
-            try:
-                return _outputs(run, new, new["secrets"], await _new_stamps(run, state, plan, written))
-            except CloudError as error:
-                written.error = error
-        if not written.names:
-            raise written.error
-        if not state and set(written.removed) == set(written.names):
-            # Nothing is left that the state would have to tell of.
-            raise CloudError(_left(written))
-        left = await _partial_state(run, state, new, plan, written)
-        # What is declared no more and still there stays this resource's, if the program takes the change back.
-        still = {name: Secret("") for name in _stamps(left)}
-        raise PartialWrite(_left(written), identifier, left, new | {"secrets": still | new["secrets"]})
-
-    async def _carry_out(
-        self, run: Run, urn: str, state: Properties, plan: _Plan, live: Mapping[str, SecretInfo]
-    ) -> Written:
-        """Write values, then readers, then remove what is declared no more; ends at the first failure."""
-        written = Written()
-        if plan.names:
-            written = await write_values(
-                run.github,
-                plan.values,
-                plan.names,
-                plan.readers,
-                plan.fallback,
-                live,
-                plan.old_readers,
-                plan.drifted,
-            )
-        if written.error is None and plan.readers_alone:
-            readers = await write_readers(run.github, plan.readers_alone, plan.readers, plan.old_readers)
-            readers.names = written.names + readers.names
-            written = readers
-        run.written.update(dict.fromkeys(written.names, urn))
-        if written.error is None:
-            try:
-                await self._remove(run, urn, state, plan, live)
-            except CloudError as error:
-                written.error = error
-        return written
-
-    async def _remove(self, run: Run, urn: str, state: Properties, plan: _Plan, live: Mapping[str, SecretInfo]) -> None:
-        for name in reversed(write_order(plan.removed)):
-            await _delete_ours(run, urn, name, _stamps(state).get(name), live)
-
-    async def read(self, run: Run, urn: str, identifier: str, inputs: Properties, state: Properties) -> Stored | None:
-        if state:
-            same_owner(run, state)
-        live = await run.github.secrets()
-        stamps = _stamps(state) if state else {}
-        if not state:
-            names = [name.strip().upper() for name in identifier.split(",") if name.strip()]
-            missing = [name for name in names if name not in live]
-            if missing or not names:
-                hint = did_you_mean(missing[0], live) if missing else ""
-                raise PluginError(
-                    f"cannot import {identifier!r}: organization {run.configuration.owner} has no secret "
-                    f"{', '.join(missing) or 'of an empty name'}{hint or '.'} Give the names, separated by commas."
-                )
-            stamps = {name: live[name].updated_at for name in names}
-        present = [name for name in stamps if name in live]
-        if not present:
-            return None
-        known: dict[str, Value] = plain_map(state.get("secrets"))
-        kept = {
-            name: Secret(known[name]) for name in present if name in known and live[name].updated_at == stamps[name]
-        }
-        visibility, repositories = await _live_readers(run, present, live, state)
-        properties = {
-            **state,
-            "owner": run.configuration.owner,
-            "secrets": kept,
-            "visibility": visibility,
-            "selectedRepositories": repositories,
-            "updatedAt": stamps,
-        }
-        if state and _readers(properties) != _readers(state):
-            # Of those that were left alone the state no longer tells who may read them.
-            properties["readersUnfinished"] = True
-        if not inputs:
-            # GitHub does not tell the values: the program has to give them before the next update.
-            inputs = {
-                "owner": run.configuration.owner,
-                "secrets": {name: Secret("") for name in present},
-                "visibility": visibility,
-                "selectedRepositories": repositories,
-                "adoptExisting": False,
-            }
-        return Stored(identifier, inputs, properties)
-
-    async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
-        same_owner(run, state)
-        live = await run.github.secrets()
-        stamps = _stamps(state)
-        for name in reversed(write_order(stamps)):
-            await _delete_ours(run, urn, name, stamps[name], live)
-
-
-@dataclass
-class _Plan:
-    """What one update has to do."""
-
-    values: dict[str, str]
-    names: list[str]
-    removed: list[str]
-    readers: Readers
-    old_readers: Readers | None
-    fallback: dict[str, str]
-    drifted: set[str]
-    """The names that were written since they were known to hold their fallback."""
-
-    @property
-    def readers_alone(self) -> list[str]:
-        """The names whose readers are written and whose values are left alone."""
-        if self.old_readers == self.readers or self.readers.visibility != "selected":
+    async def other_levels(self, run: Run, state: Properties, new: Properties) -> list[Secrets]:
+        """The repositories that join; all of them where there are new secrets."""
+        if new["visibility"] != "selected" or is_unknown(new.get("selectedRepositories")):
             return []
-        return [name for name in write_order(self.values) if name not in self.names]
+        known = self.readers(state).repository_ids if state else ()
+        if {*plain_map(new["secrets"])} - {*plain_map(state.get("secrets"))}:
+            known = ()
+        members = plain_map(new.get("selectedRepositories")).items()
+        # A repository that is made in this update has no secrets yet.
+        return [run.secrets_of(name) for name, number in members if not is_unknown(number) and number not in known]
 
-    @property
-    def marked(self) -> bool:
-        """Whether the last thing written is a registry's mark, after which the secrets were listed."""
-        triples = triples_in(self.names)
-        return not self.readers_alone and bool(triples) and self.names[-1] == triples[-1].server
+    def identifier(self, inputs: Properties) -> str:
+        return ",".join(sorted(plain_map(inputs["secrets"])))
 
-
-def _plan(state: Properties, new: Properties, live: Mapping[str, SecretInfo]) -> _Plan:
-    values: dict[str, str] = reveal(new["secrets"])
-    old_values: dict[str, str] = plain_map(state.get("secrets"))
-    stamps = _stamps(state)
-    readers = _readers(new)
-    old_readers = _readers(state) if state and not state.get("readersUnfinished") else None
-    unfinished: list[str] = state.get("unfinished") or []
-    changed = {
-        name
-        for name, value in values.items()
-        if old_values.get(name) != value
-        or name not in live
-        or live[name].updated_at != stamps.get(name)
-        or live[name].visibility != readers.visibility
-        or name in unfinished
-    }
-    names = whole_units(changed, values)
-    fallback = _fallback(names, state, new, live)
-    known: dict[str, str] = reveal(new.get("publishedAt")) or stamps
-    return _Plan(
-        values=values,
-        names=names,
-        removed=[name for name in stamps if name not in values],
-        readers=readers,
-        old_readers=old_readers,
-        fallback=fallback,
-        drifted={name for name in fallback if name in live and live[name].updated_at != known.get(name)},
-    )
-
-
-def _fallback(
-    names: Iterable[str], state: Properties, new: Properties, live: Mapping[str, SecretInfo]
-) -> dict[str, str]:
-    """What each secret is put back to if its pair does not become whole.
-
-    With a key rotation (`publishedAt` is given) that is the key of the published slot, while the registry's mark stands
-    where the rotation saw it, and never what the state remembers: a run that was killed may have published past it.
-    Without one it is the state's value, if nobody has written the secret since.
-    """
-    published_at: dict[str, str] | None = reveal(new.get("publishedAt"))
-    if published_at is None:
-        old: dict[str, str] = plain_map(state.get("secrets"))
-        stamps = _stamps(state)
-        return {
-            name: old[name]
-            for name in names
-            if name in old and name in live and live[name].updated_at == stamps.get(name)
-        }
-    given: dict[str, str] = reveal(new.get("fallback")) or {}
-    standing = {
-        name
-        for triple in triples_in(names)
-        if triple.server in live and live[triple.server].updated_at == published_at.get(triple.server)
-        for name in triple.names
-    }
-    return {name: value for name, value in given.items() if name in standing}
-
-
-async def _new_stamps(run: Run, state: Properties, plan: _Plan, written: Written) -> dict[str, str]:
-    """When each secret was last written, after everything was."""
-    stamps = _stamps(state)
-    if written.names:
-        now = await run.github.secrets(fresh=not plan.marked)
-        # What GitHub does not list yet counts as changed, and is looked at again by the next update.
-        stamps |= {name: now[name].updated_at if name in now else "" for name in plan.values}
-    return {name: stamp for name, stamp in stamps.items() if name in plan.values}
-
-
-async def _partial_state(run: Run, state: Properties, new: Properties, plan: _Plan, written: Written) -> Properties:
-    """What the state has to say after a write that failed half-way."""
-    secrets: dict[str, str] = dict(plain_map(state.get("secrets")))
-    for name in written.names:
-        secrets[name] = written.restored.get(name, plan.values[name])
-    for name in (*written.uncertain, *written.removed):
-        secrets.pop(name, None)
-    try:
-        now = await run.github.secrets(fresh=True)
-    except CloudError:
-        now = {}
-    stamps = _stamps(state) | {name: now[name].updated_at if name in now else "" for name in written.names}
-    for name in written.removed:
-        stamps.pop(name, None)
-    outputs = _outputs(run, new, {name: Secret(value) for name, value in secrets.items()}, stamps)
-    outputs["unfinished"] = sorted(set(written.uncertain))
-    if state and plan.old_readers != plan.readers:
-        outputs |= {name: state.get(name) for name in ("visibility", "selectedRepositories")}
-        outputs["readersUnfinished"] = bool(written.forward) or bool(state.get("readersUnfinished"))
-    return outputs
-
-
-def _left(written: Written) -> str:
-    parts = [str(written.error)]
-    open_ = {*written.uncertain, *written.readers_uncertain}
-    for names, text in (
-        ([name for name in written.forward if name not in open_], "written: {}"),
-        (list(written.restored), "put back to what they held before: {}"),
-        (written.removed, "removed again: {}"),
-        (written.uncertain, "whose value is uncertain until the next update writes it: {}"),
-        (written.readers_restored, "whose repositories were put back: {}"),
-        (written.readers_uncertain, "whose repositories are uncertain until the next update writes them: {}"),
-    ):
-        if names:
-            parts.append("Secrets " + text.format(", ".join(names)) + ".")
-    parts.append("Run `pulumi up` again to finish.")
-    return " ".join(parts)
-
-
-async def _delete_ours(run: Run, urn: str, name: str, stamp: str | None, live: Mapping[str, SecretInfo]) -> None:
-    """Delete a secret unless somebody else wrote it since: another resource in this run, or a person.
-
-    A resource that is renamed or replaced is deleted after the new one has written the same names.
-    """
-    if name not in live or run.wants(name):
-        return
-    if stamp and live[name].updated_at != stamp:
-        run.log(
-            Severity.WARNING,
-            urn,
-            f"{name} was written by somebody else at {live[name].updated_at} and is left in place. If nobody needs it, "
-            f"remove it with `gh secret delete {name} --app codespaces --org {run.configuration.owner}`.",
-        )
-        return
-    await run.github.delete_secret(name)
-
-
-async def _live_readers(
-    run: Run, names: list[str], live: Mapping[str, SecretInfo], state: Properties
-) -> tuple[str, dict[str, Value] | None]:
-    """Who may read the secrets now; if they do not agree, what differs from the state."""
-    expected = _readers(state) if state else None
-    visibility = next(
-        (live[name].visibility for name in names if expected and live[name].visibility != expected.visibility),
-        live[names[0]].visibility,
-    )
-    if visibility != "selected":
-        return visibility, state.get("selectedRepositories")
-    result: dict[int, str] = {}
-    for name in names:
-        if live[name].visibility == "selected":
-            result = await run.github.secret_repositories(name)
-            if expected is None or set(result) != set(expected.repository_ids):
-                break
-    declared = plain_map(state.get("selectedRepositories"))
-    names_of = {number: name for name, number in declared.items()}
-    return visibility, {names_of.get(number, name): number for number, name in sorted(result.items())}
-
-
-def _check_may_write(run: Run, urn: str, *, preview: bool) -> None:
-    if not run.configuration.complete or run.github.may_write() is not False:
-        return
-    text = (
-        "these GitHub credentials may read but not write Codespaces secrets; `pulumi up` needs the scope admin:org (a "
-        "classic token) or the permission 'Organization codespaces secrets: write' (a fine-grained token or an App)."
-    )
-    if not preview:
-        raise PluginError(text)
-    run.log(Severity.WARNING, urn, text)
-
-
-def _marked_secret(given: Value) -> Value:
-    """The map with each of its values marked secret, whatever the program sent.
-
-    A map that is not known yet has no mark: what it will be is no secret as a whole, and an update by a plan (`--plan`)
-    compares marks.
-    """
-    if isinstance(given, Secret):
-        given = given.value
-    if isinstance(given, dict):
-        values = cast("Properties", given)
-        return {name: value if isinstance(value, Secret) else Secret(value) for name, value in values.items()}
-    return given if given is None or isinstance(given, Unknown) else Secret(given)
-
-
-def _stamps(state: Properties) -> dict[str, str]:
-    return plain_map(state.get("updatedAt"))
-
-
-def _readers(properties: Properties) -> Readers:
-    visibility = reveal(properties["visibility"])
-    repositories: Mapping[str, int] = reveal(properties.get("selectedRepositories")) or {}
-    if visibility != "selected":
-        return Readers(visibility)
-    return Readers(visibility, tuple(sorted({int(number) for number in repositories.values()})))
-
-
-def _outputs(run: Run, new: Properties, secrets: Value, stamps: Mapping[str, str]) -> Properties:
-    return {
-        "owner": run.configuration.owner or None,
-        "secrets": secrets,
-        "visibility": new["visibility"],
-        "selectedRepositories": new.get("selectedRepositories"),
-        "adoptExisting": new["adoptExisting"],
-        "updatedAt": dict(stamps) if stamps else None,
-    }
-
-
-def _past(run: Run, urn: str, old: Properties) -> dict[str, Value]:
-    """The secrets that this resource declared at the last update, NAME -> value.
-
-    Where the engine is about to replace a resource it checks a second time, without the past. Those in another
-    organization are not this one's.
-    """
-    past = run.past.setdefault(urn, reveal(old)) if old else run.past.get(urn, {})
-    if past.get("owner", run.configuration.owner).lower() != run.configuration.owner.lower():
-        return {}
-    return {name.upper(): value for name, value in plain_map(past.get("secrets")).items()}
-
-
-def _shape_failures(inputs: Properties) -> list[Failure]:
-    given = {name: reveal(inputs.get(name)) for name in ("secrets", "fallback", "selectedRepositories", "publishedAt")}
-    failures = [
-        *check_map("secrets", given["secrets"], lambda value: value is None or is_text(value), "a text"),
-        *check_map("fallback", given["fallback"], is_text, "a text"),
-        *check_map("published_at", given["publishedAt"], is_text, "a text"),
-        *check_map(
-            "selected_repositories", given["selectedRepositories"], is_id, "the id of a repository (a whole number)"
-        ),
-    ]
-    if not is_text(inputs["visibility"]):
-        failures.append(Failure("", f"visibility must be one of {', '.join(_VISIBILITIES)}."))
-    if not isinstance(inputs["adoptExisting"], (bool, Unknown)):
-        failures.append(Failure("", "adopt_existing must be true or false."))
-    if given["secrets"] is None:
-        failures.append(Failure("", "secrets is missing: give at least one NAME and its value."))
-    return failures
-
-
-def _check_values(new: Properties) -> None:
-    """Refuse to write a secret whose value is not given: what was just imported, as Check lets it pass."""
-    missing = sorted(name for name, value in plain_map(new["secrets"]).items() if value == "")
-    if missing:
-        raise PluginError(
-            f"{', '.join(missing)}: GitHub does not tell what an imported secret holds; write its value in the program."
-        )
-
-
-def _secret_failures(secrets: Mapping[str, Value], past: Mapping[str, Value]) -> list[Failure]:
-    if not secrets:
-        return [Failure("", "secrets is empty: give at least one NAME and its value.")]
-    failures: list[Failure] = []
-    seen: dict[str, str] = {}
-    for name in sorted(secrets):
-        value = reveal(secrets[name])
-        try:
-            check_name(name, f"secrets.{name}")
-            if isinstance(value, str):
-                check_value_size(name, value)
-        except RuleViolation as violation:
-            failures.append(Failure(violation.argument, str(violation)))
-        if value is None or (value == "" and past.get(name.upper()) != ""):
-            failures.append(Failure(f"secrets.{name}", f"secrets.{name} has no value; a secret must hold something."))
-        if name.upper() in seen:
-            failures.append(
-                Failure(
-                    f"secrets.{name}",
-                    f"secrets.{name} and secrets.{seen[name.upper()]} are one secret for GitHub, which does not tell "
-                    "upper from lower case; keep one.",
-                )
-            )
-        seen[name.upper()] = name
-    return failures
-
-
-def _reader_failures(inputs: Properties) -> list[Failure]:
-    visibility, repositories = inputs["visibility"], reveal(inputs.get("selectedRepositories"))
-    if visibility not in _VISIBILITIES:
-        hint = did_you_mean(visibility, _VISIBILITIES) or "."
-        return [Failure("visibility", f"visibility {visibility!r} must be one of {', '.join(_VISIBILITIES)}{hint}")]
-    if visibility != "selected" and repositories:
-        return [
-            Failure(
-                "selectedRepositories",
-                f"selected_repositories are given, but visibility is {visibility}: every "
-                f"{'private ' if visibility == 'private' else ''}repository of the organization would read the "
-                "secrets. Leave out one of the two.",
-            )
-        ]
-    if visibility == "selected" and not is_unknown(repositories) and not repositories:
-        return [
-            Failure(
-                "selectedRepositories",
-                "selected_repositories is empty, so no codespace could read the secrets. Select at least one "
-                "repository, or set visibility to private or all.",
-            )
-        ]
-    return []
-
-
-def _claim(inputs: Properties) -> Claim:
-    secrets: dict[str, Value] = reveal(inputs["secrets"])
-    known = plain_map(inputs.get("selectedRepositories"))
-    return Claim(
-        names=list(secrets),
-        servers={
-            triple.prefix: secrets[triple.server]
-            for triple in triples_in(secrets)
-            if isinstance(secrets[triple.server], str)
-        },
-        visibility=inputs["visibility"],
-        repositories={name: None if is_unknown(number) else int(number) for name, number in known.items()},
-    )
-
-
-def _clashes(run: Run, urn: str, claim: Claim) -> list[Failure]:
-    """Secrets that another resource of this run declares too, and registries that one repository would log in to twice.
-
-    docker keeps one credential a registry (https://github.com/docker/cli/issues/5582): of two triples for the same
-    server, whichever GitHub happens to log in with last wins.
-    """
-    failures: list[Failure] = []
-    for other_urn, other in run.claims.items():
-        if other_urn == urn:
-            continue
-        other_name = other_urn.rsplit("::", 1)[-1]
-        failures.extend(
-            Failure(
-                f"secrets.{name}",
-                f"{name} is declared by {other_name} too; two resources would overwrite each other's secret. Give one "
-                "of them another secret_prefix.",
-            )
-            for name in sorted(set(claim.names) & set(other.names))
-        )
-    for other_urn, other in run.claims.items():
-        for prefix, server in claim.servers.items():
-            for other_prefix, other_server in other.servers.items():
-                seen_already = urn == other_urn and prefix >= other_prefix
-                if seen_already or not same_registry(server, other_server):
-                    continue
-                shared = _shared_readers(claim, other)
-                if shared:
-                    failures.append(
-                        Failure(
-                            "",
-                            f"{shared} would get two logins for {server}: by {prefix} and by {other_prefix}. docker "
-                            "keeps one login a registry, and which one wins is chance. Select disjoint repositories, "
-                            "or put both grants into one login.",
-                        )
-                    )
-    return failures
-
-
-def _shared_readers(one: Claim, other: Claim) -> str:
-    if "selected" not in (one.visibility, other.visibility):
-        return "every private repository"
-    selected, wide = (one, other) if one.visibility == "selected" else (other, one)
-    if wide.visibility != "selected":
-        return f"repository {next(iter(selected.repositories), '?')}"
-    for name, number in one.repositories.items():
-        if name in other.repositories or (number is not None and number in other.repositories.values()):
-            return f"repository {name}"
-    return ""
+    async def identified(self, run: Run, identifier: str) -> tuple[Properties, list[str]]:
+        return {}, [name.strip().upper() for name in identifier.split(",") if name.strip()]

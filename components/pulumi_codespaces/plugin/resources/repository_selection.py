@@ -51,7 +51,7 @@ class RepositorySelection(Resource):
         try:
             if not ids or declared.names:
                 check_declared(declared)
-            listing = await self._listing(run, declared, seen)
+            listing = await enough_repositories(run, declared, seen)
             resolution = resolve(declared, listing, seen, run.configuration.owner, run.github.unseen_repositories())
         except RuleViolation as violation:
             raise InvalidInputs(Failure(violation.argument, str(violation))) from violation
@@ -79,23 +79,6 @@ class RepositorySelection(Resource):
             "seen": resolution.seen,
         }
 
-    async def _listing(self, run: Run, declared: Declared, seen: Mapping[str, int]) -> list[Repository]:
-        """Enough of the organization's repositories to resolve the selection."""
-        if not (declared.names or declared.needs_whole_organization):
-            return []
-        if not declared.needs_whole_organization and len(declared.names) <= _FEW:
-            found = await run.github.repositories_named(declared.names)
-            there = {one.name.lower(): one.id for one in found}
-            if all(name.lower() in there or name in seen for name in declared.names):
-                moved = [name for name in declared.names if name in seen and there.get(name.lower()) != seen[name]]
-                by_id = [await run.github.repository_by_id(seen[name]) for name in moved]
-                return found + [repository for repository in by_id if repository]
-        listing = await run.github.repositories()
-        if not declared.properties:
-            return listing
-        properties = await run.github.custom_properties()
-        return [Repository(one.id, one.name, one.archived, one.topics, properties.get(one.name, {})) for one in listing]
-
     async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
         changes: dict[str, Change] = {}
         for name in _RESOLVED:
@@ -121,6 +104,30 @@ class RepositorySelection(Resource):
 
     async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
         """Nothing is made, so nothing is removed."""
+
+
+async def enough_repositories(run: Run, declared: Declared, seen: Mapping[str, int]) -> list[Repository]:
+    """Enough of the organization's repositories to resolve a selection.
+
+    Args:
+        run: the run.
+        declared: the selection.
+        seen: names that resolved in an earlier update -> id.
+    """
+    if not (declared.names or declared.needs_whole_organization):
+        return []
+    if not declared.needs_whole_organization and len(declared.names) <= _FEW:
+        found = await run.github.repositories_named(declared.names)
+        there = {one.name.lower(): one.id for one in found}
+        if all(name.lower() in there or name in seen for name in declared.names):
+            moved = [name for name in declared.names if name in seen and there.get(name.lower()) != seen[name]]
+            by_id = [await run.github.repository_by_id(seen[name]) for name in moved]
+            return found + [repository for repository in by_id if repository]
+    listing = await run.github.repositories()
+    if not declared.properties:
+        return listing
+    properties = await run.github.custom_properties()
+    return [Repository(one.id, one.name, one.archived, one.topics, properties.get(one.name, {})) for one in listing]
 
 
 def _shape_failures(inputs: Properties) -> list[Failure]:

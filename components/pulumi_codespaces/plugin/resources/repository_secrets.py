@@ -1,0 +1,152 @@
+"""`RepositorySecrets`: Codespaces secrets of one repository that belong together, written as one unit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...rules import RuleViolation
+from ...rules.secret_names import mixed_logins
+from ...rules.selection import Declared, check_declared, resolve
+from ..failures import CloudError, Failure, PluginError
+from ..resource import Difference, is_id, is_text
+from ..run import Severity
+from ..secret_writer import Readers
+from ..values import Properties, is_unknown, plain_map, reveal
+from .repository_selection import enough_repositories
+from .secret_set import SecretSet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..resource import Change, Stored
+    from ..run import Run
+    from ..secret_client import SecretInfo, Secrets
+
+
+class RepositorySecrets(SecretSet):
+    """Codespaces secrets of one repository.
+
+    Inputs: `repository`, as the program names it, and `repositoryId` where the program makes the repository itself.
+    Check adds `repositoryName`, its name of today: a repository that is renamed is followed by its id.
+    """
+
+    token = "codespaces:index:RepositorySecrets"
+    reader_inputs = ("repository", "repositoryId", "repositoryName")
+
+    def secrets_of(self, run: Run, properties: Properties) -> Secrets | None:
+        name, number = properties.get("repositoryName"), properties.get("repositoryId")
+        return None if name is None or is_unknown(name) or is_unknown(number) else run.secrets_of(reveal(name))
+
+    def shape_failures(self, inputs: Properties) -> list[Failure]:
+        for name in ("repository", "repositoryId"):
+            inputs[name] = reveal(inputs.get(name))
+        failures: list[Failure] = []
+        if not is_text(inputs["repository"]):
+            failures.append(Failure("", "repository must be the name of a repository, such as 'web'."))
+        if inputs["repositoryId"] is not None and not is_id(inputs["repositoryId"]):
+            failures.append(Failure("", "repository_id must be the id of a repository (a whole number)."))
+        return failures
+
+    async def resolve(self, run: Run, urn: str, before: Properties, inputs: Properties) -> list[Failure]:
+        name, number = inputs["repository"], inputs["repositoryId"]
+        inputs["repositoryName"] = name
+        if is_unknown(name):
+            return []
+        try:
+            check_declared(Declared(names=(name,)))
+            if number is not None or not run.configuration.complete:
+                return []
+            declared = Declared(names=(name,))
+            same = before.get("repository") == name and not is_unknown(before.get("repositoryId"))
+            seen: dict[str, int] = {name: before["repositoryId"]} if same and before.get("repositoryId") else {}
+            listing = await enough_repositories(run, declared, seen)
+            resolution = resolve(declared, listing, seen, run.configuration.owner, run.github.unseen_repositories())
+        except RuleViolation as violation:
+            return [Failure("", str(violation).replace("names[0]", "repository").replace("`ids`", "`repository_id`"))]
+        if name not in resolution.repositories:
+            return [Failure("", f"repository {name!r} is {resolution.skipped[name]}: no codespace starts from it.")]
+        inputs["repositoryId"] = resolution.repositories[name]
+        inputs["repositoryName"] = resolution.renamed.get(name, name)
+        for warning in resolution.warnings:
+            run.log(Severity.WARNING, urn, warning.replace("in the selection", "in the program"))
+        return []
+
+    def readers(self, properties: Properties) -> Readers:
+        return Readers("")
+
+    def claimed_readers(self, inputs: Properties) -> tuple[str, dict[str, int | None]]:
+        number = inputs["repositoryId"]
+        return "selected", {inputs["repositoryName"]: None if number is None else int(number)}
+
+    def reader_changes(self, state: Properties, new: Properties) -> dict[str, Change]:
+        changes: dict[str, Change] = {}
+        for name in ("repository", "repositoryName"):
+            if is_unknown(new[name]) or reveal(state.get(name)) != new[name]:
+                changes[name] = "update"
+        return changes
+
+    async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
+        if self.is_elsewhere(state, new):
+            return Difference({"repository": "update"}, replaces=["repository"])
+        return await super().difference(run, urn, state, new)
+
+    def is_elsewhere(self, before: Properties, new: Properties) -> bool:
+        """Whether the secrets belong to another repository now, and not to one that was only renamed."""
+        old, number = reveal(before.get("repositoryId")), new.get("repositoryId")
+        return bool(before) and number is not None and (is_unknown(number) or old != number)
+
+    async def live_readers(
+        self, secrets: Secrets, names: list[str], live: Mapping[str, SecretInfo], where: Properties
+    ) -> Properties:
+        return {name: where.get(name) for name in self.reader_inputs}
+
+    async def read(self, run: Run, urn: str, identifier: str, inputs: Properties, state: Properties) -> Stored | None:
+        if state:
+            found = await run.github.repository_by_id(int(reveal(state["repositoryId"])))
+            if found is None:
+                return None
+            state = state | {"repositoryName": found.name}
+        try:
+            return await super().read(run, urn, identifier, inputs, state)
+        except CloudError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
+        try:
+            await super().delete(run, urn, identifier, state)
+        except CloudError as error:
+            # Secrets go with their repository.
+            if error.status != 404:
+                raise
+
+    async def other_levels(self, run: Run, state: Properties, new: Properties) -> list[Secrets]:
+        """The organization, where there are new secrets."""
+        return [] if {*plain_map(new["secrets"])} <= {*plain_map(state.get("secrets"))} else [run.secrets_of()]
+
+    async def reaching(self, other: Secrets, names: set[str], new: Properties) -> set[str]:
+        """Those of the organization's secrets that this repository may read; only what may be mixed is asked for."""
+        listed, number = await other.secrets(), new["repositoryId"]
+        mixed = {name for triple in mixed_logins(names, plain_map(new["secrets"])) for name in triple.names}
+        kept: set[str] = set()
+        for name in mixed & names:
+            selected = name in listed and listed[name].visibility == "selected"
+            if not selected or int(number) in await other.secret_repositories(name):
+                kept.add(name)
+        return kept
+
+    def identifier(self, inputs: Properties) -> str:
+        return f"{reveal(inputs['repositoryName'])}:{','.join(sorted(plain_map(inputs['secrets'])))}"
+
+    async def identified(self, run: Run, identifier: str) -> tuple[Properties, list[str]]:
+        repository, colon, names = identifier.partition(":")
+        found = await run.github.repositories_named([repository]) if colon else []
+        if not found:
+            what = f"organization {run.configuration.owner} has no repository {repository!r}" if colon else "no names"
+            raise PluginError(
+                f"cannot import {identifier!r}: {what}. Write the repository and the names of the secrets, such as "
+                "'web:NPM_TOKEN,OTHER'."
+            )
+        where: Properties = {"repository": repository, "repositoryId": found[0].id, "repositoryName": found[0].name}
+        return where, [name.strip().upper() for name in names.split(",") if name.strip()]

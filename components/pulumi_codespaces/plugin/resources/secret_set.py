@@ -1,0 +1,704 @@
+"""What `OrganizationSecrets` and `RepositorySecrets` share: secrets that belong together, written as one unit."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from ...rules import RuleViolation
+from ...rules.registries import same_registry
+from ...rules.secret_names import (
+    check_capacity,
+    check_name,
+    check_value_size,
+    mixed_logins,
+    triples_in,
+    write_order,
+)
+from ...rules.suggestions import did_you_mean
+from ..failures import CloudError, Failure, InvalidInputs, PartialWrite, PluginError
+from ..resource import Difference, Resource, Stored, check_map, is_text, join, map_changes, raise_if, same_owner
+from ..run import Claim, Severity
+from ..secret_writer import Readers, Written, whole_units, write_readers, write_values
+from ..values import UNKNOWN, Properties, Secret, Unknown, Value, is_unknown, plain_map, reveal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ...rules.secret_names import Triple
+    from ..resource import Change
+    from ..run import Run
+    from ..secret_client import Place, SecretInfo, Secrets
+
+
+_CONCURRENT_LISTINGS = 5
+_LISTINGS = 300
+"""So many repositories at most are asked for secrets of their own when they join, in one preview."""
+
+
+class SecretSet(Resource):
+    """Codespaces secrets of one place that belong together.
+
+    The state holds, beside the values, `updatedAt`: when this resource last wrote each secret. A secret whose stamp
+    in GitHub is another one was changed outside: it is written again by an update, and left alone by a delete.
+    """
+
+    reader_inputs: ClassVar[tuple[str, ...]]
+    """The inputs that say who may read the secrets."""
+
+    @abstractmethod
+    def secrets_of(self, run: Run, properties: Properties) -> Secrets | None:
+        """The secrets of the place that inputs or a state name; None where it is not known or not made yet."""
+
+    @abstractmethod
+    async def resolve(self, run: Run, urn: str, before: Properties, inputs: Properties) -> list[Failure]:
+        """Complete the inputs that say where the secrets are and who may read them; gives why they break a rule.
+
+        Args:
+            run: the run.
+            urn: the resource.
+            before: the inputs of the last update; empty if there was none.
+            inputs: the new ones, of the right kind; they are changed in place.
+        """
+
+    @abstractmethod
+    def shape_failures(self, inputs: Properties) -> list[Failure]:
+        """Give those inputs their defaults, in place; gives why they are not of the right kind."""
+
+    @abstractmethod
+    def is_elsewhere(self, before: Properties, new: Properties) -> bool:
+        """Whether new inputs mean another place than those before; not where that is not known of one of them."""
+
+    @abstractmethod
+    def readers(self, properties: Properties) -> Readers:
+        """Who may read the secrets, by inputs or a state."""
+
+    @abstractmethod
+    def claimed_readers(self, inputs: Properties) -> tuple[str, dict[str, int | None]]:
+        """Who will read the secrets: `all`, `private` or `selected`, with those repositories' names and known ids."""
+
+    @abstractmethod
+    def reader_changes(self, state: Properties, new: Properties) -> dict[str, Change]:
+        """What an update would change of those inputs, by property path."""
+
+    @abstractmethod
+    async def live_readers(
+        self, secrets: Secrets, names: list[str], live: Mapping[str, SecretInfo], where: Properties
+    ) -> Properties:
+        """Those inputs, as GitHub has them; `where` is the state, or what an import's id says."""
+
+    @abstractmethod
+    async def other_levels(self, run: Run, state: Properties, new: Properties) -> list[Secrets]:
+        """Where secrets of the same names would hide these, or these would hide them."""
+
+    async def reaching(self, other: Secrets, names: set[str], new: Properties) -> set[str]:
+        """Those names of another level's secrets that reach the codespaces which these secrets reach."""
+        return names
+
+    @abstractmethod
+    def identifier(self, inputs: Properties) -> str:
+        """The resource's id: what an import is asked for."""
+
+    @abstractmethod
+    async def identified(self, run: Run, identifier: str) -> tuple[Properties, list[str]]:
+        """What the id of an import says: where the secrets are, and their names.
+
+        Raises:
+            PluginError: there is no such place.
+        """
+
+    async def check(self, run: Run, urn: str, old: Properties, new: Properties) -> Properties:
+        inputs = dict(new)
+        for name in ("secrets", "fallback"):
+            inputs[name] = _marked_secret(new.get(name))
+        inputs["adoptExisting"] = reveal(new.get("adoptExisting")) or False
+        inputs["owner"] = run.configuration.owner if run.configuration.complete else UNKNOWN
+        raise_if(*_shape_failures(inputs), *self.shape_failures(inputs))
+        if is_unknown(inputs["adoptExisting"]) or not isinstance(inputs["secrets"], dict):
+            return inputs
+        before = _before(run, urn, old)
+        failures = _secret_failures(cast("Properties", inputs["secrets"]), _declared(before))
+        raise_if(*failures, *await self.resolve(run, urn, before, inputs))
+        ours: set[str] = set() if self.is_elsewhere(before, inputs) else {*_declared(before)}
+        for name in ("secrets", "fallback"):
+            if isinstance(inputs[name], dict):
+                values: Properties = inputs[name]
+                inputs[name] = {key.upper(): value for key, value in values.items()}
+        secrets = self.secrets_of(run, inputs)
+        if secrets is None or is_unknown({name: inputs.get(name) for name in ("visibility", "repository")}):
+            return inputs
+        claim = self._claim(secrets.place, inputs)
+        run.claims[urn] = claim
+        raise_if(*_clashes(run, urn, claim))
+        if run.configuration.complete:
+            await self._check_against_github(run, urn, secrets, ours, inputs)
+        return inputs
+
+    def _claim(self, place: Place, inputs: Properties) -> Claim:
+        declared: dict[str, Value] = reveal(inputs["secrets"])
+        servers: dict[str, str] = {
+            triple.prefix: declared[triple.server]
+            for triple in triples_in(declared)
+            if isinstance(declared[triple.server], str)
+        }
+        return Claim(place, list(declared), servers, *self.claimed_readers(inputs))
+
+    async def _check_against_github(
+        self, run: Run, urn: str, secrets: Secrets, ours: set[str], inputs: Properties
+    ) -> None:
+        if not ours:
+            await secrets.public_key()
+        existing = await secrets.secrets()
+        names = set(inputs["secrets"])
+        foreign = sorted((names - ours) & set(existing))
+        if foreign and not inputs["adoptExisting"]:
+            there = ", ".join(f"{name} (last changed {existing[name].updated_at})" for name in foreign)
+            raise InvalidInputs(
+                Failure(
+                    "",
+                    f"{secrets.place} has these secrets already, and this resource did not make them: {there}. Choose "
+                    "another secret_prefix, or set adopt_existing to take them over; their values are overwritten. "
+                    "(With --replace the engine shows a resource nothing of its past: then set adopt_existing for that "
+                    "one update.)",
+                )
+            )
+        if ours and not names - ours and inputs["adoptExisting"]:
+            run.log(Severity.WARNING, urn, "adopt_existing has done its work; remove it, so that it adopts no more.")
+        claims = [claim for claim in run.claims.values() if claim.place == secrets.place]
+        added = {name for claim in claims for name in claim.names} - set(existing)
+        if names & added:
+            try:
+                check_capacity(set(existing), added, secrets.place.full_name)
+            except RuleViolation as violation:
+                raise InvalidInputs(Failure("", str(violation))) from violation
+
+    async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
+        _check_values(new)
+        changes = map_changes("secrets", plain_map(state.get("secrets")), new["secrets"])
+        changes |= self.reader_changes(state, new)
+        secrets = self.secrets_of(run, state) if run.configuration.complete else None
+        if secrets:
+            changes |= await self._drift(run, urn, secrets, state, plain_map(new["secrets"]))
+        unfinished: list[str] = state.get("unfinished") or []
+        for name in unfinished:
+            changes.setdefault(join("secrets", name), "update")
+        if state.get("readersUnfinished") and not any(path.startswith(self.reader_inputs) for path in changes):
+            changes[self.reader_inputs[-1]] = "update"
+        return Difference(changes)
+
+    def _there(self, run: Run, properties: Properties) -> Secrets:
+        """The secrets of a place that must be known by now."""
+        secrets = self.secrets_of(run, properties)
+        if secrets is None:
+            raise PluginError("it is not known whose secrets these are; run `pulumi refresh`, then `pulumi up` again.")
+        return secrets
+
+    async def _drift(
+        self, run: Run, urn: str, secrets: Secrets, state: Properties, declared: Mapping[str, Value]
+    ) -> dict[str, Change]:
+        live = await secrets.secrets()
+        changes: dict[str, Change] = {}
+        for name, stamp in sorted(_stamps(state).items()):
+            if name not in declared:
+                continue
+            if name not in live:
+                changes[join("secrets", name)] = "add"
+                run.log(Severity.WARNING, urn, f"{name} was deleted outside of this stack; it is written again.")
+            elif live[name].updated_at != stamp:
+                changes[join("secrets", name)] = "update"
+                run.log(
+                    Severity.WARNING,
+                    urn,
+                    f"{name} was changed outside of this stack at {live[name].updated_at}; it is written again.",
+                )
+            elif live[name].visibility != self.readers(state).visibility:
+                changes[self.reader_inputs[0]] = "update"
+        return changes
+
+    async def create(self, run: Run, urn: str, new: Properties, *, preview: bool) -> tuple[str, Properties]:
+        identifier = self.identifier(new)
+        return identifier, await self._write(run, urn, identifier, {}, new, preview=preview)
+
+    async def update(
+        self, run: Run, urn: str, identifier: str, state: Properties, new: Properties, *, preview: bool
+    ) -> Properties:
+        same_owner(run, state)
+        return await self._write(run, urn, identifier, state, new, preview=preview)
+
+    async def _write(
+        self, run: Run, urn: str, identifier: str, state: Properties, new: Properties, *, preview: bool
+    ) -> Properties:
+        _check_values(new)
+        if preview:
+            secrets = self.secrets_of(run, new)
+            if secrets:
+                await self._warn_of_shadows(run, urn, secrets, state, new)
+                _check_may_write(run, urn, secrets, preview=True)
+            return self._outputs(run, new, new["secrets"], {}) | {"updatedAt": UNKNOWN}
+        secrets = self._there(run, new)
+        _check_may_write(run, urn, secrets, preview=False)
+        live = await secrets.secrets()
+        plan = self._plan(state, new, live)
+        written = await self._carry_out(run, urn, secrets, state, plan, live)
+        if written.error is None:
+            try:
+                return self._outputs(run, new, new["secrets"], await _new_stamps(secrets, state, plan, written))
+            except CloudError as error:
+                written.error = error
+        if not written.names:
+            raise written.error
+        if not state and set(written.removed) == set(written.names):
+            # Nothing is left that the state would have to tell of.
+            raise CloudError(_left(written))
+        left = await self._partial_state(run, secrets, state, new, plan, written)
+        # What is declared no more and still there stays this resource's, if the program takes the change back.
+        still = {name: Secret("") for name in _stamps(left)}
+        raise PartialWrite(_left(written), identifier, left, new | {"secrets": still | new["secrets"]})
+
+    async def _warn_of_shadows(self, run: Run, urn: str, secrets: Secrets, state: Properties, new: Properties) -> None:
+        """Tell the reviewer of logins that codespaces would put together from secrets of two levels."""
+        declared = set(plain_map(new["secrets"]))
+        unseen: list[str] = []
+        gate = asyncio.Semaphore(_CONCURRENT_LISTINGS)
+
+        async def look(other: Secrets) -> None:
+            async with gate:
+                try:
+                    there = await self.reaching(other, {*await other.secrets(), *run.claimed(other.place)}, new)
+                except CloudError:
+                    unseen.append(other.place.full_name)
+                    return
+            levels = (declared, there) if other.place.repository else (there, declared)
+            for triple, shared in mixed_logins(*levels).items():
+                run.log(Severity.WARNING, urn, _mixed(triple, shared, secrets.place, other.place))
+
+        others = [other for other in await self.other_levels(run, state, new) if other.place != secrets.place]
+        await asyncio.gather(*(look(other) for other in others[:_LISTINGS]))
+        unseen += [other.place.full_name for other in others[_LISTINGS:]]
+        if unseen and triples_in(declared):
+            run.log(
+                Severity.INFO,
+                urn,
+                "it was not looked at whether there are Codespaces secrets of the same names in "
+                f"{_some(sorted(unseen))}; a repository's secret takes the place of one of the organization.",
+            )
+
+    async def _carry_out(
+        self,
+        run: Run,
+        urn: str,
+        secrets: Secrets,
+        state: Properties,
+        plan: _Plan,
+        live: Mapping[str, SecretInfo],
+    ) -> Written:
+        """Write values, then readers, then remove what is declared no more; ends at the first failure."""
+        written = Written()
+        if plan.names:
+            written = await write_values(
+                secrets,
+                plan.values,
+                plan.names,
+                plan.readers,
+                plan.fallback,
+                live,
+                plan.old_readers,
+                plan.drifted,
+            )
+        if written.error is None and plan.readers_alone:
+            readers = await write_readers(secrets, plan.readers_alone, plan.readers, plan.old_readers)
+            readers.names = written.names + readers.names
+            written = readers
+        run.written.update({(secrets.place, name): urn for name in written.names})
+        if written.error is None:
+            try:
+                await self._remove(run, urn, secrets, state, plan, live)
+            except CloudError as error:
+                written.error = error
+        return written
+
+    async def _remove(
+        self,
+        run: Run,
+        urn: str,
+        secrets: Secrets,
+        state: Properties,
+        plan: _Plan,
+        live: Mapping[str, SecretInfo],
+    ) -> None:
+        for name in reversed(write_order(plan.removed)):
+            await _delete_ours(run, urn, secrets, name, _stamps(state).get(name), live)
+
+    async def read(self, run: Run, urn: str, identifier: str, inputs: Properties, state: Properties) -> Stored | None:
+        names: list[str] = []
+        where = state
+        if state:
+            same_owner(run, state)
+        else:
+            where, names = await self.identified(run, identifier)
+        secrets = self._there(run, where)
+        live = await secrets.secrets()
+        stamps = _stamps(state) if state else {}
+        if not state:
+            missing = [name for name in names if name not in live]
+            if missing or not names:
+                hint = did_you_mean(missing[0], live) if missing else ""
+                raise PluginError(
+                    f"cannot import {identifier!r}: {secrets.place} has no secret "
+                    f"{', '.join(missing) or 'of an empty name'}{hint or '.'} Give the names, separated by commas."
+                )
+            stamps = {name: live[name].updated_at for name in names}
+        present = [name for name in stamps if name in live]
+        if not present:
+            return None
+        known: dict[str, Value] = plain_map(state.get("secrets"))
+        kept = {
+            name: Secret(known[name]) for name in present if name in known and live[name].updated_at == stamps[name]
+        }
+        readers = await self.live_readers(secrets, present, live, where)
+        owner = run.configuration.owner
+        properties = {**state, "owner": owner, "secrets": kept, **readers, "updatedAt": stamps}
+        if state and self.readers(properties) != self.readers(state):
+            # Of those that were left alone the state no longer tells who may read them.
+            properties["readersUnfinished"] = True
+        if not inputs:
+            # GitHub does not tell the values: the program has to give them before the next update.
+            values = {name: Secret("") for name in present}
+            inputs = {"owner": owner, "secrets": values, **readers, "adoptExisting": False}
+        return Stored(identifier, inputs, properties)
+
+    async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
+        same_owner(run, state)
+        secrets = self._there(run, state)
+        live = await secrets.secrets()
+        stamps = _stamps(state)
+        for name in reversed(write_order(stamps)):
+            await _delete_ours(run, urn, secrets, name, stamps[name], live)
+
+    def _plan(self, state: Properties, new: Properties, live: Mapping[str, SecretInfo]) -> _Plan:
+        values: dict[str, str] = reveal(new["secrets"])
+        old_values: dict[str, str] = plain_map(state.get("secrets"))
+        stamps = _stamps(state)
+        readers = self.readers(new)
+        old_readers = self.readers(state) if state and not state.get("readersUnfinished") else None
+        unfinished: list[str] = state.get("unfinished") or []
+        changed = {
+            name
+            for name, value in values.items()
+            if old_values.get(name) != value
+            or name not in live
+            or live[name].updated_at != stamps.get(name)
+            or live[name].visibility != readers.visibility
+            or name in unfinished
+        }
+        names = whole_units(changed, values)
+        fallback = _fallback(names, state, new, live)
+        known: dict[str, str] = reveal(new.get("publishedAt")) or stamps
+        return _Plan(
+            values=values,
+            names=names,
+            removed=[name for name in stamps if name not in values],
+            readers=readers,
+            old_readers=old_readers,
+            fallback=fallback,
+            drifted={name for name in fallback if name in live and live[name].updated_at != known.get(name)},
+        )
+
+    async def _partial_state(
+        self, run: Run, secrets: Secrets, state: Properties, new: Properties, plan: _Plan, written: Written
+    ) -> Properties:
+        """What the state has to say after a write that failed half-way."""
+        values: dict[str, str] = dict(plain_map(state.get("secrets")))
+        for name in written.names:
+            values[name] = written.restored.get(name, plan.values[name])
+        for name in (*written.uncertain, *written.removed):
+            values.pop(name, None)
+        try:
+            now = await secrets.secrets(fresh=True)
+        except CloudError:
+            now = {}
+        stamps = _stamps(state) | {name: now[name].updated_at if name in now else "" for name in written.names}
+        for name in written.removed:
+            stamps.pop(name, None)
+        outputs = self._outputs(run, new, {name: Secret(value) for name, value in values.items()}, stamps)
+        outputs["unfinished"] = sorted(set(written.uncertain))
+        if state and plan.old_readers != plan.readers:
+            outputs |= {name: state.get(name) for name in self.reader_inputs}
+            outputs["readersUnfinished"] = bool(written.forward) or bool(state.get("readersUnfinished"))
+        return outputs
+
+    def _outputs(self, run: Run, new: Properties, secrets: Value, stamps: Mapping[str, str]) -> Properties:
+        return {
+            "owner": run.configuration.owner or None,
+            "secrets": secrets,
+            **{name: new.get(name) for name in self.reader_inputs},
+            "adoptExisting": new["adoptExisting"],
+            "updatedAt": dict(stamps) if stamps else None,
+        }
+
+
+@dataclass
+class _Plan:
+    """What one update has to do."""
+
+    values: dict[str, str]
+    names: list[str]
+    removed: list[str]
+    readers: Readers
+    old_readers: Readers | None
+    fallback: dict[str, str]
+    drifted: set[str]
+    """The names that were written since they were known to hold their fallback."""
+
+    @property
+    def readers_alone(self) -> list[str]:
+        """The names whose readers are written and whose values are left alone."""
+        if self.old_readers == self.readers or self.readers.visibility != "selected":
+            return []
+        return [name for name in write_order(self.values) if name not in self.names]
+
+    @property
+    def marked(self) -> bool:
+        """Whether the last thing written is a registry's mark, after which the secrets were listed."""
+        triples = triples_in(self.names)
+        return not self.readers_alone and bool(triples) and self.names[-1] == triples[-1].server
+
+
+def _fallback(
+    names: Iterable[str], state: Properties, new: Properties, live: Mapping[str, SecretInfo]
+) -> dict[str, str]:
+    """What each secret is put back to if its pair does not become whole.
+
+    With a key rotation (`publishedAt` is given) that is the key of the published slot, while the registry's mark stands
+    where the rotation saw it, and never what the state remembers: a run that was killed may have published past it.
+    Without one it is the state's value, if nobody has written the secret since.
+    """
+    published_at: dict[str, str] | None = reveal(new.get("publishedAt"))
+    if published_at is None:
+        old: dict[str, str] = plain_map(state.get("secrets"))
+        stamps = _stamps(state)
+        return {
+            name: old[name]
+            for name in names
+            if name in old and name in live and live[name].updated_at == stamps.get(name)
+        }
+    given: dict[str, str] = reveal(new.get("fallback")) or {}
+    standing = {
+        name
+        for triple in triples_in(names)
+        if triple.server in live and live[triple.server].updated_at == published_at.get(triple.server)
+        for name in triple.names
+    }
+    return {name: value for name, value in given.items() if name in standing}
+
+
+async def _new_stamps(secrets: Secrets, state: Properties, plan: _Plan, written: Written) -> dict[str, str]:
+    """When each secret was last written, after everything was."""
+    stamps = _stamps(state)
+    if written.names:
+        now = await secrets.secrets(fresh=not plan.marked)
+        # What GitHub does not list yet counts as changed, and is looked at again by the next update.
+        stamps |= {name: now[name].updated_at if name in now else "" for name in plan.values}
+    return {name: stamp for name, stamp in stamps.items() if name in plan.values}
+
+
+def _mixed(triple: Triple, shared: list[str], here: Place, there: Place) -> str:
+    repository, organization = (here, there) if here.repository else (there, here)
+    return (
+        f"codespaces of {repository.full_name} would log in with a mixture for {triple.prefix}: {' and '.join(shared)} "
+        f"of the {repository} takes the place of that of the {organization}, and the rest does not. Remove it with "
+        f"`gh secret delete {shared[0]} --app codespaces {repository.flags}`, or give the repository all three."
+    )
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _left(written: Written) -> str:
+    parts = [str(written.error)]
+    open_ = {*written.uncertain, *written.readers_uncertain}
+    for names, text in (
+        ([name for name in written.forward if name not in open_], "written: {}"),
+        (list(written.restored), "put back to what they held before: {}"),
+        (written.removed, "removed again: {}"),
+        (written.uncertain, "whose value is uncertain until the next update writes it: {}"),
+        (written.readers_restored, "whose repositories were put back: {}"),
+        (written.readers_uncertain, "whose repositories are uncertain until the next update writes them: {}"),
+    ):
+        if names:
+            parts.append("Secrets " + text.format(", ".join(names)) + ".")
+    parts.append("Run `pulumi up` again to finish.")
+    return " ".join(parts)
+
+
+async def _delete_ours(
+    run: Run, urn: str, secrets: Secrets, name: str, stamp: str | None, live: Mapping[str, SecretInfo]
+) -> None:
+    """Delete a secret unless somebody else wrote it since: another resource in this run, or a person.
+
+    A resource that is renamed or replaced is deleted after the new one has written the same names.
+    """
+    if name not in live or run.wants(secrets.place, name):
+        return
+    if stamp and live[name].updated_at != stamp:
+        run.log(
+            Severity.WARNING,
+            urn,
+            f"{name} was written by somebody else at {live[name].updated_at} and is left in place. If nobody needs it, "
+            f"remove it with `gh secret delete {name} --app codespaces {secrets.place.flags}`.",
+        )
+        return
+    await secrets.delete_secret(name)
+
+
+def _check_may_write(run: Run, urn: str, secrets: Secrets, *, preview: bool) -> None:
+    if not run.configuration.complete or secrets.may_write() is not False:
+        return
+    need = secrets.place.need("write")
+    text = (
+        "these GitHub credentials may read but not write Codespaces secrets; `pulumi up` needs the scope "
+        f"{need.scope} (a classic token) or {need.permission} (a fine-grained token or an App)."
+    )
+    if not preview:
+        raise PluginError(text)
+    run.log(Severity.WARNING, urn, text)
+
+
+def _marked_secret(given: Value) -> Value:
+    """The map with each of its values marked secret, whatever the program sent.
+
+    A map that is not known yet has no mark: what it will be is no secret as a whole, and an update by a plan (`--plan`)
+    compares marks.
+    """
+    if isinstance(given, Secret):
+        given = given.value
+    if isinstance(given, dict):
+        values = cast("Properties", given)
+        return {name: value if isinstance(value, Secret) else Secret(value) for name, value in values.items()}
+    return given if given is None or isinstance(given, Unknown) else Secret(given)
+
+
+def _stamps(state: Properties) -> dict[str, str]:
+    return plain_map(state.get("updatedAt"))
+
+
+def _before(run: Run, urn: str, old: Properties) -> Properties:
+    """The inputs of the last update.
+
+    Where the engine is about to replace a resource it checks a second time, without the past. Those in another
+    organization are not this one's.
+    """
+    before = run.past.setdefault(urn, reveal(old)) if old else run.past.get(urn, {})
+    if before.get("owner", run.configuration.owner).lower() != run.configuration.owner.lower():
+        return {}
+    return before
+
+
+def _declared(before: Properties) -> dict[str, Value]:
+    """The secrets that inputs declare, NAME -> value."""
+    return {name.upper(): value for name, value in plain_map(before.get("secrets")).items()}
+
+
+def _shape_failures(inputs: Properties) -> list[Failure]:
+    given = {name: reveal(inputs.get(name)) for name in ("secrets", "fallback", "publishedAt")}
+    failures = [
+        *check_map("secrets", given["secrets"], lambda value: value is None or is_text(value), "a text"),
+        *check_map("fallback", given["fallback"], is_text, "a text"),
+        *check_map("published_at", given["publishedAt"], is_text, "a text"),
+    ]
+    if not isinstance(inputs["adoptExisting"], (bool, Unknown)):
+        failures.append(Failure("", "adopt_existing must be true or false."))
+    if given["secrets"] is None:
+        failures.append(Failure("", "secrets is missing: give at least one NAME and its value."))
+    return failures
+
+
+def _check_values(new: Properties) -> None:
+    """Refuse to write a secret whose value is not given: what was just imported, as Check lets it pass."""
+    missing = sorted(name for name, value in plain_map(new["secrets"]).items() if value == "")
+    if missing:
+        raise PluginError(
+            f"{', '.join(missing)}: GitHub does not tell what an imported secret holds; write its value in the program."
+        )
+
+
+def _secret_failures(secrets: Mapping[str, Value], past: Mapping[str, Value]) -> list[Failure]:
+    if not secrets:
+        return [Failure("", "secrets is empty: give at least one NAME and its value.")]
+    failures: list[Failure] = []
+    seen: dict[str, str] = {}
+    for name in sorted(secrets):
+        value = reveal(secrets[name])
+        try:
+            check_name(name, f"secrets.{name}")
+            if isinstance(value, str):
+                check_value_size(name, value)
+        except RuleViolation as violation:
+            failures.append(Failure(violation.argument, str(violation)))
+        if value is None or (value == "" and past.get(name.upper()) != ""):
+            failures.append(Failure(f"secrets.{name}", f"secrets.{name} has no value; a secret must hold something."))
+        if name.upper() in seen:
+            failures.append(
+                Failure(
+                    f"secrets.{name}",
+                    f"secrets.{name} and secrets.{seen[name.upper()]} are one secret for GitHub, which does not tell "
+                    "upper from lower case; keep one.",
+                )
+            )
+        seen[name.upper()] = name
+    return failures
+
+
+def _clashes(run: Run, urn: str, claim: Claim) -> list[Failure]:
+    """Secrets that another resource of this run declares too, and registries that one repository would log in to twice.
+
+    docker keeps one credential a registry (https://github.com/docker/cli/issues/5582): of two triples for the same
+    server, whichever GitHub happens to log in with last wins. A repository's triple with the prefix of one of the
+    organization takes its place, and does no harm.
+    """
+    failures: list[Failure] = []
+    for other_urn, other in run.claims.items():
+        if other_urn == urn or other.place != claim.place:
+            continue
+        other_name = other_urn.rsplit("::", 1)[-1]
+        failures.extend(
+            Failure(
+                f"secrets.{name}",
+                f"{name} is declared by {other_name} too; two resources would overwrite each other's secret. Give one "
+                "of them another secret_prefix.",
+            )
+            for name in sorted(set(claim.names) & set(other.names))
+        )
+    for other_urn, other in run.claims.items():
+        for prefix, server in claim.servers.items():
+            for other_prefix, other_server in other.servers.items():
+                seen_already = urn == other_urn and prefix >= other_prefix
+                hidden = other.place != claim.place and prefix == other_prefix
+                if seen_already or hidden or not same_registry(server, other_server):
+                    continue
+                shared = _shared_readers(claim, other)
+                if shared:
+                    failures.append(
+                        Failure(
+                            "",
+                            f"{shared} would get two logins for {server}: by {prefix} and by {other_prefix}. docker "
+                            "keeps one login a registry, and which one wins is chance. Select disjoint repositories, "
+                            "or put both grants into one login.",
+                        )
+                    )
+    return failures
+
+
+def _shared_readers(one: Claim, other: Claim) -> str:
+    if "selected" not in (one.visibility, other.visibility):
+        return "every private repository"
+    selected, wide = (one, other) if one.visibility == "selected" else (other, one)
+    if wide.visibility != "selected":
+        return f"repository {next(iter(selected.repositories), '?')}"
+    for name, number in one.repositories.items():
+        if name in other.repositories or (number is not None and number in other.repositories.values()):
+            return f"repository {name}"
+    return ""

@@ -1,0 +1,134 @@
+"""Where a component's secrets go: to an organization, for a selection of its repositories, or to one repository."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypedDict, cast
+
+import pulumi
+from typing_extensions import NotRequired
+
+from .repositories import check_selected, is_repository, selected
+from .resources import OrganizationSecrets, RepositorySecrets, Visibility
+from .rules import RuleViolation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TypeAlias
+
+    import pulumi_github
+
+    from .repositories import SelectedRepositories
+
+    OneRepository: TypeAlias = pulumi.Input[str] | pulumi_github.Repository
+    """The name of a repository, or a `github.Repository`."""
+else:
+    OneRepository = pulumi.Input[str]
+
+
+class Readers(TypedDict):
+    """The arguments of a component that say who may read its secrets."""
+
+    selected_repositories: NotRequired[SelectedRepositories | None]
+    visibility: NotRequired[Visibility | None]
+    repository: NotRequired[OneRepository | None]
+    repository_id: NotRequired[pulumi.Input[int] | None]
+
+
+class Rotating(TypedDict):
+    """What a set of secrets has to know of the key rotation that it publishes."""
+
+    fallback: pulumi.Input[Mapping[str, pulumi.Input[str]]]
+    published_at: pulumi.Input[Mapping[str, str]]
+
+
+def check_readers(args: Readers) -> None:
+    """Check who may read, as far as the program itself tells, before anything is registered.
+
+    Raises:
+        RuleViolation: what is given is of the wrong kind, or says two things at once.
+    """
+    check_selected(args.get("selected_repositories"))
+    repository = args.get("repository")
+    if repository is None:
+        if args.get("repository_id") is not None:
+            raise RuleViolation("repository_id", "repository_id is given without repository; give its name too.")
+        return
+    both = [name for name in ("selected_repositories", "visibility") if args.get(name) is not None]
+    if both:
+        raise RuleViolation(
+            "repository",
+            f"repository and {both[0]} are given: secrets belong to one repository, or to the organization for those "
+            "that are selected. Leave out one of the two.",
+        )
+    if not isinstance(repository, (str, pulumi.Output)) and not is_repository(repository):
+        raise RuleViolation(
+            "repository",
+            f"repository is a {type(repository).__name__}; write a repository's name, or give a github.Repository.",
+        )
+
+
+def repository_name(args: Readers) -> pulumi.Input[str] | None:
+    """The name of the one repository that the secrets belong to; None if they are the organization's."""
+    repository = args.get("repository")
+    if repository is None or isinstance(repository, (str, pulumi.Output)):
+        return repository
+    return cast("pulumi_github.Repository", repository).name
+
+
+def publish(
+    component: pulumi.ComponentResource,
+    name: str,
+    args: Readers,
+    secrets: Mapping[str, pulumi.Input[str]],
+    *,
+    adopt_existing: bool,
+    rotating: Rotating | None = None,
+    depends_on: list[pulumi.Resource] | None = None,
+) -> pulumi.Output[list[str] | str]:
+    """Declare a component's secrets for those who may read them.
+
+    Args:
+        component: whose secrets they are.
+        name: the component's name.
+        args: who may read them, checked.
+        secrets: NAME -> value.
+        adopt_existing: whether to take over secrets that exist already.
+        rotating: the key rotation that is published, if there is one.
+        depends_on: what has to be there before they are written.
+
+    Returns:
+        Who may read them, for a person: the names of repositories, or `private` or `all`.
+    """
+    opts = pulumi.ResourceOptions(parent=component, depends_on=depends_on)
+    more: dict[str, Any] = {"secrets": secrets, "adopt_existing": adopt_existing, **(rotating or {})}
+    repository = repository_name(args)
+    if repository is not None:
+        given = args.get("repository")
+        number = given.repo_id if is_repository(given) else args.get("repository_id")
+        RepositorySecrets(
+            f"{name}-secrets", cast("Any", {**more, "repository": repository, "repository_id": number}), opts
+        )
+        return pulumi.Output.from_input(repository).apply(lambda known: [known])
+    visibility = args.get("visibility") or Visibility.SELECTED
+    readers = selected(args.get("selected_repositories"), f"{name}-repositories", component)
+    OrganizationSecrets(
+        f"{name}-secrets", cast("Any", {**more, "visibility": visibility, "selected_repositories": readers}), opts
+    )
+
+    def described(names: Mapping[str, Any] | None) -> list[str] | str:
+        return sorted(names) if names else str(Visibility(visibility).value)
+
+    # Not by `Output.from_input`, which makes an Output of each of a thousand names.
+    if isinstance(readers, pulumi.Output):
+        return readers.apply(described)
+    named = described(cast("Mapping[str, Any] | None", readers))
+    return pulumi.Output.from_input(visibility).apply(lambda _: named)
+
+
+def summary_of(
+    outputs: Mapping[str, pulumi.Output[Any]], readers: pulumi.Output[list[str] | str]
+) -> pulumi.Output[Mapping[str, Any]]:
+    """A component's outputs and who may read, in one map."""
+    known = pulumi.Output.all(**outputs)
+    # Not by one `Output.all` of both, which makes an Output of each of a thousand names.
+    return readers.apply(lambda repositories: known.apply(lambda it: {**it, "repositories": repositories}))
