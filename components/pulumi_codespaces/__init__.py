@@ -1,7 +1,9 @@
 """Lets GitHub Codespaces pull from private registries.
 
 EcrPullAccess          an IAM user that may pull from Amazon ECR, its rotating access keys, and the secrets
-RegistryLogin          any other registry, with given credentials
+RegistryLogin          any other registry, with given credentials; azure_container_registry, docker_hub, ecr_token,
+                       github_container_registry, google_artifact_registry and google_container_registry give the form
+                       in which each takes them
 RepositorySelection    which repositories: by name, topic, custom property or id
 OrganizationSecrets    Codespaces secrets that belong together, written in place and as one unit
 RepositorySecrets      the same for one repository
@@ -16,6 +18,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .ecr_pull_access import EcrPullAccess, EcrPullAccessArgs
     from .errors import InvalidArgument
+    from .logins import (
+        azure_container_registry,
+        docker_hub,
+        ecr_token,
+        github_container_registry,
+        google_artifact_registry,
+        google_container_registry,
+    )
     from .registry_login import RegistryLogin, RegistryLoginArgs
     from .resources import (
         AppAuth,
@@ -29,12 +39,21 @@ if TYPE_CHECKING:
         Visibility,
     )
 
+_LOGINS = (
+    "azure_container_registry",
+    "docker_hub",
+    "ecr_token",
+    "github_container_registry",
+    "google_artifact_registry",
+    "google_container_registry",
+)
 _MODULES = {
     "EcrPullAccess": "ecr_pull_access",
     "EcrPullAccessArgs": "ecr_pull_access",
     "RegistryLogin": "registry_login",
     "RegistryLoginArgs": "registry_login",
     "InvalidArgument": "errors",
+    **dict.fromkeys(_LOGINS, "logins"),
 }
 
 __all__ = [
@@ -52,6 +71,12 @@ __all__ = [
     "RepositorySelection",
     "RepositorySelectionArgs",
     "Visibility",
+    "azure_container_registry",
+    "docker_hub",
+    "ecr_token",
+    "github_container_registry",
+    "google_artifact_registry",
+    "google_container_registry",
 ]
 
 

@@ -3,7 +3,6 @@
 # No `from __future__ import annotations` here: the schema is inferred from these annotations at run time.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 import pulumi
@@ -11,6 +10,7 @@ import pulumi_aws as aws
 from typing_extensions import NotRequired, TypedDict
 
 from .errors import refusing
+from .lifetimes import warn_of_age
 from .publishing import OneRepository, check_readers, publish, repository_name, summary_of
 from .repositories import SelectedRepositories
 from .resources import (
@@ -21,7 +21,7 @@ from .resources import (
 from .rules import RuleViolation
 from .rules.iam_users import check_user
 from .rules.packing import PullPolicy, pack
-from .rules.policies import login_document
+from .rules.policies import login_document, repository_policy_statement
 from .rules.registries import ecr_registry_host, parse_ecr_host
 from .rules.repository_arns import RepositoryArn, partition_of
 from .rules.rotation import SLOTS, SlotName, check_generation
@@ -102,7 +102,9 @@ class EcrPullAccess(pulumi.ComponentResource):
     servers: pulumi.Output[Sequence[str]]
     """The registries that codespaces log in to."""
     user_arn: pulumi.Output[str]
-    """The ARN of the IAM user, for a repository policy of another account."""
+    """The ARN of the IAM user."""
+    repository_policy_statement: pulumi.Output[Mapping[str, Any]]
+    """What the repository policy of a repository in another account has to hold, for this user to pull from it."""
     access_key_id: pulumi.Output[str]
     """The id of the published access key."""
     key_created_at: pulumi.Output[str]
@@ -181,6 +183,7 @@ class EcrPullAccess(pulumi.ComponentResource):
         self.secret_names = pulumi.Output.from_input([secret for triple in triples for secret in triple.names])
         self.servers = pulumi.Output.all(*servers)
         self.user_arn = user.arn
+        self.repository_policy_statement = user.arn.apply(repository_policy_statement)
         self.access_key_id = verified.access_key_id
         self.key_created_at = _of_slot(rotation.current, {slot: key.create_date for slot, key in keys.items()})
         self.key_generation = pulumi.Output.from_input(plan.generation)
@@ -193,7 +196,8 @@ class EcrPullAccess(pulumi.ComponentResource):
             "keyGeneration": self.key_generation,
         }
         self.summary = summary_of(outputs, readers)
-        _warn_of_age(self, self.key_created_at, plan.max_key_age_days)
+        outputs["repositoryPolicyStatement"] = self.repository_policy_statement
+        warn_of_age(self, self.key_created_at, plan.max_key_age_days)
         self.register_outputs(outputs)
 
 
@@ -405,15 +409,3 @@ def _probe_images(name: str, images: Sequence[str], servers: Sequence[pulumi.Inp
         known.apply(lambda hosts, index=index, image=image: with_host(index, image, hosts))
         for index, image in enumerate(images)
     ]
-
-
-def _warn_of_age(component: pulumi.Resource, created_at: pulumi.Output[str], max_days: int) -> None:
-    def warn(created: str) -> None:
-        days = (datetime.now(timezone.utc) - datetime.fromisoformat(created.replace("Z", "+00:00"))).days
-        if days > max_days:
-            pulumi.log.warn(
-                f"the access key is {days} days old, and at most {max_days} are wanted: raise key_generation by one.",
-                component,
-            )
-
-    created_at.apply(warn)

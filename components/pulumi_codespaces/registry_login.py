@@ -8,6 +8,7 @@ import pulumi
 from typing_extensions import NotRequired, TypedDict
 
 from .errors import refusing
+from .lifetimes import warn_of_end
 from .publishing import OneRepository, check_readers, publish, summary_of
 from .repositories import SelectedRepositories
 from .resources import VerifiedLogin, Visibility
@@ -44,6 +45,9 @@ class RegistryLoginArgs(TypedDict):
     verify: NotRequired[bool | None]
     """Whether to log in before publishing; default true. Turn it off for a registry that cannot be reached
     from here."""
+    expires_at: NotRequired[pulumi.Input[str] | None]
+    """When the credentials end (RFC 3339), if they do: shown in the summary, and every preview of the last 14 days
+    warns."""
     adopt_existing: NotRequired[bool | None]
     """Take over secrets of these names that exist already. Their values are overwritten. It acts once."""
 
@@ -93,7 +97,9 @@ class RegistryLogin(pulumi.ComponentResource):
         self.secret_names = pulumi.Output.from_input(list(triple.names))
         self.server = pulumi.Output.from_input(server)
         outputs: dict[str, pulumi.Output[Any]] = {"secretNames": self.secret_names, "server": self.server}
-        self.summary = summary_of(outputs, readers)
+        expires_at = args.get("expires_at")
+        ends = {} if expires_at is None else {"expiresAt": warn_of_end(self, name, expires_at)}
+        self.summary = summary_of({**outputs, **ends}, readers)
         self.register_outputs(outputs)
 
 

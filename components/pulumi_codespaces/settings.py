@@ -171,6 +171,7 @@ class LoginRegistry(_Registry):
     password_from: str = Field(
         min_length=1, description="the configuration key of a secret that holds the password or token"
     )
+    expires_at: str | None = Field(None, description="when the credentials end, like 2027-01-31T00:00:00Z")
 
 
 _OTHERS_ONLY = ("server", "user", "passwordFrom")

@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import astuple
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -24,7 +24,7 @@ from .cases import all_cases, chunks, requests, sample
 from .contenders import CONTENDERS
 from .faults import Target
 from .report import comparison, good, page, table
-from .trial import Bench, Case
+from .trial import Bench, Case, Result
 from .workers import carry_out
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], dict[str, dict[str, list[Ta
         for line in lines
         for contender, some in line.get("requests", {}).items()
     }
-    return [line for line in lines if "requests" not in line], made
+    empty = asdict(Result("", "", "", ""))
+    return [{**empty, **line} for line in lines if "requests" not in line], made
 
 
 class _Progress:
@@ -131,7 +132,7 @@ def main() -> int:
                     _write(file, {"requests": {contender: found}})
                 for result in _campaign(contender, made[contender], given, {one["case"] for one in lines}, until):
                     lines.append({**result, "commit": head["commit"]})
-                    _write(file, lines[-1])
+                    _write(file, {name: value for name, value in lines[-1].items() if value})
     commits = sorted({one.get("commit", "") for one in lines})
     reports = {"campaign": page(lines, {**head, "commit": ", ".join(commits) or head["commit"]})}
     if lines:

@@ -180,23 +180,28 @@ def test_several_accounts_and_regions_with_one_key(new_cloud_stack):
     aws["accounts"][other] = {"repositories": {"eu-west-1": {"tools/linter": ["latest"]}}}
 
     def program(generation):
-        return ecr_program(
-            ecr_repositories=[
-                "payments/api",
-                "arn:aws:ecr:us-east-1:123456789012:repository/payments/api",
-                f"arn:aws:ecr:eu-west-1:{other}:repository/tools/linter",
-            ],
-            additional_registries={"PAYMENTS_US": us, "TOOLS": shared},
-            probe_images=["payments/api", f"{us}/payments/api:latest"],
-            key_generation=generation,
+        return (
+            ecr_program(
+                ecr_repositories=[
+                    "payments/api",
+                    "arn:aws:ecr:us-east-1:123456789012:repository/payments/api",
+                    f"arn:aws:ecr:eu-west-1:{other}:repository/tools/linter",
+                ],
+                additional_registries={"PAYMENTS_US": us, "TOOLS": shared},
+                probe_images=["payments/api", f"{us}/payments/api:latest"],
+                key_generation=generation,
+            )
+            + "pulumi.export('statement', payments.repository_policy_statement)\n"
         )
 
     with LocalCloud({"github": DEFAULT_SEED["github"], "aws": aws}, docker="http") as cloud:
         stack = new_cloud_stack(program(1), environment=cloud.environment)
         stack.up()
-        arn = stack.outputs()["payments"]["userArn"]
-        allow = {"Sid": "Codespaces", "Effect": "Allow", "Principal": {"AWS": arn}, "Action": PULL}
-        policy = {"Version": "2012-10-17", "Statement": [allow]}
+        outputs = stack.outputs()
+        principal = {"AWS": outputs["payments"]["userArn"]}
+        allow = {"Sid": "CodespacesPull", "Effect": "Allow", "Principal": principal, "Action": sorted(PULL)}
+        assert outputs["statement"] == allow
+        policy = {"Version": "2012-10-17", "Statement": [outputs["statement"]]}
         cloud.aws.set_repository_policy("tools/linter", policy, account=other)
         with start_codespace(cloud.github, cloud.aws, "acme/web") as before:
             assert sorted((login.prefix, login.ok) for login in before.logins) == [

@@ -168,6 +168,7 @@ def test_the_schema_names_what_there_is(schema):
     assert components == {"codespaces:index:EcrPullAccess", "codespaces:index:RegistryLogin"}
     assert set(schema["resources"]) - components == {
         "codespaces:index:OrganizationSecrets",
+        "codespaces:index:RepositorySecrets",
         "codespaces:index:RepositorySelection",
     }
     access = schema["resources"]["codespaces:index:EcrPullAccess"]
@@ -179,6 +180,7 @@ def test_the_schema_names_what_there_is(schema):
         "accessKeyId",
         "keyCreatedAt",
         "keyGeneration",
+        "repositoryPolicyStatement",
         "summary",
     }
     login = schema["resources"]["codespaces:index:RegistryLogin"]
@@ -202,6 +204,9 @@ def test_the_schema_marks_what_is_secret(schema):
         "OrganizationSecrets.inputProperties.secrets",
         "OrganizationSecrets.properties.secrets",
         "RegistryLogin.inputProperties.password",
+        "RepositorySecrets.inputProperties.fallback",
+        "RepositorySecrets.inputProperties.secrets",
+        "RepositorySecrets.properties.secrets",
         "provider.inputProperties.appAuth",
         "provider.inputProperties.token",
     }

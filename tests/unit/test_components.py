@@ -386,14 +386,10 @@ def test_bad_arguments_are_refused_before_anything_is_registered(
 def test_the_age_of_a_key(days: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     from datetime import datetime, timedelta, timezone
 
-    from pulumi_codespaces import ecr_pull_access
+    from pulumi_codespaces import lifetimes
 
-    class Later(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> datetime:
-            return datetime(2026, 11, 24, 12, 0, 0, tzinfo=timezone.utc) + timedelta(days=days)
-
-    monkeypatch.setattr(ecr_pull_access, "datetime", Later)
+    made = datetime(2026, 11, 24, 12, 0, 0, tzinfo=timezone.utc)
+    monkeypatch.setattr(lifetimes, "_now", lambda: made + timedelta(days=days))
     with warnings.catch_warnings():
         register(access)
     said = [record.message for record in caplog.records if record.levelname == "WARNING"]

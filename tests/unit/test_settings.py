@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import jsonschema
 import pulumi
 import pytest
+import yaml
 
 from pulumi_codespaces import InvalidArgument, Visibility
 from pulumi_codespaces.settings import Account, EcrRegistry, LoginRegistry, load
+from pulumi_codespaces.settings_schema import stack_schema
 
 CANARY = "CANARYcanary0123"
 ECR = {"ecrRepositories": ["payments/api"], "repositories": ["web"]}
@@ -127,7 +131,12 @@ def test_every_key_of_an_ecr_registry_is_an_argument_of_its_component(read):
         "verify_timeout_seconds": 60,
     }
     known = {*EcrRegistry.model_fields} - {"account", "selection", "repositories"}
-    assert set(arguments) == known
+    assert set(arguments) == known - {"repository"}
+    given = {**ECR, "repositories": [], "repository": "web"}
+    assert read(registries(payments=given)).registries["payments"].arguments() == {
+        "ecr_repositories": ["payments/api"],
+        "repository": "web",
+    }
 
 
 def test_the_fields_of_a_registry_are_those_of_its_component():
@@ -240,8 +249,8 @@ EITHER = "a registry has either ecrRepositories (Amazon ECR), or server, user an
             [
                 (
                     ".colour: is no key here; there are "
-                    "selection, repositories, visibility, secretPrefix, probeImages, "
-                    "verify, adoptExisting, server, user, passwordFrom"
+                    "selection, repositories, visibility, repository, secretPrefix, probeImages, "
+                    "verify, adoptExisting, server, user, passwordFrom, expiresAt"
                 )
             ],
             id="a key like no other",
@@ -452,3 +461,38 @@ def test_every_mistake_of_a_configuration_is_told_at_once(mistakes):
         "registries.two.secretPrefix",
         "registries.two.server",
     ]
+
+
+# -- the schema, for editors
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_schema_in_the_repository_is_that_of_the_settings():
+    assert json.loads((ROOT / "components/stack-config.schema.json").read_text()) == stack_schema()
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*/Pulumi.*.yaml")), ids=lambda path: path.parent.name)
+def test_the_stacks_of_the_examples_fit_the_schema(path):
+    given = yaml.safe_load(path.read_text())
+    if not any(key.startswith("access:") for key in given["config"]):
+        pytest.skip("another program's")
+    jsonschema.validate(given, stack_schema())
+
+
+@pytest.mark.parametrize(
+    ("registry", "fits"),
+    [
+        (ECR, True),
+        (LOGIN, True),
+        ({**ECR, "repositories": [], "repository": "web"}, True),
+        ({**ECR, "keyGeneration": "2"}, False),
+        ({**ECR, "kyeGeneration": 2}, False),
+        ({**LOGIN, "password": "x"}, False),
+        ({"server": "acme.azurecr.io"}, False),
+        ({**ECR, "visibility": "everybody"}, False),
+    ],
+)
+def test_what_the_schema_marks(registry, fits):
+    given = {"config": {"access:organization": "acme", "access:registries": {"one": registry}, "aws:region": "x"}}
+    assert jsonschema.Draft202012Validator(stack_schema()).is_valid(given) is fits

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from ...rules import RuleViolation
 from ...rules.registries import check_server
-from ..failures import CloudError, Failure, PluginError
+from ...rules.registry_logins import check_credentials, ecr_pair
+from ..ecr_client import AccessKey, verify
+from ..failures import CloudError, Failure, InvalidInputs, PluginError
 from ..registry_client import Login, try_login
 from ..resource import Difference, Resource, Stored, check_list, is_text, raise_if
 from ..run import Severity
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 _VERIFIED = ("server", "user", "password", "probeImages", "verify")
 _TRIES = 3
 _PAUSE_SECONDS = 2.0
+_KEY_SECONDS = 30
+"""An access key that was given is not a new one; what is waited for is a policy at most."""
 _OVERLOADED = (0, 429, 500, 502, 503, 504)
 
 
@@ -49,6 +53,14 @@ class VerifiedLogin(Resource):
             except RuleViolation as violation:
                 failures.append(Failure("", str(violation)))
         raise_if(*failures)
+        login = [reveal(inputs[name]) for name in ("server", "user", "password")]
+        if not any(is_unknown(part) for part in login):
+            try:
+                warning = check_credentials(*login)
+            except RuleViolation as violation:
+                raise InvalidInputs(Failure("", str(violation))) from violation
+            if warning:
+                run.log(Severity.WARNING, urn, warning)
         return inputs
 
     async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
@@ -72,10 +84,19 @@ class VerifiedLogin(Resource):
         if preview or not new["verify"]:
             return outputs
         login = Login(reveal(new["server"]), reveal(new["user"]), reveal(new["password"]))
-        images: list[str] = new.get("probeImages") or []
+        given: list[str] = new.get("probeImages") or []
+        images = [image.removeprefix(f"{login.server}/") for image in given]
+        if ecr_pair(login.server, login.user):
+            # GitHub swaps an access key for a token, so that is what has to work.
+            key, whole = AccessKey(login.user, login.password), [f"{login.server}/{image}" for image in images]
+            try:
+                await verify(key, [login.server], whole, _KEY_SECONDS, lambda text: run.log(Severity.STATUS, urn, text))
+            except CloudError as refused:
+                raise PluginError(str(refused)) from None
+            return outputs
         for attempt in range(1, _TRIES + 1):
             try:
-                await try_login(login, [image.removeprefix(f"{login.server}/") for image in images])
+                await try_login(login, images)
                 break
             except CloudError as refused:
                 if attempt == _TRIES or refused.status not in _OVERLOADED:
