@@ -3,7 +3,7 @@
 # No `from __future__ import annotations` here: the schema is inferred from these annotations at run time.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pulumi
 import pulumi_aws as aws
@@ -20,10 +20,10 @@ from .resources import (
 )
 from .rules import RuleViolation
 from .rules.iam_users import check_user
-from .rules.packing import PullPolicy, pack
-from .rules.policies import login_document, repository_policy_statement
+from .rules.packing import Given, NewRepository, PullPolicy, pack
+from .rules.policies import login_document, repository_policy_statement, tagged_document
 from .rules.registries import ecr_registry_host, parse_ecr_host
-from .rules.repository_arns import RepositoryArn, partition_of
+from .rules.repository_arns import partition_of
 from .rules.rotation import SLOTS, SlotName, check_generation
 from .rules.secret_names import Triple, check_prefix, prefix_from
 
@@ -31,12 +31,22 @@ _MAX_KEY_AGE_DAYS = 90
 _VERIFY_TIMEOUT_SECONDS = 180
 
 
+if TYPE_CHECKING:
+    EcrRepository = str | aws.ecr.Repository
+    """The name or ARN of an ECR repository, or the repository itself."""
+else:
+    EcrRepository = str
+
+
 class EcrPullAccessArgs(TypedDict):
     """What may be pulled, by whom, and how its keys live."""
 
-    ecr_repositories: Sequence[str]
-    """Names or ARNs of the ECR repositories to pull from, `*` allowed. A name means the account of the AWS provider and
-    `region`."""
+    ecr_repositories: NotRequired[Sequence[EcrRepository] | None]
+    """Names or ARNs of the ECR repositories to pull from, `*` allowed; in Python also `aws.ecr.Repository` objects. A
+    name means the account of the AWS provider and `region`."""
+    ecr_repository_tags: NotRequired[Mapping[str, str] | None]
+    """Tags: pull from every repository of that account and Region that has all of them, too. Whoever may tag a
+    repository decides by that who may pull from it."""
     region: NotRequired[str | None]
     """The Region of the registry; that of the AWS provider by default. IAM has no Regions, so one AWS provider serves
     the registries of its account in all of them."""
@@ -212,6 +222,9 @@ class _Plan:
     triples: dict[Triple, str | None]
     """Registry -> its host; None for the one of the AWS provider's account and of `region`."""
     policies: tuple[PullPolicy, ...]
+    made: dict[str, pulumi.Output[str]]
+    """Resource name -> ARN of the repositories that the program makes itself."""
+    tags: Mapping[str, str]
     max_key_age_days: int
     verify_timeout_seconds: int
 
@@ -236,7 +249,9 @@ def _plan(name: str, args: EcrPullAccessArgs) -> _Plan:
         if Triple(prefix.upper()) in triples:
             raise RuleViolation(argument, f"{argument}: two registries have the prefix {prefix}; give one another.")
         triples[Triple(prefix.upper())] = parse_ecr_host(host, argument).host
-    policies = pack(args["ecr_repositories"], args.get("pull_through_cache_prefixes") or ())
+    repositories, made = _repositories(args.get("ecr_repositories") or ())
+    tags = args.get("ecr_repository_tags") or {}
+    policies = pack(repositories, args.get("pull_through_cache_prefixes") or (), tags)
     return _Plan(
         generation,
         user_name,
@@ -244,11 +259,22 @@ def _plan(name: str, args: EcrPullAccessArgs) -> _Plan:
         region,
         triples,
         policies,
+        made,
+        tags,
         max_key_age_days=_count("max_key_age_days", args.get("max_key_age_days"), _MAX_KEY_AGE_DAYS),
         verify_timeout_seconds=_count(
             "verify_timeout_seconds", args.get("verify_timeout_seconds"), _VERIFY_TIMEOUT_SECONDS
         ),
     )
+
+
+def _repositories(given: Sequence[Any]) -> tuple[Sequence[Given], dict[str, pulumi.Output[str]]]:
+    """What is listed, with a label in place of each repository that the program makes, and the ARNs of those."""
+    if isinstance(given, str) or not isinstance(cast("object", given), Sequence):
+        return given, {}  # which is refused with all else that is no list
+    made = {one.pulumi_resource_name: one.arn for one in given if isinstance(one, aws.ecr.Repository)}
+    listed = [NewRepository(one.pulumi_resource_name) if isinstance(one, aws.ecr.Repository) else one for one in given]
+    return listed, made
 
 
 def _region(given: object) -> str | None:
@@ -289,9 +315,17 @@ def _grant(
     suspended = bool(args.get("suspended"))
     login = aws.iam.UserPolicy(f"{name}-login", user=user.name, policy=login_document(suspended=suspended), opts=parent)
     granted: list[pulumi.Resource] = [login]
-    for policy in plan.policies:
+    if plan.tags:
         document = pulumi.Output.all(here.account, here.region).apply(
-            lambda it, policy=policy: _pull_document(name, plan, policy, it[0], it[1])
+            lambda it: tagged_document(partition_of(it[1]), it[1], it[0], plan.tags)
+        )
+        granted.append(aws.iam.UserPolicy(f"{name}-pull-tagged", user=user.name, policy=document, opts=parent))
+    for policy in plan.policies:
+        made = pulumi.Output.all(
+            **{str(one): plan.made[str(one)] for one in policy.repositories if isinstance(one, NewRepository)}
+        )
+        document = pulumi.Output.all(here.account, here.region, made).apply(
+            lambda it, policy=policy: _pull_document(name, plan, policy, it[0], it[1], it[2])
         )
         if policy.inline:
             granted.append(aws.iam.UserPolicy(f"{name}-pull", user=user.name, policy=document, opts=parent))
@@ -311,17 +345,19 @@ def _grant(
     return granted
 
 
-def _pull_document(name: str, plan: _Plan, policy: PullPolicy, account: str, region: str) -> str:
+def _pull_document(
+    name: str, plan: _Plan, policy: PullPolicy, account: str, region: str, made: Mapping[str, str]
+) -> str:
     with refusing(f"EcrPullAccess {name}"):
-        document = policy.document(account, region)
+        document = policy.document(account, region, made)
         hosts = [host or ecr_registry_host(account, region) for host in plan.triples.values()]
-        for given in policy.repositories:
-            arn = RepositoryArn.of(given, account, region)
+        for given, arn in zip(policy.repositories, policy.arns(account, region, made), strict=True):
             if arn.region != "*" and ecr_registry_host(arn.account, arn.region) not in hosts:
                 raise RuleViolation(
                     "ecr_repositories",
-                    f"ecr_repositories: {given!r} is in the registry {ecr_registry_host(arn.account, arn.region)}, to "
-                    f"which codespaces would not log in; they log in to {', '.join(hosts)}. Add it to "
+                    f"ecr_repositories: {str(given)!r} is in the registry "
+                    f"{ecr_registry_host(arn.account, arn.region)}, to which codespaces would not log in; they log in "
+                    f"to {', '.join(hosts)}. Add it to "
                     "additional_registries with a secret prefix of its own.",
                 )
         return document

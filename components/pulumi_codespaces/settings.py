@@ -127,8 +127,11 @@ class _Registry(_Settings):
 class EcrRegistry(_Registry):
     """An Amazon ECR registry: who may pull which repositories; the user and its keys are made."""
 
-    ecr_repositories: list[str] = Field(
-        min_length=1, description=f"names or ARNs of the ECR repositories to pull from; {_EITHER}"
+    ecr_repositories: list[str] | None = Field(
+        None, min_length=1, description=f"names or ARNs of the ECR repositories to pull from; {_EITHER}"
+    )
+    ecr_repository_tags: dict[str, str] = Field(
+        default_factory=dict[str, str], description="pull from every repository with all of these tags, too"
     )
     account: str | None = Field(
         None, description="the name of an entry of accounts; without it the default AWS provider"
@@ -161,6 +164,12 @@ class EcrRegistry(_Registry):
         if foreign:
             raise ValueError(f"has ecrRepositories and {', '.join(foreign)}; {_EITHER}")
         return given  # pyright: ignore[reportUnknownVariableType]
+
+    @model_validator(mode="after")
+    def _grants_something(self) -> EcrRegistry:
+        if not self.ecr_repositories and not self.ecr_repository_tags:
+            raise ValueError(f"nothing may be pulled; give ecrRepositories or ecrRepositoryTags; {_EITHER}")
+        return self
 
 
 class LoginRegistry(_Registry):
@@ -403,7 +412,8 @@ def _checks(name: str, registry: EcrRegistry | LoginRegistry) -> Iterator[Callab
         yield partial(check_server, registry.server)
         return
     yield partial(check_user, registry.user_name or f"codespaces-{name}", registry.user_path)
-    yield partial(pack, registry.ecr_repositories, registry.pull_through_cache_prefixes)
+    listed, tags = registry.ecr_repositories or (), registry.ecr_repository_tags
+    yield partial(pack, listed, registry.pull_through_cache_prefixes, tags)
     if registry.region:
         yield partial(partition_of, registry.region)
     for prefix, host in registry.additional_registries.items():

@@ -171,6 +171,31 @@ def test_a_repository_that_is_created_in_the_same_update(cloud, new_cloud_stack)
     assert stack.preview("--expect-no-changes").steps == []
 
 
+def test_repositories_that_the_program_makes_and_those_with_a_tag(cloud, new_cloud_stack):
+    made = "import pulumi_aws as aws\ntool = aws.ecr.Repository('tool', name='tools/tool')\n"
+    cloud.aws.create_repository("tagged/one", tags={"team": "payments", "stage": "prod"})
+    cloud.aws.create_repository("tagged/two", tags={"team": "other"})
+    for name in ("tagged/one", "tagged/two"):
+        cloud.aws.push_image(name)
+    images = {name: f"{HOST}/{name}:latest" for name in ("tools/tool", "tagged/one", "tagged/two", "payments/api")}
+
+    def pulled():
+        return [name for name, image in images.items() if can_pull(cloud, "acme/web", image)]
+
+    stack = new_cloud_stack(ecr_program(made, ecr_repositories=[Code("tool"), "payments/api"]))
+    stack.up()
+    cloud.aws.push_image("tools/tool")
+    assert pulled() == ["tools/tool", "payments/api"]
+    stack.write(ecr_program(made, ecr_repositories=[Code("tool")], ecr_repository_tags={"team": "payments"}))
+    with watching(cloud, images["tools/tool"]):
+        stack.up()
+    assert pulled() == ["tools/tool", "tagged/one"]
+    stack.write(ecr_program(made, ecr_repositories=None, ecr_repository_tags={"team": "payments", "stage": "prod"}))
+    stack.up()
+    assert pulled() == ["tagged/one"]
+    assert stack.preview("--expect-no-changes").steps == []
+
+
 def test_several_accounts_and_regions_with_one_key(new_cloud_stack):
     other = "210987654321"
     us, shared = "123456789012.dkr.ecr.us-east-1.amazonaws.com", f"{other}.dkr.ecr.eu-west-1.amazonaws.com"

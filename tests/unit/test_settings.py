@@ -108,6 +108,7 @@ def test_every_key_of_an_ecr_registry_is_an_argument_of_its_component(read):
         "userPath": "/platform/",
         "region": "eu-central-1",
         "verifyTimeoutSeconds": 60,
+        "ecrRepositoryTags": {"team": "payments"},
     }
     arguments = read(registries(payments=given)).registries["payments"].arguments()
     assert arguments == {
@@ -129,6 +130,7 @@ def test_every_key_of_an_ecr_registry_is_an_argument_of_its_component(read):
         "user_path": "/platform/",
         "region": "eu-central-1",
         "verify_timeout_seconds": 60,
+        "ecr_repository_tags": {"team": "payments"},
     }
     known = {*EcrRegistry.model_fields} - {"account", "selection", "repositories"}
     assert set(arguments) == known - {"repository"}
@@ -262,7 +264,7 @@ EITHER = "a registry has either ecrRepositories (Amazon ECR), or server, user an
         ),
         pytest.param(
             {"repositories": ["web"]},
-            [f".ecrRepositories: is missing: names or ARNs of the ECR repositories to pull from; {EITHER}"],
+            [f": nothing may be pulled; give ecrRepositories or ecrRepositoryTags; {EITHER}"],
             id="no registry at all",
         ),
         pytest.param(

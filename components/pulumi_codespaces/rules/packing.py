@@ -20,17 +20,19 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from . import RuleViolation
-from .policies import characters, login_document, pull_document
-from .repository_arns import RepositoryArn, check_repository_name
+from .policies import characters, check_tags, login_document, pull_document, tagged_document
+from .repository_arns import NAME_LIMIT, RepositoryArn, check_repository_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
 INLINE_LIMIT = 2048
 """Characters of all inline policies of a user together."""
 MANAGED_LIMIT = 6144
@@ -45,28 +47,62 @@ _LONGEST = ("aws-iso-f", "us-isof-south-1", "0" * 12)
 
 
 @dataclass(frozen=True)
+class NewRepository:
+    """A repository that the program makes itself, whose ARN is not known before it is made.
+
+    Attributes:
+        label: the name of its resource, by which it is packed.
+    """
+
+    label: str
+
+    def __str__(self) -> str:
+        return self.label
+
+
+Given = str | NewRepository
+"""A repository as a program gives it: a name, an ARN, or what it makes itself."""
+
+
+@dataclass(frozen=True)
 class PullPolicy:
     """A policy that grants the pull from some of the repositories.
 
     Attributes:
         label: what it is called in every update that has it: `inline`, `managed`, or `managed-1` to `managed-8`.
         inline: whether it is an inline policy of the user, and not a managed policy that is attached.
-        repositories: names and ARNs as the program gives them.
+        repositories: names, ARNs and new repositories as the program gives them.
         cache_prefixes: prefixes of pull-through caches.
     """
 
     label: str
     inline: bool
-    repositories: tuple[str, ...]
+    repositories: tuple[Given, ...]
     cache_prefixes: tuple[str, ...] = ()
 
-    def document(self, account: str, region: str) -> str:
-        """The policy's JSON, in which a name means a repository of this account and Region.
+    def arns(self, account: str, region: str, made: Mapping[str, str] = NOTHING) -> list[RepositoryArn]:
+        """What may be pulled from; a name means a repository of this account and Region.
+
+        Args:
+            account: the user's own account.
+            region: the Region of the registry.
+            made: label -> ARN of the repositories that were new.
+
+        Raises:
+            RuleViolation: the account or the Region is malformed.
+        """
+        return [
+            RepositoryArn.of(made[given.label] if isinstance(given, NewRepository) else given, account, region)
+            for given in self.repositories
+        ]
+
+    def document(self, account: str, region: str, made: Mapping[str, str] = NOTHING) -> str:
+        """The policy's JSON; see `arns`.
 
         Raises:
             RuleViolation: an ARN is of another partition than the Region, or account or Region are malformed.
         """
-        arns = [RepositoryArn.of(given, account, region) for given in self.repositories]
+        arns = self.arns(account, region, made)
         caches = [RepositoryArn.of(f"{prefix}/*", account, region) for prefix in self.cache_prefixes]
         _check_partitions([RepositoryArn.of("*", account, region), *arns])
         return pull_document(arns, caches)
@@ -74,22 +110,24 @@ class PullPolicy:
     @property
     def longest(self) -> int:
         """The most characters that the document can have, whatever account and Region names come to mean."""
-        arns = [
-            RepositoryArn.parse(given) if _is_arn(given) else RepositoryArn(*_LONGEST, given)
-            for given in self.repositories
-        ]
+        arns = [_longest(given, index) for index, given in enumerate(self.repositories)]
         caches = [RepositoryArn(*_LONGEST, f"{prefix}/*") for prefix in self.cache_prefixes]
         return characters(pull_document(arns, caches))
 
 
-def pack(repositories: Sequence[str], cache_prefixes: Sequence[str] = ()) -> tuple[PullPolicy, ...]:
+def pack(
+    repositories: Sequence[Given], cache_prefixes: Sequence[str] = (), tags: Mapping[str, str] = NOTHING
+) -> tuple[PullPolicy, ...]:
     """Divide repositories among policies, beside the login policy, with room left in it for a suspension.
 
-    The result depends on nothing that a preview may not know: a name counts with the longest ARN that it can get.
+    The result depends on nothing that a preview may not know: a name counts with the longest ARN that it can get, and a
+    new repository with the longest name.
 
     Args:
-        repositories: names in the user's own account and Region, and ARNs; both also as patterns with `*` and `?`.
+        repositories: names in the user's own account and Region, and ARNs, both also as patterns with `*` and `?`; and
+            new repositories.
         cache_prefixes: prefixes of pull-through caches in the user's own account and Region.
+        tags: those that select further repositories, by an inline policy of their own.
 
     Returns:
         The policies of one layout, or of two where they overlap; each layout has each repository in one policy.
@@ -98,13 +136,19 @@ def pack(repositories: Sequence[str], cache_prefixes: Sequence[str] = ()) -> tup
         RuleViolation: a malformed name, ARNs of several partitions, a cache from which nothing may be pulled, no
             repository at all, or more than IAM has room for.
     """
-    _check(repositories, cache_prefixes)
-    whole = PullPolicy("inline", True, tuple(sorted(set(repositories))), tuple(sorted(set(cache_prefixes))))
+    _check(repositories, cache_prefixes, tags)
+    if not repositories:
+        return ()
+    whole = PullPolicy("inline", True, tuple(sorted(set(repositories), key=str)), tuple(sorted(set(cache_prefixes))))
     size = whole.longest
+    inline_limit = _PULL_INLINE_LIMIT
+    if tags:
+        partition, region, account = _LONGEST
+        inline_limit -= characters(tagged_document(partition, region, account, tags))
     policies: list[PullPolicy] = []
-    if size <= _PULL_INLINE_LIMIT:
+    if size <= inline_limit:
         policies.append(whole)
-    if _OVERLAP * _PULL_INLINE_LIMIT < size <= MANAGED_LIMIT:
+    if _OVERLAP * inline_limit < size <= MANAGED_LIMIT:
         policies.append(replace(whole, label="managed", inline=False))
     if size > _OVERLAP * MANAGED_LIMIT:
         policies.extend(_spread(whole))
@@ -112,7 +156,7 @@ def pack(repositories: Sequence[str], cache_prefixes: Sequence[str] = ()) -> tup
 
 
 def _spread(whole: PullPolicy) -> list[PullPolicy]:
-    repositories: dict[int, list[str]] = {}
+    repositories: dict[int, list[Given]] = {}
     prefixes: dict[int, list[str]] = {}
     for given in whole.repositories:
         repositories.setdefault(_number(_name(given)), []).append(given)
@@ -133,13 +177,22 @@ def _number(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % SPREAD + 1
 
 
-def _name(given: str) -> str:
+def _name(given: Given) -> str:
     """The name of a repository, by which it is packed, so that writing it out as an ARN later moves nothing."""
+    if isinstance(given, NewRepository):
+        return given.label
     return RepositoryArn.parse(given).name if _is_arn(given) else given
 
 
-def _is_arn(given: str) -> bool:
-    return given.startswith("arn:")
+def _longest(given: Given, index: int) -> RepositoryArn:
+    """The longest ARN that a repository can have; new ones differ from each other."""
+    if isinstance(given, NewRepository):
+        return RepositoryArn(*_LONGEST, f"{index:03}".rjust(NAME_LIMIT, "x"))
+    return RepositoryArn.parse(given) if _is_arn(given) else RepositoryArn(*_LONGEST, given)
+
+
+def _is_arn(given: Given) -> bool:
+    return isinstance(given, str) and given.startswith("arn:")
 
 
 def _too_many(whole: PullPolicy, fullest: PullPolicy) -> str:
@@ -150,21 +203,26 @@ def _too_many(whole: PullPolicy, fullest: PullPolicy) -> str:
         f"among {SPREAD} managed policies by their names, and {fullest.label} would have {len(fullest.repositories)} "
         f"of them in {fullest.longest:,} characters of {MANAGED_LIMIT:,} "
         f"(https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html). List a prefix: {prefix}; or "
-        "grant by tag: a policy of your own for the user, on repository/* with a condition on aws:ResourceTag; or "
+        "select by tag (ecr_repository_tags); or "
         "divide the repositories among several components, each for the codespaces of other repositories."
     )
 
 
-def _check(repositories: Sequence[str], cache_prefixes: Sequence[str]) -> None:
+def _check(repositories: Sequence[Given], cache_prefixes: Sequence[str], tags: Mapping[str, str]) -> None:
     _check_texts("ecr_repositories", repositories)
     _check_texts("pull_through_cache_prefixes", cache_prefixes)
-    if not repositories:
+    check_tags(tags)
+    if not repositories and not tags:
         raise RuleViolation(
-            "ecr_repositories", "ecr_repositories is empty: list at least one repository to pull from, or 'prefix/*'."
+            "ecr_repositories",
+            "ecr_repositories is empty: list at least one repository to pull from, or 'prefix/*'; or select by "
+            "ecr_repository_tags.",
         )
     arns: list[RepositoryArn] = []
     for index, given in enumerate(repositories):
         argument = f"ecr_repositories[{index}]"
+        if isinstance(given, NewRepository):
+            continue
         if _is_arn(given):
             arns.append(RepositoryArn.parse(given, argument))
         else:
@@ -181,11 +239,12 @@ def _check_texts(argument: str, given: object) -> None:
         text = f"{argument} must be a list of plain texts, such as ['payments/api'], not a {type(given).__name__}."
         raise RuleViolation(argument, text)
     for index, one in enumerate(cast("Sequence[object]", given)):
-        if not isinstance(one, str):
+        if not isinstance(one, (str, NewRepository)):
+            instead = ", or give an aws.ecr.Repository" if argument == "ecr_repositories" else ""
             raise RuleViolation(
                 f"{argument}[{index}]",
-                f"{argument}[{index}] is a {type(one).__name__}; write the name as a plain text, since the number of "
-                "policies that the names fill must be known before anything is made.",
+                f"{argument}[{index}] is a {type(one).__name__}; write the name as a plain text{instead}, since the "
+                "number of policies that the names fill must be known before anything is made.",
             )
 
 

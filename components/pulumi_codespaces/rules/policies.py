@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
 
 from . import RuleViolation
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 PULL_ACTIONS = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 CACHE_ACTIONS = ("ecr:BatchImportUpstreamImage", "ecr:CreateRepository")
 
+_TAG = re.compile(r"[\w\s.:/=+@-]*")
 _PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:(user|role)/[A-Za-z0-9_+=,.@/-]+")
 
 
@@ -60,6 +62,45 @@ def pull_document(repositories: Iterable[RepositoryArn], caches: Iterable[Reposi
     grants = [("Pull", PULL_ACTIONS, repositories), ("PullThroughCache", CACHE_ACTIONS, caches)]
     resources = [(sid, actions, sorted({str(arn) for arn in arns})) for sid, actions, arns in grants]
     return _document(*(_statement(sid, "Allow", list(actions), arns) for sid, actions, arns in resources if arns))
+
+
+def tagged_document(partition: str, region: str, account: str, tags: Mapping[str, str]) -> str:
+    """The policy that grants the pull from every repository of one registry that has all of these tags.
+
+    Whoever may tag a repository decides by that who may pull from it
+    (https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-supported-iam-actions-tagging.html).
+
+    Args:
+        partition: the registry's partition.
+        region: its Region.
+        account: its account.
+        tags: key -> value, without patterns.
+    """
+    every = f"arn:{partition}:ecr:{region}:{account}:repository/*"
+    condition = {"StringEquals": {f"aws:ResourceTag/{key}": value for key, value in sorted(tags.items())}}
+    return _document({**_statement("PullTagged", "Allow", list(PULL_ACTIONS), every), "Condition": condition})
+
+
+def check_tags(tags: object, argument: str = "ecr_repository_tags") -> Mapping[str, str]:
+    """Check the tags that select repositories.
+
+    Raises:
+        RuleViolation: they are none, or AWS cannot have them.
+    """
+    if not isinstance(tags, Mapping):
+        raise RuleViolation(argument, f"{argument} is a {type(tags).__name__}; give a map of keys and values.")
+    for key, value in cast("Mapping[object, object]", tags).items():
+        where = f"{argument}.{key}"
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise RuleViolation(where, f"{where}: key and value of a tag are plain texts.")
+        if not key or len(key) > 128 or len(value) > 256 or key.startswith("aws:") or not _TAG.fullmatch(key + value):
+            raise RuleViolation(
+                where,
+                f"{where} {value!r} is no tag that a repository can have: at most 128 characters of key and 256 of "
+                "value, letters, digits, spaces and _ . : / = + - @, and no key that begins with aws: "
+                "(https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html).",
+            )
+    return cast("Mapping[str, str]", tags)
 
 
 def repository_policy_statement(principal_arn: str, sid: str = "CodespacesPull") -> dict[str, object]:

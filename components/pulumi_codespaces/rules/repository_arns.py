@@ -28,6 +28,8 @@ _NAME_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_NAME_PART}(?:/{_NAME_PART})*")
 _PATTERN = re.compile(r"[a-z0-9._/*?-]+")
 _HOST_BEFORE_NAME = re.compile(r"[0-9]{12}\.dkr[.-]ecr[^/]*/")
+NAME_LIMIT = 256
+"""Characters of a repository's name."""
 _NAMES_PAGE = "https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html"
 
 
@@ -126,7 +128,7 @@ def check_repository_name(name: str, argument: str = "ecr_repositories") -> None
     """
     is_pattern = "*" in name or "?" in name
     rule = _PATTERN if is_pattern else _NAME
-    if len(name) > 256 or (len(name) < 2 and not is_pattern):
+    if len(name) > NAME_LIMIT or (len(name) < 2 and not is_pattern):
         text = f"{argument} {name!r}: a repository's name has 2 to 256 characters ({_NAMES_PAGE})."
         raise RuleViolation(argument, text)
     host = _HOST_BEFORE_NAME.match(name)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulumi_codespaces.rules import RuleViolation
-from pulumi_codespaces.rules.packing import INLINE_LIMIT, MANAGED_LIMIT, SPREAD, pack
+from pulumi_codespaces.rules.packing import INLINE_LIMIT, MANAGED_LIMIT, SPREAD, NewRepository, pack
 from pulumi_codespaces.rules.policies import characters, login_document
 from pulumi_codespaces.rules.repository_arns import RepositoryArn
 
@@ -182,7 +182,7 @@ def test_more_than_iam_has_room_for_is_refused_with_counts_and_the_ways_out():
     assert text.startswith("ecr_repositories: 1000 repositories are more than IAM has room for.")
     assert "of 6,144" in text
     assert "List a prefix: 'payments/*' in place of 900 of them" in text
-    assert "aws:ResourceTag" in text
+    assert "select by tag (ecr_repository_tags)" in text
     assert "several components" in text
     assert [policy.label for policy in pack(["payments/*", "docs/*"])] == ["inline"]
     with pytest.raises(RuleViolation, match=r"List a prefix: 'team/\*'"):
@@ -228,3 +228,48 @@ def test_an_arn_of_another_partition_than_the_user_is_refused():
     with pytest.raises(RuleViolation, match="another partition than 'aws-cn'") as caught:
         policy.document(ACCOUNT, "cn-north-1")
     assert caught.value.argument == "ecr_repositories"
+
+
+def test_repositories_that_the_program_makes():
+    """One has the longest name that it may get; what it is called decides where it is, whatever its ARN will be."""
+    made = [NewRepository(f"service-{number}") for number in range(40)]
+    few = pack([made[0], "payments/api"])
+    assert [policy.label for policy in few] == ["inline"]
+    arns = {one.label: f"arn:aws:ecr:eu-west-1:123456789012:repository/{one.label}-1234567" for one in made}
+    (statement,) = json.loads(few[0].document("123456789012", "eu-west-1", arns))["Statement"]
+    assert statement["Resource"] == [
+        "arn:aws:ecr:eu-west-1:123456789012:repository/payments/api",
+        "arn:aws:ecr:eu-west-1:123456789012:repository/service-0-1234567",
+    ]
+    many = pack(made)
+    assert {policy.label for policy in many} <= {f"managed-{number}" for number in range(1, SPREAD + 1)}
+    assert sorted(str(one) for policy in many for one in policy.repositories) == sorted(arns)
+    by_name = {str(one): policy.label for policy in many for one in policy.repositories}
+    assert by_name == {one: policy.label for policy in pack([f"a-{n}" for n in range(400)] + sorted(arns))
+                       for one in policy.repositories if one in by_name}  # fmt: skip
+    assert all(policy.longest <= MANAGED_LIMIT for policy in many)
+
+
+def test_tags_alone_and_the_room_that_they_take():
+    assert pack([], tags={"team": "payments"}) == ()
+    tags = {f"key-{number}": "v" * 100 for number in range(8)}
+    repositories = [f"payments/service-{number}" for number in range(6)]
+    assert [policy.label for policy in pack(repositories)] == ["inline"]
+    assert [policy.label for policy in pack(repositories, tags=tags)] == ["managed"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "argument", "why"),
+    [
+        ("team", "ecr_repository_tags", "is a str; give a map"),
+        ({"team": 7}, "ecr_repository_tags.team", "plain texts"),
+        ({"aws:x": "y"}, "ecr_repository_tags.aws:x", "no key that begins with aws:"),
+        ({"a*": "y"}, "ecr_repository_tags.a*", "is no tag that a repository can have"),
+        ({"a": "y" * 257}, "ecr_repository_tags.a", "256 of value"),
+    ],
+)
+def test_tags_that_cannot_be(tags, argument, why):
+    with pytest.raises(RuleViolation) as caught:
+        pack([], tags=tags)
+    assert caught.value.argument == argument
+    assert why in str(caught.value)
