@@ -38,3 +38,25 @@ for name, registry in settings.registries.items():
         options = pulumi.ResourceOptions(providers=[github])
         made = codespaces.RegistryLogin(name, cast("codespaces.RegistryLoginArgs", args), options)
     pulumi.export(name, made.summary)
+
+for name, group in settings.secrets.items():
+    values = {secret: config.require_secret(key) for secret, key in group.values_from.items()}
+    options = pulumi.ResourceOptions(provider=github)
+    if group.repository:
+        codespaces.RepositorySecrets(
+            name, {"repository": group.repository, "secrets": values, "adopt_existing": group.adopt_existing}, options
+        )
+        continue
+    selection = selections[group.selection] if group.selection else None
+    if group.repositories:
+        selection = codespaces.RepositorySelection(f"{name}-repositories", {"names": group.repositories}, options)
+    codespaces.OrganizationSecrets(
+        name,
+        {
+            "secrets": values,
+            "visibility": group.visibility or codespaces.Visibility.SELECTED,
+            "selected_repositories": selection.repositories if selection else None,
+            "adopt_existing": group.adopt_existing,
+        },
+        options,
+    )

@@ -23,9 +23,13 @@ from pydantic import (
     StrictInt,
     Tag,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic.alias_generators import to_camel, to_snake
+from pydantic_core import PydanticCustomError
+from typing_extensions import Self
 
 from .errors import InvalidArgument
 from .resources import RepositorySelectionArgs, Visibility
@@ -35,7 +39,7 @@ from .rules.iam_users import check_user
 from .rules.packing import pack
 from .rules.registries import check_server, parse_ecr_host
 from .rules.repository_arns import partition_of
-from .rules.secret_names import check_prefix, prefix_from
+from .rules.secret_names import check_name, check_prefix, prefix_from
 from .rules.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -81,7 +85,7 @@ class Selection(_Settings):
         return cast("RepositorySelectionArgs", self.model_dump(exclude_defaults=True))
 
 
-class _Registry(_Settings):
+class _Readers(_Settings):
     selection: str | None = Field(None, description="the name of an entry of selections")
     repositories: list[str] = Field(default_factory=list[str], description="repository names, instead of a selection")
     visibility: Visibility | None = Field(
@@ -90,18 +94,12 @@ class _Registry(_Settings):
     repository: str | None = Field(
         None, description="the one repository that gets the secrets, instead of the organization and a selection"
     )
-    secret_prefix: str | None = Field(None, description="what the secrets' names begin with; from the key by default")
-    probe_images: list[str] = Field(
-        default_factory=list[str],
-        description="images that the credentials must be able to read before they are published",
-    )
-    verify: StrictBool = Field(True, description="whether to prove the credentials before they are published")
     adopt_existing: StrictBool = Field(
         False, description="take over secrets of these names that exist already; acts once"
     )
 
     @model_validator(mode="after")
-    def _one_kind_of_readers(self) -> _Registry:
+    def _one_kind_of_readers(self) -> Self:
         readers = {
             "selection": self.selection is not None,
             "repositories": bool(self.repositories),
@@ -118,10 +116,27 @@ class _Registry(_Settings):
         return self
 
     def arguments(self) -> dict[str, Any]:
-        """What the component takes, by its own names, but for a selection and a password."""
-        elsewhere = {"account", "selection", "repositories", "password_from"}
+        """What the component takes, by its own names, but for a selection and what is secret."""
+        elsewhere = {"account", "selection", "repositories", "password_from", "values_from"}
         given = self.model_dump(exclude_defaults=True, exclude=elsewhere)
         return given | ({"selected_repositories": self.repositories} if self.repositories else {})
+
+
+class SecretGroup(_Readers):
+    """Other secrets that belong together, such as the token of a package registry."""
+
+    values_from: dict[str, str] = Field(
+        min_length=1, description="name of a secret -> the configuration key of a secret that holds its value"
+    )
+
+
+class _Registry(_Readers):
+    secret_prefix: str | None = Field(None, description="what the secrets' names begin with; from the key by default")
+    probe_images: list[str] = Field(
+        default_factory=list[str],
+        description="images that the credentials must be able to read before they are published",
+    )
+    verify: StrictBool = Field(True, description="whether to prove the credentials before they are published")
 
 
 class EcrRegistry(_Registry):
@@ -207,9 +222,27 @@ class Settings(_Settings):
     selections: dict[str, Selection] = Field(
         default_factory=dict[str, Selection], description="selections of repositories by name"
     )
-    registries: dict[str, Registry] = Field(
-        min_length=1, description="registries by name; the name gives the secrets their prefix"
+    secrets: dict[str, SecretGroup] = Field(
+        default_factory=dict[str, SecretGroup], description="other secrets by a name of your own"
     )
+    registries: dict[str, Registry] = Field(
+        default_factory=dict[str, Registry],
+        validate_default=True,
+        description="registries by name; the name gives the secrets their prefix",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _marks_what_is_left_out(cls, given: Any) -> Any:
+        return {"registries": None, **given}
+
+    @field_validator("registries", mode="before")
+    @classmethod
+    def _declares_something(cls, given: Any, others: ValidationInfo) -> Any:
+        # Of secrets that are refused themselves there is no data.
+        if not others.data.get("secrets", True) and given in (None, {}):
+            raise PydanticCustomError("missing" if given is None else "too_short", "registries")
+        return {} if given is None else given
 
 
 def load(config: pulumi.Config) -> Settings:
@@ -344,7 +377,13 @@ def _model(location: tuple[int | str, ...]) -> type[BaseModel] | None:
     """The model that stands at a place; pydantic puts a registry's tag after its name."""
     if not location:
         return Settings
-    models = {"accounts": Account, "selections": Selection, "ecr": EcrRegistry, "login": LoginRegistry}
+    models = {
+        "accounts": Account,
+        "selections": Selection,
+        "secrets": SecretGroup,
+        "ecr": EcrRegistry,
+        "login": LoginRegistry,
+    }
     depth = 3 if location[0] == "registries" else 2
     return models.get(str(location[2 if depth == 3 else 0])) if len(location) == depth else None
 
@@ -374,22 +413,29 @@ def _listed(names: Iterable[str]) -> str:
 def _dangling(settings: Settings, config: pulumi.Config) -> Iterator[str]:
     """Names that point to nothing."""
 
-    def pointer(name: str, key: str, pointed: str | None, choices: Iterable[str]) -> Iterator[str]:
+    def pointer(path: str, key: str, pointed: str | None, choices: Iterable[str]) -> Iterator[str]:
         if pointed is not None and pointed not in choices:
             there = did_you_mean(pointed, choices) or f"; there are {_listed(choices)}"
-            yield f"registries.{name}.{key}: there is no {pointed!r} in {config.full_key(f'{key}s')}{there}"
+            yield f"{path}.{key}: there is no {pointed!r} in {config.full_key(f'{key}s')}{there}"
+
+    def secret(path: str, key: str) -> Iterator[str]:
+        full_key, way_out = config.full_key(key), f"`pulumi config set --secret {key}`"
+        if config.get(key) is None:
+            yield f"{path}: there is no {full_key}; set it with {way_out}"
+        elif not is_config_secret(full_key):
+            yield f"{path}: {full_key} is not encrypted; set it again with {way_out}"
 
     for name, registry in settings.registries.items():
-        yield from pointer(name, "selection", registry.selection, settings.selections)
+        path = f"registries.{name}"
+        yield from pointer(path, "selection", registry.selection, settings.selections)
         if isinstance(registry, EcrRegistry):
-            yield from pointer(name, "account", registry.account, settings.accounts)
-            continue
-        password = config.full_key(registry.password_from)
-        way_out = f"`pulumi config set --secret {registry.password_from}`"
-        if config.get(registry.password_from) is None:
-            yield f"registries.{name}.passwordFrom: there is no {password}; set it with {way_out}"
-        elif not is_config_secret(password):
-            yield f"registries.{name}.passwordFrom: {password} is not encrypted; set it again with {way_out}"
+            yield from pointer(path, "account", registry.account, settings.accounts)
+        else:
+            yield from secret(f"{path}.passwordFrom", registry.password_from)
+    for name, group in settings.secrets.items():
+        yield from pointer(f"secrets.{name}", "selection", group.selection, settings.selections)
+        for secret_name, key in group.values_from.items():
+            yield from secret(f"secrets.{name}.valuesFrom.{secret_name}", key)
 
 
 def _broken_rules(settings: Settings) -> Iterator[str]:
@@ -404,6 +450,12 @@ def _broken_rules(settings: Settings) -> Iterator[str]:
                 check()
             except RuleViolation as violation:
                 yield f"registries.{name}.{_in_camel_case(str(violation))}"
+    for name, group in settings.secrets.items():
+        for secret in group.values_from:
+            try:
+                check_name(secret, f"valuesFrom.{secret}")
+            except RuleViolation as violation:
+                yield f"secrets.{name}.{violation}"
 
 
 def _checks(name: str, registry: EcrRegistry | LoginRegistry) -> Iterator[Callable[[], object]]:

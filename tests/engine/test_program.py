@@ -224,3 +224,34 @@ def test_a_mistake_is_one_line_with_its_key_and_changes_nothing(cloud, new_stack
     assert PASSWORD not in said
     assert cloud.github.requests == []
     assert len(cloud.aws.requests) == before
+
+
+def test_other_secrets_and_one_repository(cloud, new_stack):
+    """A token that is no image registry's for a selection, another for listed names, and a login of one repository."""
+    stack = new_stack("""
+config:
+  access:organization: acme
+  access:selections: {payments: {topics: [payments]}}
+  access:secrets:
+    npm:  {valuesFrom: {NPM_TOKEN: npmToken}, selection: payments}
+    lint: {valuesFrom: {LINT_TOKEN: npmToken}, repositories: [docs]}
+    own:  {valuesFrom: {OWN_TOKEN: npmToken}, repository: web}
+  access:registries:
+    web-acr: {server: acme.azurecr.io, user: pull, passwordFrom: acrPassword, repository: web}
+""")
+    stack.configure("npmToken", "CANARY-npm-token", secret=True)
+    stack.configure("acrPassword", PASSWORD, secret=True)
+    stack.up()
+    organization, web = cloud.github.organization("acme"), cloud.github.repository("acme/web")
+    assert {name: (one.value, set(one.repository_ids)) for name, one in organization.secrets.items()} == {
+        "NPM_TOKEN": ("CANARY-npm-token", {11, 12}),
+        "LINT_TOKEN": ("CANARY-npm-token", {13}),
+    }
+    login = {f"WEB_ACR_CONTAINER_REGISTRY_{part}" for part in ("USER", "PASSWORD", "SERVER")}
+    assert set(web.secrets) == {"OWN_TOKEN"} | login
+    assert stack.outputs()["web-acr"]["repositories"] == ["web"]
+    assert pulls(cloud, "web", CHARTS) == [True]
+    assert pulls(cloud, "api", CHARTS) == [False]
+    assert stack.preview("--expect-no-changes").steps == []
+    stack.destroy()
+    assert (organization.secrets, web.secrets) == ({}, {})

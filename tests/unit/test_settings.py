@@ -251,8 +251,8 @@ EITHER = "a registry has either ecrRepositories (Amazon ECR), or server, user an
             [
                 (
                     ".colour: is no key here; there are "
-                    "selection, repositories, visibility, repository, secretPrefix, probeImages, "
-                    "verify, adoptExisting, server, user, passwordFrom, expiresAt"
+                    "selection, repositories, visibility, repository, adoptExisting, secretPrefix, probeImages, "
+                    "verify, server, user, passwordFrom, expiresAt"
                 )
             ],
             id="a key like no other",
@@ -498,3 +498,44 @@ def test_the_stacks_of_the_examples_fit_the_schema(path):
 def test_what_the_schema_marks(registry, fits):
     given = {"config": {"access:organization": "acme", "access:registries": {"one": registry}, "aws:region": "x"}}
     assert jsonschema.Draft202012Validator(stack_schema()).is_valid(given) is fits
+
+
+# -- other secrets
+
+NPM = {"npm": {"valuesFrom": {"NPM_TOKEN": "npmToken"}, "repositories": ["web"]}}
+
+
+def test_secrets_without_a_registry(read):
+    given = {"organization": "acme", "secrets": NPM, "npmToken": CANARY}
+    settings = read(given, secret_keys=("npmToken",))
+    assert settings.registries == {}
+    assert settings.secrets["npm"].values_from == {"NPM_TOKEN": "npmToken"}
+    assert settings.secrets["npm"].arguments() == {"selected_repositories": ["web"]}
+
+
+@pytest.mark.parametrize(
+    ("secrets", "lines"),
+    [
+        ({}, ["registries: is missing: registries by name; the name gives the secrets their prefix"]),
+        ({"npm": {"valuesFrom": {"NPM_TOKEN": "npmToken"}}},
+         ["secrets.npm: nobody may use it; give selection, repositories, repository, or visibility private or all"]),
+        ({"npm": {"repositories": ["web"]}},
+         [("secrets.npm.valuesFrom: is missing: name of a secret -> the configuration key of a secret that holds its "
+          "value")]),
+        ({"npm": {"valuesFrom": {"NPM_TOKEN": "none"}, "repositories": ["web"]}},
+         ["secrets.npm.valuesFrom.NPM_TOKEN: there is no access:none; set it with `pulumi config set --secret none`"]),
+        ({"npm": {**NPM["npm"], "selection": "payments", "repositories": []}},
+         ["secrets.npm.selection: there is no 'payments' in access:selections; there are none"]),
+        ({"npm": {**NPM["npm"], "values": {"X": CANARY}}},
+         ["secrets.npm.values: is no key here; did you mean 'valuesFrom'?"]),
+    ],
+)  # fmt: skip
+def test_mistakes_in_other_secrets(mistakes, secrets, lines):
+    given = {"organization": "acme", "secrets": secrets, "npmToken": CANARY}
+    assert mistakes(given, secret_keys=("npmToken",)) == lines
+
+
+def test_a_name_that_github_refuses(mistakes):
+    given = {"npm": {"valuesFrom": {"GITHUB_X": "npmToken"}, "repositories": ["web"]}}
+    (line,) = mistakes({"organization": "acme", "secrets": given, "npmToken": CANARY}, secret_keys=("npmToken",))
+    assert line.startswith("secrets.npm.valuesFrom.GITHUB_X: the secret's name 'GITHUB_X' begins with GITHUB_")
