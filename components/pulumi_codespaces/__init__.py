@@ -4,6 +4,7 @@ EcrPullAccess          an IAM user that may pull from Amazon ECR, its rotating a
 RegistryLogin          any other registry, with given credentials; azure_container_registry, docker_hub, ecr_token,
                        github_container_registry, google_artifact_registry and google_container_registry give the form
                        in which each takes them
+PackageAccess          packages of GitHub Packages: roles that a package inherits, and what has to be clicked
 RepositorySelection    which repositories: by name, topic, custom property or id
 OrganizationSecrets    Codespaces secrets that belong together, written in place and as one unit
 RepositorySecrets      the same for one repository
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         google_artifact_registry,
         google_container_registry,
     )
+    from .package_access import OnMismatch, PackageAccess, PackageAccessArgs, PackageType, PackageVisibility
     from .registry_login import RegistryLogin, RegistryLoginArgs
     from .resources import (
         AppAuth,
@@ -47,9 +49,11 @@ _LOGINS = (
     "google_artifact_registry",
     "google_container_registry",
 )
+_PACKAGES = ("OnMismatch", "PackageAccess", "PackageAccessArgs", "PackageType", "PackageVisibility")
 _MODULES = {
     "EcrPullAccess": "ecr_pull_access",
     "EcrPullAccessArgs": "ecr_pull_access",
+    **dict.fromkeys(_PACKAGES, "package_access"),
     "RegistryLogin": "registry_login",
     "RegistryLoginArgs": "registry_login",
     "InvalidArgument": "errors",
@@ -61,8 +65,13 @@ __all__ = [
     "EcrPullAccess",
     "EcrPullAccessArgs",
     "InvalidArgument",
+    "OnMismatch",
     "OrganizationSecrets",
     "OrganizationSecretsArgs",
+    "PackageAccess",
+    "PackageAccessArgs",
+    "PackageType",
+    "PackageVisibility",
     "Provider",
     "RegistryLogin",
     "RegistryLoginArgs",

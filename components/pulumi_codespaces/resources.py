@@ -366,6 +366,60 @@ class VerifiedLogin(pulumi.CustomResource):
         return self.__dict__["password"]
 
 
+class PackageCheckArgs(TypedDict):
+    """A package as it is declared, and who should read it."""
+
+    package: str
+    package_type: str
+    repository: pulumi.Input[str]
+    visibility: str
+    inherits: bool
+    selected_repositories: pulumi.Input[Mapping[str, pulumi.Input[int]]] | None
+    on_mismatch: str
+
+
+class PackageCheck(pulumi.CustomResource):
+    """Tells by what codespaces may read a package. Used by `PackageAccess`."""
+
+    def __init__(self, resource_name: str, args: PackageCheckArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        props: dict[str, Any] = {
+            "package": args["package"],
+            "packageType": args["package_type"],
+            "repository": args["repository"],
+            "visibility": args["visibility"],
+            "inherits": args["inherits"],
+            "selectedRepositories": args["selected_repositories"],
+            "onMismatch": args["on_mismatch"],
+        }
+        outputs = dict.fromkeys(("ways", "byHand", "clicks", "devcontainer", "differences", "settingsUrl"))
+        super().__init__(f"{PACKAGE}:index:PackageCheck", resource_name, props | outputs, _with_plugin(opts))
+
+    @property
+    def ways(self) -> pulumi.Output[Mapping[str, str]]:
+        """Repository -> by what its codespaces read the package."""
+        return self.__dict__["ways"]
+
+    @property
+    def by_hand(self) -> pulumi.Output[Mapping[str, int]]:
+        """The repositories that nothing but a click gives access: name -> id."""
+        return self.__dict__["byHand"]
+
+    @property
+    def clicks(self) -> pulumi.Output[Sequence[Mapping[str, str]]]:
+        """What is left to do by hand."""
+        return self.__dict__["clicks"]
+
+    @property
+    def devcontainer(self) -> pulumi.Output[str]:
+        """What a devcontainer.json has to hold, in JSON."""
+        return self.__dict__["devcontainer"]
+
+    @property
+    def differences(self) -> pulumi.Output[Sequence[str]]:
+        """Where the package is not as declared."""
+        return self.__dict__["differences"]
+
+
 def _with_plugin(
     opts: pulumi.ResourceOptions | None, additional_secret_outputs: list[str] | None = None
 ) -> pulumi.ResourceOptions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -35,6 +36,7 @@ _CHARTS = f"{AZURE}/charts:latest"
 IAM_USER = "codespaces-payments"
 PREFIXES = ("PAYMENTS", "AZURE")
 _NAMES = {prefix + suffix for prefix in PREFIXES for suffix in SUFFIXES}
+_USER_EXISTS = re.compile(r"EntityAlreadyExists?: User with name")
 _ROUNDS = 6
 _TRIES = 3
 _LINGER_SECONDS = 15.0
@@ -416,7 +418,7 @@ class Bench:
         elif "has these secrets already" in outcome.output:
             standing = replace(after, adopt=True)
             result.recovery.append("adopt_existing")
-        elif "EntityAlreadyExists" in outcome.output or "EntityAlreadyExist" in outcome.output:
+        elif _USER_EXISTS.search(outcome.output):
             self.cloud.aws.client("iam").delete_user(UserName=IAM_USER)
             result.recovery.append("aws iam delete-user")
         self._declare(standing)

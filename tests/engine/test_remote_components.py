@@ -165,7 +165,11 @@ def schema(tmp_path_factory):
 def test_the_schema_names_what_there_is(schema):
     assert (schema["name"], schema["version"]) == ("codespaces", "1.0.0")
     components = {token for token, one in schema["resources"].items() if one.get("isComponent")}
-    assert components == {"codespaces:index:EcrPullAccess", "codespaces:index:RegistryLogin"}
+    assert components == {
+        "codespaces:index:EcrPullAccess",
+        "codespaces:index:PackageAccess",
+        "codespaces:index:RegistryLogin",
+    }
     assert set(schema["resources"]) - components == {
         "codespaces:index:OrganizationSecrets",
         "codespaces:index:RepositorySecrets",

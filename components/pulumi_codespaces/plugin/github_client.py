@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from base64 import b64decode
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
 
 from ..rules.selection import Repository
 from .configuration import NO_CREDENTIALS
@@ -82,7 +84,22 @@ class Need:
 
 
 _METADATA = Need("repo", "'Metadata: read'")
+_CONTENTS = Need("repo", "the permission 'Contents: read' of the repository")
+_PACKAGES = Need("read:packages", "cannot do it (https://docs.github.com/en/rest/packages/packages)")
 _CUSTOM_PROPERTIES = Need("read:org", "'Custom properties: read' of the organization")
+
+
+@dataclass(frozen=True)
+class PackageInfo:
+    """What GitHub tells about a package.
+
+    Attributes:
+        visibility: `private`, `internal` or `public`.
+        repository: the name of the repository that it is linked to; None for none, or for one that cannot be seen.
+    """
+
+    visibility: str
+    repository: str | None
 
 
 @dataclass
@@ -186,6 +203,23 @@ class GitHub:
                     for item in items
                 }
             return self._memory.properties
+
+    async def package(self, kind: str, name: str) -> PackageInfo:
+        """A package of the organization; one that is not there is a CloudError with the status 404."""
+        path = f"/orgs/{self.organization}/packages/{kind}/{quote(name, safe='')}"
+        item = (await self.send("GET", path, need=_PACKAGES)).json()
+        linked = item.get("repository")
+        return PackageInfo(item["visibility"], linked["name"] if linked else None)
+
+    async def file(self, repository: str, path: str) -> str | None:
+        """The text of a file on the default branch of a repository; None where there is none."""
+        try:
+            answer = await self.send("GET", f"/repos/{self.organization}/{repository}/contents/{path}", need=_CONTENTS)
+        except CloudError as error:
+            if error.status == 404:
+                return None
+            raise
+        return b64decode(answer.json()["content"]).decode(errors="replace")
 
     def unseen_repositories(self) -> str:
         """Why the credentials do not see every repository, as the beginning of a sentence; "" where they do.
@@ -485,5 +519,6 @@ def _repository(item: dict[str, Any]) -> Repository:
         id=item["id"],
         name=item["name"],
         archived=bool(item.get("archived")),
+        visibility=item.get("visibility") or ("private" if item.get("private") else "public"),
         topics=frozenset(item.get("topics") or ()),
     )

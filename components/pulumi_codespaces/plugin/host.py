@@ -34,6 +34,7 @@ def components() -> ComponentProvider:
 
     from ..ecr_pull_access import EcrPullAccess  # noqa: PLC0415
     from ..errors import InvalidArgument  # noqa: PLC0415
+    from ..package_access import PackageAccess  # noqa: PLC0415
     from ..registry_login import RegistryLogin  # noqa: PLC0415
 
     class Components(ComponentProvider):
@@ -50,7 +51,7 @@ def components() -> ComponentProvider:
                     raise InputPropertiesError(str(error.inner), []) from None
                 raise
 
-    provider = Components([EcrPullAccess, RegistryLogin], PACKAGE, version=VERSION)
+    provider = Components([EcrPullAccess, RegistryLogin, PackageAccess], PACKAGE, version=VERSION)
     provider.schema = json.dumps(whole_schema(json.loads(provider.schema or "{}")))
     return provider
 

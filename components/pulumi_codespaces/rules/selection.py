@@ -28,6 +28,7 @@ class Repository:
         id: GitHub's number for it, which a rename keeps.
         name: its name without the owner.
         archived: whether it is read-only.
+        visibility: `public`, `internal` or `private`.
         topics: its topics, lower-case.
         properties: its custom properties; a property that takes several values has a list.
     """
@@ -35,6 +36,7 @@ class Repository:
     id: int
     name: str
     archived: bool = False
+    visibility: str = "private"
     topics: frozenset[str] = frozenset()
     properties: Mapping[str, str | list[str]] = field(default_factory=dict[str, "str | list[str]"])
 
@@ -95,17 +97,30 @@ def check_declared(declared: Declared) -> None:
             "read has no use.",
         )
     for index, name in enumerate(declared.names):
-        if "/" in name:
-            raise RuleViolation(
-                f"names[{index}]",
-                f"names[{index}] {name!r}: write the name without its owner: {name.rstrip('/').rsplit('/')[-1]!r}.",
-            )
-        if not _NAME.fullmatch(name) or name in (".", ".."):
-            raise RuleViolation(
-                f"names[{index}]",
-                f"names[{index}] {name!r}: no repository has this name; GitHub allows letters without accents, digits, "
-                "'-', '_' and '.'.",
-            )
+        check_repository_name(name, f"names[{index}]")
+
+
+def check_repository_name(name: str, argument: str) -> None:
+    """Check the name of a repository, which becomes a part of an address.
+
+    Raises:
+        RuleViolation: it carries an owner, or no repository can have it.
+    """
+    if "/" in name:
+        raise RuleViolation(
+            argument, f"{argument} {name!r}: write the name without its owner: {name.rstrip('/').rsplit('/')[-1]!r}."
+        )
+    if not is_repository_name(name):
+        raise RuleViolation(
+            argument,
+            f"{argument} {name!r}: no repository has this name; GitHub allows letters without accents, digits, '-', "
+            "'_' and '.'.",
+        )
+
+
+def is_repository_name(name: str) -> bool:
+    """Whether a repository can have this name."""
+    return bool(_NAME.fullmatch(name)) and name not in (".", "..")
 
 
 def resolve(

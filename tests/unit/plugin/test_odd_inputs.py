@@ -52,6 +52,21 @@ sound = {
         "fallback": st.sampled_from([Secret(UNKNOWN), {}, {SECRETS[0]: Secret("z")}]),
         "publishedAt": st.dictionaries(texts, texts, max_size=2),
     },
+    "codespaces:index:RepositorySecrets": {
+        "repository": st.sampled_from(["web", "API", "lab", "a/b", "..", "\x00", UNKNOWN]),
+        "repositoryId": st.integers(1, 20) | st.just(UNKNOWN),
+        "secrets": st.dictionaries(st.sampled_from(SECRETS), st.sampled_from(["x", Secret("y"), UNKNOWN]), min_size=1),
+        "adoptExisting": st.booleans(),
+    },
+    "codespaces:index:PackageCheck": {
+        "package": st.sampled_from(["base/image", "\x00", "..", UNKNOWN]),
+        "packageType": st.sampled_from(["container", "npm", "maven"]),
+        "repository": st.sampled_from(["web", "", "a/b"]),
+        "visibility": st.sampled_from(["private", "internal", "public"]),
+        "inherits": st.booleans(),
+        "selectedRepositories": st.dictionaries(texts, st.integers(1, 20) | st.just(UNKNOWN), max_size=3),
+        "onMismatch": st.sampled_from(["fail", "warn"]),
+    },
     "codespaces:index:RepositorySelection": {
         "names": st.lists(st.sampled_from(["web", "API", "lab"]), max_size=3),
         "topics": st.lists(texts, max_size=2),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .key_rotation import KeyRotation
 from .organization_secrets import OrganizationSecrets
+from .package_check import PackageCheck
 from .repository_secrets import RepositorySecrets
 from .repository_selection import RepositorySelection
 from .verified_ecr_key import VerifiedEcrKey
@@ -23,6 +24,7 @@ RESOURCES: dict[str, Resource] = {
         KeyRotation(),
         VerifiedEcrKey(),
         VerifiedLogin(),
+        PackageCheck(),
     )
 }
 """Type token -> resource."""

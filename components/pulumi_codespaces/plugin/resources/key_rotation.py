@@ -16,6 +16,7 @@ from ...rules.rotation import (
     next_rotation,
 )
 from ...rules.secret_names import Triple
+from ...rules.selection import check_repository_name
 from ..failures import CloudError, Failure, InvalidInputs, PluginError
 from ..resource import Difference, Resource, Stored, check_list, is_text, raise_if
 from ..values import UNKNOWN, Properties, Value, is_unknown, reveal
@@ -62,6 +63,8 @@ class KeyRotation(Resource):
         _check_same_user(past, inputs)
         try:
             inputs["generation"] = check_generation(inputs.get("generation"))
+            if inputs["repository"] and not is_unknown(inputs["repository"]):
+                check_repository_name(inputs["repository"], "repository")
             if not run.configuration.complete:
                 return inputs | {name: past.get(name, UNKNOWN) for name in _DECISION}
             marks = await _marks(run, inputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...rules.selection import is_repository_name
 from ...rules.suggestions import did_you_mean
 from ..failures import Failure
 from ..resource import check_map, is_id, is_text, map_changes
@@ -121,8 +122,12 @@ class OrganizationSecrets(SecretSet):
         if {*plain_map(new["secrets"])} - {*plain_map(state.get("secrets"))}:
             known = ()
         members = plain_map(new.get("selectedRepositories")).items()
-        # A repository that is made in this update has no secrets yet.
-        return [run.secrets_of(name) for name, number in members if not is_unknown(number) and number not in known]
+        # One that is made in this update has no secrets yet, and what is no name is only what the program calls it.
+        return [
+            run.secrets_of(name)
+            for name, number in members
+            if is_repository_name(name) and not is_unknown(number) and number not in known
+        ]
 
     def identifier(self, inputs: Properties) -> str:
         return ",".join(sorted(plain_map(inputs["secrets"])))

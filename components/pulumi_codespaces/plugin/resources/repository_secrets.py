@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...rules import RuleViolation
 from ...rules.secret_names import mixed_logins
-from ...rules.selection import Declared, check_declared, resolve
+from ...rules.selection import Declared, check_repository_name, is_repository_name, resolve
 from ..failures import CloudError, Failure, PluginError
 from ..resource import Difference, is_id, is_text
 from ..run import Severity
@@ -53,7 +53,7 @@ class RepositorySecrets(SecretSet):
         if is_unknown(name):
             return []
         try:
-            check_declared(Declared(names=(name,)))
+            check_repository_name(name, "repository")
             if number is not None or not run.configuration.complete:
                 return []
             declared = Declared(names=(name,))
@@ -141,7 +141,8 @@ class RepositorySecrets(SecretSet):
 
     async def identified(self, run: Run, identifier: str) -> tuple[Properties, list[str]]:
         repository, colon, names = identifier.partition(":")
-        found = await run.github.repositories_named([repository]) if colon else []
+        named = colon and is_repository_name(repository)
+        found = await run.github.repositories_named([repository]) if named else []
         if not found:
             what = f"organization {run.configuration.owner} has no repository {repository!r}" if colon else "no names"
             raise PluginError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...rules import RuleViolation
@@ -127,7 +128,7 @@ async def enough_repositories(run: Run, declared: Declared, seen: Mapping[str, i
     if not declared.properties:
         return listing
     properties = await run.github.custom_properties()
-    return [Repository(one.id, one.name, one.archived, one.topics, properties.get(one.name, {})) for one in listing]
+    return [replace(one, properties=properties.get(one.name, {})) for one in listing]
 
 
 def _shape_failures(inputs: Properties) -> list[Failure]:

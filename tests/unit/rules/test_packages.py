@@ -1,0 +1,143 @@
+"""Who may read a package from a codespace, by what, and what is left to do by hand."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from pulumi_codespaces.rules import RuleViolation
+from pulumi_codespaces.rules.packages import (
+    Click,
+    Package,
+    Reader,
+    Way,
+    asks_for,
+    check_package,
+    clicks,
+    differences,
+    permission_block,
+    way,
+    without_comments,
+)
+
+BASE = Package("acme", "container", "base/image", "images", "private", inherits=True)
+URL = "https://github.com/orgs/acme/packages/container/base%2Fimage/settings"
+
+
+@pytest.mark.parametrize(
+    ("package", "reader", "how"),
+    [
+        (BASE, Reader("images", public=False), Way.SAME_REPOSITORY),
+        (BASE, Reader("Images", public=True), Way.SAME_REPOSITORY),
+        (replace(BASE, inherits=False), Reader("images", public=False), Way.BY_HAND),
+        (BASE, Reader("web", public=False), Way.BY_HAND),
+        (BASE, Reader("web", public=False, asks=True), Way.DEVCONTAINER),
+        (BASE, Reader("web", public=False, asks=False), Way.BY_HAND),
+        (replace(BASE, inherits=False), Reader("web", public=False, asks=True), Way.BY_HAND),
+        (replace(BASE, visibility="internal"), Reader("web", public=False), Way.INTERNAL),
+        (replace(BASE, visibility="internal"), Reader("site", public=True), Way.BY_HAND),
+        (replace(BASE, visibility="internal"), Reader("site", public=True, asks=True), Way.DEVCONTAINER),
+        (replace(BASE, visibility="public"), Reader("site", public=True), Way.PUBLIC),
+    ],
+)
+def test_the_cases_of_the_guide(package, reader, how):
+    assert way(package, reader) is how
+
+
+def test_what_is_left_to_click():
+    ways = {"web": Way.BY_HAND, "api": Way.BY_HAND, "images": Way.SAME_REPOSITORY}
+    assert clicks(BASE, ways, linked=False, same_visibility=False) == [
+        Click("Connect repository: acme/images", URL),
+        Click("Danger Zone, Change visibility: private", URL),
+        Click("Inherit access from source repository: on (GitHub does not tell whether it is)", URL),
+        Click("Manage Codespaces access, Add repository: acme/api", URL),
+        Click("Manage Codespaces access, Add repository: acme/web", URL),
+    ]
+    assert clicks(replace(BASE, visibility="internal"), {"web": Way.INTERNAL}, linked=True, same_visibility=True) == []
+
+
+DEVCONTAINER = """
+// For Codespaces
+{
+  "image": "ghcr.io/acme/base/image", /* a comment */
+  "postCreateCommand": "echo '// no comment' \\"/* nor this */\\"",
+  "customizations": {"codespaces": {"repositories": {
+    "acme/images": {"permissions": {"packages": "read", "contents": "read",}}, // the last comma
+  }}},
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "asks"),
+    [
+        (DEVCONTAINER, True),
+        (DEVCONTAINER.replace("acme/images", "ACME/Images"), True),
+        (DEVCONTAINER.replace("acme/images", "acme/*"), True),
+        (DEVCONTAINER.replace('{"packages": "read", "contents": "read",}', '"read-all"'), True),
+        (DEVCONTAINER.replace("acme/images", "acme/others"), False),
+        (DEVCONTAINER.replace('"packages": "read", ', ""), False),
+        ('{"image": "x"}', False),
+        ("[]", False),
+        ('{"customizations": {"codespaces": {"repositories": ["acme/images"]}}}', False),
+    ],
+)
+def test_what_a_devcontainer_asks_for(text, asks):
+    assert asks_for(text, BASE) is asks
+
+
+def test_the_block_is_what_is_asked_for():
+    assert asks_for(json.dumps(permission_block(BASE)), BASE)
+
+
+def test_a_devcontainer_that_is_no_json():
+    with pytest.raises(RuleViolation, match=r"devcontainer\.json is no JSON"):
+        asks_for('{"image": }', BASE)
+
+
+def test_comments_are_taken_out_and_texts_stay():
+    assert json.loads(without_comments(DEVCONTAINER))["postCreateCommand"] == "echo '// no comment' \"/* nor this */\""
+
+
+@pytest.mark.parametrize(
+    ("changes", "argument", "why"),
+    [
+        (
+            {"kind": "contaner"},
+            "package_type",
+            "must be one of container, npm, nuget, rubygems; did you mean 'container'?",
+        ),
+        ({"kind": "maven"}, "package_type", "who may read the repository may read them"),
+        ({"visibility": "secret"}, "visibility", "must be one of private, internal, public"),
+        ({"name": ""}, "package", "write its name without the organization"),
+        ({"name": "a b"}, "package", "write its name without the organization"),
+        ({"repository": ""}, "repository", "repository is missing"),
+    ],
+)
+def test_packages_that_cannot_be(changes, argument, why):
+    with pytest.raises(RuleViolation) as caught:
+        check_package(replace(BASE, **changes))
+    assert caught.value.argument == argument
+    assert why in str(caught.value)
+
+
+def test_packages_that_can_be():
+    check_package(BASE)
+    check_package(replace(BASE, repository="", inherits=False))
+
+
+@pytest.mark.parametrize(
+    ("linked_to", "visibility", "texts"),
+    [
+        ("images", "private", []),
+        ("Images", "private", []),
+        ("web", "private", ["package base/image is linked to web, and repository images is declared"]),
+        (None, "public", ["package base/image is linked to no repository, and repository images is declared",
+                          "package base/image is public, and private is declared"]),
+    ],
+)  # fmt: skip
+def test_where_a_package_is_not_as_declared(linked_to, visibility, texts):
+    found = differences(BASE, linked_to, visibility)
+    assert [one.split(" (")[0] for one in found] == texts
