@@ -109,6 +109,11 @@ class Observer:
             for window in self._open.values():
                 window.by_itself = False
 
+    @property
+    def mismatched(self) -> bool:
+        """Whether a user and a password do not belong together now."""
+        return bool(self._open)
+
     def __call__(self, event: Any) -> None:
         # GitHub's thread holds this lock when it calls; the other one takes it, so that both see whole states.
         with self.cloud.github.lock:

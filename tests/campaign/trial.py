@@ -324,8 +324,9 @@ class Bench:
             if case.then and not outcome.ok:
                 if fault.kills:
                     self._note(result, said, "cancel")
-                # What is published now is what a codespace from before holds when the next rotation begins.
-                observer.session = Session(visible_secrets(self.cloud.github, ALWAYS_READS), (_API, _CHARTS))
+                if not observer.mismatched:
+                    # What is published now is what a codespace from before holds when the next rotation begins.
+                    observer.session = Session(visible_secrets(self.cloud.github, ALWAYS_READS), (_API, _CHARTS))
                 after = self._then(case.then, before, after, said)
             after = self._recover(operation, after, outcome, result, said, killed=fault.kills)
         finally:
