@@ -118,7 +118,7 @@ def main() -> int:
         print(result.output)
         print(json.dumps({**result.as_dict(), "output": ""}, indent=1))
         return int(not result.good)
-    head = {"commit": _commit(), "seed": given.seed, "command": "tests/campaign.sh"}
+    head: dict[str, Any] = {"commit": _commit(), "seed": given.seed, "command": "tests/campaign.sh"}
     lines, made = _read(given.results)
     until = time.time() + given.minutes * 60 if given.minutes else float("inf")
     if not given.report_only:
@@ -134,7 +134,9 @@ def main() -> int:
                     lines.append({**result, "commit": head["commit"]})
                     _write(file, {name: value for name, value in lines[-1].items() if value})
     commits = sorted({one.get("commit", "") for one in lines})
-    reports = {"campaign": page(lines, {**head, "commit": ", ".join(commits) or head["commit"]})}
+    cases = {contender: len(all_cases(contender, found)) for contender, found in made.items()}
+    head |= {"commit": ", ".join(commits) or head["commit"], "cases": cases}
+    reports = {"campaign": page(lines, head)}
     if lines:
         reports["contenders"] = comparison(lines)
     for path in given.write:

@@ -75,7 +75,13 @@ def page(lines: Sequence[Line], head: dict[str, Any]) -> str:
     ]
     for name in dict.fromkeys(one["contender"] for one in lines):
         some = [one for one in lines if one["contender"] == name]
-        parts += [f"## {CONTENDERS[name].name}", table(some, "operation"), table(some, "fault"), recoveries(some)]
+        parts += [
+            f"## {CONTENDERS[name].name}",
+            f"{len(some):,} of {head['cases'][name]:,} cases were carried out.",
+            table(some, "operation"),
+            table(some, "fault"),
+            recoveries(some),
+        ]
     bad = [one for one in lines if one["reached"] and one["contender"] == "ours" and not good(one)]
     if bad:
         parts.append("## What did not hold")
