@@ -65,12 +65,7 @@ def azure_container_registry(
         user: the name of a repository-scoped token, or the application id of a service principal.
         password: the token's password, or the service principal's secret.
     """
-    server = (
-        _azure_server(registry)
-        if isinstance(registry, str)
-        else pulumi.Output.from_input(registry).apply(_azure_server)
-    )
-    return {"server": server, "user": user, "password": pulumi.Output.secret(password)}
+    return {"server": _host(registry, ".azurecr.io"), "user": user, "password": pulumi.Output.secret(password)}
 
 
 def google_artifact_registry(location: pulumi.Input[str], key: pulumi.Input[str]) -> Login:
@@ -80,12 +75,7 @@ def google_artifact_registry(location: pulumi.Input[str], key: pulumi.Input[str]
         location: a region or multi-region, such as `europe-west1` or `us`, or the host, such as `us-docker.pkg.dev`.
         key: the key of a service account with the role Artifact Registry Reader, in JSON.
     """
-    server = (
-        _google_server(location)
-        if isinstance(location, str)
-        else pulumi.Output.from_input(location).apply(_google_server)
-    )
-    return {"server": server, "user": GOOGLE_KEY_USER, "password": _google_key(key)}
+    return {"server": _host(location, "-docker.pkg.dev"), "user": GOOGLE_KEY_USER, "password": _google_key(key)}
 
 
 def google_container_registry(key: pulumi.Input[str], host: str = "gcr.io") -> Login:
@@ -131,12 +121,13 @@ def ecr_token(
     }
 
 
-def _azure_server(registry: str) -> str:
-    return registry if "." in registry else f"{registry}.azurecr.io"
+def _host(given: pulumi.Input[str], ending: str) -> pulumi.Input[str]:
+    """A registry's host, whole already or without its ending; as plain text where it is given so."""
 
+    def whole(known: str) -> str:
+        return known if "." in known else known + ending
 
-def _google_server(location: str) -> str:
-    return location if "." in location else f"{location}-docker.pkg.dev"
+    return whole(given) if isinstance(given, str) else pulumi.Output.from_input(given).apply(whole)
 
 
 def _google_key(key: pulumi.Input[str]) -> pulumi.Output[str]:

@@ -11,7 +11,7 @@ from ..failures import CloudError, Failure, PluginError
 from ..resource import Difference, is_id, is_text
 from ..run import Severity
 from ..secret_writer import Readers
-from ..values import Properties, is_unknown, plain_map, reveal
+from ..values import UNKNOWN, Properties, is_unknown, plain_map, reveal
 from .repository_selection import enough_repositories
 from .secret_set import SecretSet
 
@@ -40,6 +40,8 @@ class RepositorySecrets(SecretSet):
     def shape_failures(self, inputs: Properties) -> list[Failure]:
         for name in ("repository", "repositoryId"):
             inputs[name] = reveal(inputs.get(name))
+        # Nothing is resolved while the secrets are not known.
+        inputs["repositoryName"] = UNKNOWN
         failures: list[Failure] = []
         if not is_text(inputs["repository"]):
             failures.append(Failure("", "repository must be the name of a repository, such as 'web'."))

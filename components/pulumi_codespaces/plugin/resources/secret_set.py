@@ -127,7 +127,7 @@ class SecretSet(Resource):
                 values: Properties = inputs[name]
                 inputs[name] = {key.upper(): value for key, value in values.items()}
         secrets = self.secrets_of(run, inputs)
-        if secrets is None or is_unknown({name: inputs.get(name) for name in ("visibility", "repository")}):
+        if secrets is None:
             return inputs
         claim = self._claim(secrets.place, inputs)
         run.claims[urn] = claim
@@ -274,7 +274,7 @@ class SecretSet(Resource):
             for triple, shared in mixed_logins(*levels).items():
                 run.log(Severity.WARNING, urn, _mixed(triple, shared, secrets.place, other.place))
 
-        others = [other for other in await self.other_levels(run, state, new) if other.place != secrets.place]
+        others = await self.other_levels(run, state, new)
         await asyncio.gather(*(look(other) for other in others[:_LISTINGS]))
         unseen += [other.place.full_name for other in others[_LISTINGS:]]
         if unseen and triples_in(declared):
