@@ -392,7 +392,7 @@ class Bench:
                 after = replace(after, retired=outcome.ok)
                 continue
             plainly_green = result.outcome == "green" and not result.recovery
-            if plainly_green and not _is_previewed(result.case) and not self._differences(after):
+            if plainly_green and not _is_previewed(result.case) and not self._differences(after) + self._strangers():
                 return after
             outcome = self._run("preview", "--expect-no-changes")
             said.append(outcome.output)
@@ -512,11 +512,9 @@ class Bench:
             result.problems.append("the state has pending operations")
         if any(one.get("delete") for one in resources):
             result.problems.append("the state has resources that wait to be deleted")
+        result.orphans += self._strangers()
         ids = {one.get("id") for one in resources}
-        users = self.cloud.aws.users()
-        result.orphans += [f"user {name}" for name in users if name not in ids]
-        result.orphans += [f"key {key.id}" for name in users for key in users[name].access_keys if key.id not in ids]
-        attached = {arn for user in users.values() for arn in user.attached_policies}
+        attached = {arn for user in self.cloud.aws.users().values() for arn in user.attached_policies}
         result.orphans += [f"policy {arn}" for arn in attached if arn not in ids]
         # One whose answer was lost grants nobody anything; the documentation says how to find it.
         for arn in self.cloud.aws.managed_policies():
@@ -527,6 +525,13 @@ class Bench:
             result.orphans += [f"secret {name}" for name in self.cloud.github.organization("acme").secrets]
         elif differences := self._differences(after):
             result.problems += differences
+
+    def _strangers(self) -> list[str]:
+        """Users and access keys that the state does not know; a preview names a key."""
+        ids = {one.get("id") for one in self._checkpoint().get("resources") or []}
+        users = self.cloud.aws.users()
+        found = [f"user {name}" for name in users if name not in ids]
+        return found + [f"key {key.id}" for name in users for key in users[name].access_keys if key.id not in ids]
 
     def _checkpoint(self) -> dict[str, Any]:
         path = self.stack.folder / f"backend/.pulumi/stacks/{self.stack.project}/{self.stack.name}.json"
