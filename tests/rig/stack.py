@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -80,16 +82,16 @@ class Stack:
     Args:
         folder: where everything of it lives.
         environment: what the CLI and the plugins get beside the paths, such as `LocalCloud.environment`.
-        program: the text of `__main__.py`.
-        project: the name of the project.
-        project_file: further lines of Pulumi.yaml.
+        program: the text of `__main__.py`, or the folder of a project, which is copied.
+        project: the name of the project; that of a folder is in its Pulumi.yaml.
+        packages: the entry of that name in Pulumi.yaml; by default the plugin of this repository.
     """
 
     def __init__(
         self,
         folder: Path,
         environment: Mapping[str, str],
-        program: str,
+        program: str | Path,
         *,
         project: str = "access",
         name: str = "test",
@@ -97,13 +99,17 @@ class Stack:
         packages: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
-        self.project = project
         self.name = name
         self.program_folder = folder / "program"
-        self.program_folder.mkdir(parents=True)
-        self.write(program)
-        entries = {"codespaces": str(COMPONENTS)} if packages is None else packages
-        description = {"name": project, "runtime": "python", "packages": entries}
+        description: dict[str, Any] = {"name": project, "runtime": "python"}
+        if isinstance(program, Path):
+            shutil.copytree(program, self.program_folder)
+            description = yaml.safe_load((self.program_folder / "Pulumi.yaml").read_text())
+        else:
+            self.program_folder.mkdir(parents=True)
+            self.write(program)
+        self.project: str = description["name"]
+        description["packages"] = {"codespaces": str(COMPONENTS)} if packages is None else packages
         (self.program_folder / "Pulumi.yaml").write_text(json.dumps(description))
         backend = backend or folder / "backend"
         backend.mkdir(exist_ok=True)

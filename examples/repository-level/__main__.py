@@ -1,0 +1,25 @@
+"""What the codespaces of one repository log in with and read; other repositories get nothing of it."""
+
+import pulumi
+import pulumi_github as github
+
+import pulumi_codespaces as codespaces
+
+config = pulumi.Config()
+shop = github.Repository("shop", name="shop", visibility="private", auto_init=True)
+
+access = codespaces.EcrPullAccess("shop", {"ecr_repositories": ["shop/api"], "repository": shop})
+pulumi.export("ecr", access.summary)
+
+azure = codespaces.azure_container_registry("acme", "codespaces", config.require_secret("azurePassword"))
+login = codespaces.RegistryLogin("azure", {**azure, "repository": shop})
+pulumi.export("azure", login.summary)
+
+codespaces.RepositorySecrets(
+    "npm",
+    {
+        "repository": shop.name,
+        "repository_id": shop.repo_id,
+        "secrets": {"NPM_TOKEN": config.require_secret("npmToken")},
+    },
+)
