@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.stack import COMPONENTS
+from rig.stack import COMPONENTS, REPOSITORY
 
 VERSION = json.loads((COMPONENTS / "pulumi_codespaces/pulumi-plugin.json").read_text())["version"]
 URL = "git://github.com/pulumi-codespaces/pulumi-codespaces/components"
@@ -86,10 +86,10 @@ def installed(wheel, tmp_path):
 def new_project(installed, new_cloud_stack):
     """Make a stack whose program has the package by pip."""
 
-    def make(program, packages, *, plugin=False):
+    def make(program, packages, *, plugin=False, **options):
         environment, _ = installed
         variables = {"VIRTUAL_ENV": str(environment), "PYTHONPATH": ""}
-        stack = new_cloud_stack(program, environment=variables, packages=packages)
+        stack = new_cloud_stack(program, environment=variables, packages=packages, **options)
         if plugin:
             add_plugin(Path(stack.environment["PULUMI_HOME"]) / "plugins")
         return stack
@@ -149,6 +149,14 @@ def test_without_an_entry_in_the_project_the_engine_finds_the_plugin_by_its_url(
     stack.destroy()
     assert cloud.github.organization("acme").secrets == {}
     assert cloud.aws.users() == {}
+
+
+def test_a_copy_of_an_example_without_the_entry(cloud, new_project):
+    stack = new_project(REPOSITORY / "examples/ecr", {}, plugin=True, name="prod")
+    stack.up()
+    assert can_pull(cloud)
+    (inputs,) = provider_inputs(stack)
+    assert (inputs["owner"], inputs["__internal"]) == ("acme", {"pluginDownloadURL": URL})
 
 
 def test_an_entry_in_the_project_goes_before_the_url(cloud, new_project):
