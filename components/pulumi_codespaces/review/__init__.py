@@ -1,0 +1,1 @@
+"""A preview digest -> what a reviewer needs to know."""

@@ -1,0 +1,220 @@
+"""Who may pull what from where, by which key: put together from the resources of a stack."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from ..rules.policies import CACHE_ACTIONS, PULL_ACTIONS
+from ..rules.secret_names import triples_in
+from .digest import is_known
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .digest import Resource
+
+ORGANIZATION_SECRETS = "codespaces:index:OrganizationSecrets"
+REPOSITORY_SECRETS = "codespaces:index:RepositorySecrets"
+_SECRETS = (ORGANIZATION_SECRETS, REPOSITORY_SECRETS)
+_COMPONENTS = ("codespaces:index:EcrPullAccess", "codespaces:index:RegistryLogin")
+_POLICIES = ("aws:iam/userPolicy:UserPolicy", "aws:iam/policy:Policy")
+PULLS = frozenset({*PULL_ACTIONS, *CACHE_ACTIONS})
+LOGINS = frozenset({"ecr:GetAuthorizationToken", "sts:GetServiceBearerToken"})
+
+
+@dataclass(frozen=True, order=True)
+class Grant:
+    """One action on one resource that a policy allows or denies.
+
+    Attributes:
+        effect: `Allow` or `Deny`.
+        action: such as `ecr:BatchGetImage`.
+        resource: an ARN, or a pattern of one.
+        condition: JSON; empty for none.
+    """
+
+    effect: str
+    action: str
+    resource: str
+    condition: str = ""
+
+
+@dataclass(frozen=True)
+class Readers:
+    """Whose codespaces get the secrets.
+
+    Attributes:
+        visibility: `selected`, `private`, `all`, or `repository` for the secrets of one.
+        names: the repositories, without the organization.
+        unknown: whether there are more that only the update will tell.
+    """
+
+    visibility: str
+    names: frozenset[str] = frozenset()
+    unknown: bool = False
+
+
+@dataclass(frozen=True)
+class Access:
+    """Secrets that belong together, and what they open.
+
+    Attributes:
+        urn: that of the secrets.
+        name: of the component, or of the resource if it is in none.
+        owner: the organization.
+        secrets: the names of all secrets.
+        servers: the registries' hosts, as far as they are known.
+        readers: whose codespaces get them.
+        adopts: whether secrets that exist are taken over.
+        user: the IAM user; empty if the credentials were given.
+        grants: what the user's policies say.
+        opaque: whether there are policies that only the update will tell.
+        boundary: the user's permissions boundary.
+        generation: of the access key; 0 if there is none.
+        slots: the serial of each key slot.
+        statuses: the status of the key of each slot.
+        current: the slot that is published.
+        keeps_previous: whether the key before stays Active.
+        key_id: the access key that is published; empty if it is not made yet.
+        key_made: when it was made, as AWS writes it; empty if it is not known.
+    """
+
+    urn: str
+    name: str
+    owner: str
+    secrets: tuple[str, ...]
+    servers: tuple[str, ...]
+    readers: Readers
+    adopts: bool = False
+    user: str = ""
+    grants: frozenset[Grant] = frozenset()
+    opaque: bool = False
+    boundary: str = ""
+    generation: int = 0
+    slots: tuple[tuple[str, int], ...] = ()
+    statuses: tuple[tuple[str, str], ...] = ()
+    current: str = ""
+    keeps_previous: bool = True
+    key_id: str = ""
+    key_made: str = ""
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """The prefixes of the registries' triples."""
+        return tuple(triple.prefix for triple in triples_in(self.secrets))
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the user is denied everything."""
+        return any(one.effect == "Deny" and one.action == "*" for one in self.grants)
+
+    @property
+    def repositories(self) -> tuple[str, ...]:
+        """The ARNs, or patterns of them, of the ECR repositories that may be pulled from."""
+        return tuple(
+            sorted({one.resource for one in self.grants if one.effect == "Allow" and one.action in PULL_ACTIONS})
+        )
+
+
+def accesses(resources: Iterable[Resource]) -> dict[str, Access]:
+    """Every set of secrets among the resources of a stack, by its URN."""
+    known = {one.urn: one for one in resources}
+    children: dict[str, list[Resource]] = {}
+    for one in known.values():
+        children.setdefault(one.parent, []).append(one)
+    found: dict[str, Access] = {}
+    for one in known.values():
+        if one.type not in _SECRETS:
+            continue
+        in_component = any(f"{component}::" in one.parent for component in _COMPONENTS)
+        siblings = children[one.parent] if in_component else [one]
+        name = one.parent.rsplit("::", 1)[-1] if in_component else one.name
+        found[one.urn] = _access(one, name, siblings, known.get(one.parent) if in_component else None)
+    return found
+
+
+def _access(secrets: Resource, name: str, siblings: list[Resource], component: Resource | None) -> Access:
+    by_type = {one.type: one for one in siblings}
+    user, rotation = by_type.get("aws:iam/user:User"), by_type.get("codespaces:index:KeyRotation")
+    documents = [one.inputs.get("policy") for one in siblings if one.type in _POLICIES]
+    state: Mapping[str, Any] = rotation.inputs if rotation else {}
+    current = str(state.get("current", ""))
+    keys = {one.name.rpartition("-")[2]: one for one in siblings if one.type == "aws:iam/accessKey:AccessKey"}
+    key = keys.get(current)
+    slots = cast("dict[str, dict[str, Any]]", state.get("slots") or {})
+    statuses = cast("dict[str, Any]", state.get("statuses") or {})
+    return Access(
+        urn=secrets.urn,
+        name=name,
+        owner=str(secrets.inputs.get("owner") or ""),
+        secrets=tuple(sorted(cast("dict[str, Any]", secrets.inputs.get("secrets") or {}))),
+        servers=_servers(siblings, component),
+        readers=_readers(secrets),
+        adopts=secrets.inputs.get("adoptExisting") is True,
+        user=str(user.inputs.get("name", "")) if user else str(state.get("userName", "")),
+        grants=frozenset(grant for document in documents for grant in _grants(document)),
+        opaque=any(not is_known(document) for document in documents),
+        boundary=str((user.inputs.get("permissionsBoundary") if user else "") or ""),
+        generation=int(state.get("generation") or 0),
+        slots=tuple(sorted((slot, int(one.get("serial") or 0)) for slot, one in slots.items())),
+        statuses=tuple(sorted((slot, str(one)) for slot, one in statuses.items())),
+        current=current,
+        keeps_previous=state.get("keepPreviousKey") is not False,
+        key_id=key.id if key else "",
+        key_made=str(key.outputs.get("createDate") or "") if key else "",
+    )
+
+
+def _servers(siblings: list[Resource], component: Resource | None) -> tuple[str, ...]:
+    for one in siblings:
+        if one.type == "codespaces:index:VerifiedEcrKey":
+            return _texts(one.inputs.get("servers"))
+        if one.type == "codespaces:index:VerifiedLogin":
+            return _texts([one.inputs.get("server")])
+    outputs: dict[str, Any] = component.outputs if component else {}
+    return _texts(outputs.get("servers")) or _texts([outputs.get("server")])
+
+
+def _texts(given: object) -> tuple[str, ...]:
+    items = cast("list[object]", given) if isinstance(given, list) else []
+    return tuple(one for one in items if isinstance(one, str) and is_known(one))
+
+
+def _readers(secrets: Resource) -> Readers:
+    inputs = secrets.inputs
+    if secrets.type == REPOSITORY_SECRETS:
+        name = inputs.get("repositoryName") if is_known(inputs.get("repositoryName")) else inputs.get("repository")
+        return Readers(
+            "repository", frozenset({name} if isinstance(name, str) and is_known(name) else ()), not is_known(name)
+        )
+    visibility = str(inputs.get("visibility") or "selected")
+    selected = inputs.get("selectedRepositories")
+    if isinstance(selected, dict):
+        return Readers(visibility, frozenset(cast("dict[str, Any]", selected)))
+    return Readers(visibility, unknown=visibility == "selected")
+
+
+def _grants(document: object) -> list[Grant]:
+    if not isinstance(document, str) or not is_known(document):
+        return []
+    try:
+        statements: Any = json.loads(document).get("Statement") or []
+    except (json.JSONDecodeError, AttributeError):
+        return []
+    return [
+        Grant(str(one.get("Effect")), action, resource, json.dumps(one["Condition"]) if one.get("Condition") else "")
+        for one in cast("list[dict[str, Any]]", _several(statements))
+        for action in _named(one, "Action")
+        for resource in _named(one, "Resource")
+    ]
+
+
+def _named(statement: dict[str, Any], what: str) -> list[str]:
+    everything_but = [f"everything but {one}" for one in _several(statement.get(f"Not{what}") or [])]
+    return [str(one) for one in _several(statement.get(what) or [])] + everything_but
+
+
+def _several(given: Any) -> list[Any]:
+    return cast("list[Any]", given) if isinstance(given, list) else [given]

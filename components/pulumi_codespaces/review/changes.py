@@ -1,0 +1,482 @@
+"""What a preview changes in who may pull what, in sentences; what a reviewer should look at first is marked a risk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from ..rules.secret_names import triples_in
+from .access import LOGINS, PULLS, accesses
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from .access import Access, Grant, Readers
+    from .digest import Digest, Message, Step
+
+RISKS = {
+    "failed-preview": "the preview itself failed",
+    "wider-visibility": "secrets become readable by every private, or every, repository of the organization",
+    "public-repository": "a public repository joins",
+    "wider-policy": "an IAM user may do more than before",
+    "secrets-deleted": "secrets that codespaces use are deleted",
+    "adoption": "secrets that exist are overwritten",
+    "retired-key": "codespaces that have not been restarted since the last rotation can no longer pull",
+    "suspended": "an IAM user is denied everything",
+    "replaced-user": "an IAM user is replaced, and its keys with it",
+    "key-age": "a published key is older than it should be",
+}
+"""Code of a risk -> what it means."""
+_OURS = "codespaces:index:"
+_NAMED = 2
+_MANY = 3
+
+
+@dataclass(frozen=True)
+class Change:
+    """A sentence on a change.
+
+    Attributes:
+        text: Markdown of one line, names as code.
+        risk: the code of the risk that it is; empty for none.
+        details: further lines, such as all names where the sentence counts.
+        diff: lines that begin with + or -.
+    """
+
+    text: str
+    risk: str = ""
+    details: tuple[str, ...] = ()
+    diff: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Whether the codespaces of a repository get a registry's login.
+
+    Attributes:
+        readers: a repository, or words for many.
+        registry: the registry, as it is named in the sentences.
+        state: `kept`, `gained` or `lost`.
+    """
+
+    readers: str
+    registry: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Review:
+    """What a reviewer needs to know.
+
+    Attributes:
+        stack: `project/stack`.
+        risks: what to look at first.
+        changes: all else that changes.
+        edges: who may pull from where, before and after.
+        others: how many other resources are created, changed and so on.
+        messages: what the preview warned of.
+    """
+
+    stack: str
+    risks: tuple[Change, ...]
+    changes: tuple[Change, ...]
+    edges: tuple[Edge, ...]
+    others: Mapping[str, int]
+    messages: tuple[Message, ...] = field(default=())
+
+    @property
+    def codes(self) -> set[str]:
+        """The codes of all risks."""
+        return {one.risk for one in self.risks}
+
+
+def review(digest: Digest, *, max_key_age_days: int = 90, now: datetime | None = None) -> Review:
+    """Put into sentences what a preview changes.
+
+    Args:
+        digest: the preview.
+        max_key_age_days: how old a published key may be.
+        now: for the age of keys; the time of day by default.
+    """
+    before, after = accesses(digest.before), accesses(digest.after)
+    steps = {step.resource.urn: step for step in digest.steps}
+    public = _public_repositories(digest)
+    found: list[Change] = []
+    errors = [one for one in digest.messages if one.severity == "error"]
+    found += [
+        Change(f"The preview failed: {f'{one.name}: ' if one.name else ''}{_line(one.text)}", "failed-preview")
+        for one in errors
+    ]
+    found += _readers_changes(before, after, public)
+    for urn in sorted(before.keys() | after.keys()):
+        old, new = before.get(urn), after.get(urn)
+        if old and new:
+            found += _kept(old, new, steps)
+        elif new:
+            found += _made(new, public)
+        elif old:
+            found += _removed(old)
+    found += [
+        change
+        for urn, one in sorted(after.items())
+        if (change := _aged(before.get(urn, one), one, max_key_age_days, now or datetime.now(timezone.utc)))
+    ]
+    found += _roles(digest.steps)
+    others = Counter(step.op for step in digest.steps if step.op != "same" and not _is_ours(step))
+    return Review(
+        digest.stack,
+        tuple(sorted((one for one in found if one.risk), key=lambda it: list(RISKS).index(it.risk))),
+        tuple(one for one in found if not one.risk),
+        tuple(_edges(before, after)),
+        dict(sorted(others.items())),
+        tuple(one for one in digest.messages if one.severity == "warning"),
+    )
+
+
+def _is_ours(step: Step) -> bool:
+    """Whether a resource is one of this package's, a part of a component of it, or a provider."""
+    resource = step.resource
+    return resource.type.startswith((_OURS, "pulumi:")) or _OURS in resource.parent
+
+
+# -- who may read
+
+
+def _readers_changes(
+    before: Mapping[str, Access], after: Mapping[str, Access], public: Collection[str]
+) -> Iterable[Change]:
+    """Who joins and who leaves; registries that share a selection share a sentence."""
+    gains: dict[tuple[str, frozenset[str]], list[Access]] = {}
+    losses: dict[tuple[str, frozenset[str]], list[Access]] = {}
+    for urn, new in after.items():
+        old = before.get(urn)
+        if old is None or old.readers == new.readers:
+            continue
+        if old.readers.visibility == new.readers.visibility == "selected":
+            if joined := new.readers.names - old.readers.names:
+                gains.setdefault((new.owner, joined), []).append(new)
+            if left := old.readers.names - new.readers.names:
+                losses.setdefault((new.owner, left), []).append(new)
+            continue
+        who = _who(new.owner, new.readers)
+        text = f"{who} may {_use(new)}; before, {_who(old.owner, old.readers)} could."
+        yield Change(text, "wider-visibility" if _width(new.readers) > _width(old.readers) else "", _listed(new))
+    for (owner, names), some in gains.items():
+        text = f"{_repositories(owner, names)} may {_uses(some)}."
+        yield Change(text, details=_full(owner, names, _MANY))
+        if opened := names & set(public):
+            yield Change(*_opened(owner, opened))
+    for (owner, names), some in losses.items():
+        text = f"{_repositories(owner, names)} may no longer {_uses(some)}; running codespaces do until they stop."
+        yield Change(text, details=_full(owner, names, _MANY))
+
+
+def _width(readers: Readers) -> int:
+    return {"repository": 0, "selected": 1, "private": 2, "all": 3}.get(readers.visibility, 3)
+
+
+def _who(owner: str, readers: Readers) -> str:
+    if readers.visibility == "all":
+        return f"**every repository of `{owner}`, public ones too,**"
+    if readers.visibility == "private":
+        return f"**every private and internal repository of `{owner}`**"
+    if readers.unknown and not readers.names:
+        return "repositories that the update will tell"
+    return _repositories(owner, readers.names)
+
+
+def _repositories(owner: str, names: Collection[str]) -> str:
+    full = sorted(_full_name(owner, name) for name in names)
+    if not full:
+        return "no repository"
+    shown = full if len(full) <= _MANY else full[:_NAMED]
+    more = len(full) - len(shown)
+    return _joined([f"`{name}`" for name in shown] + ([f"{more} more"] if more else []))
+
+
+def _full_name(owner: str, name: str) -> str:
+    return name if "/" in name or not owner else f"{owner}/{name}"
+
+
+def _full(owner: str, names: Collection[str], above: int) -> tuple[str, ...]:
+    return tuple(sorted(f"`{_full_name(owner, name)}`" for name in names)) if len(names) > above else ()
+
+
+def _joined(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+# -- what they may
+
+
+def _registry(access: Access) -> str:
+    """What a registry is called: by its hosts, or after the component if they are not known."""
+    if not access.prefixes:
+        return f"`{access.name}`"
+    if not access.servers:
+        return f"the registry of `{access.name}`"
+    more = len(access.servers) - _NAMED
+    return _joined([f"`{server}`" for server in access.servers[:_NAMED]] + ([f"{more} more"] if more > 0 else []))
+
+
+def _use(access: Access) -> str:
+    if not access.prefixes:
+        return f"read {_secrets(access)}"
+    images = _images(access)
+    return f"pull {f'{images} ' if images else ''}from {_registry(access)}"
+
+
+def _uses(some: list[Access]) -> str:
+    if len(some) == 1:
+        return _use(some[0])
+    parts = [_registry(one) if one.prefixes else _secrets(one) for one in sorted(some, key=lambda it: it.name)]
+    shown = parts if len(parts) <= _MANY else [*parts[:_NAMED], f"{len(parts) - _NAMED} more"]
+    return f"pull from {_joined(shown)}"
+
+
+def _secrets(access: Access) -> str:
+    triples = triples_in(access.secrets)
+    others = sorted(set(access.secrets) - {name for triple in triples for name in triple.names})
+    names = [f"`{triple.prefix}_CONTAINER_REGISTRY_*`" for triple in triples] + [f"`{name}`" for name in others]
+    shown = names if len(names) <= _MANY else [*names[:_NAMED], f"{len(names) - _NAMED} more"]
+    return f"the secret{'s' if len(access.secrets) > 1 else ''} {_joined(shown)}"
+
+
+def _images(access: Access) -> str:
+    names = [_short(arn) for arn in access.repositories]
+    if not names:
+        return ""
+    shown = names if len(names) <= _MANY else names[:_NAMED]
+    more = len(names) - len(shown)
+    return _joined([f"`{name}`" for name in shown] + ([f"{more} more repositories"] if more else []))
+
+
+def _short(arn: str) -> str:
+    return arn.partition(":repository/")[2] or arn
+
+
+def _listed(access: Access) -> tuple[str, ...]:
+    return tuple(f"`{name}`" for name in access.secrets)
+
+
+# -- a set of secrets that is made, that goes, that stays
+
+
+def _made(new: Access, public: Collection[str]) -> Iterable[Change]:
+    key = f" New IAM user `{new.user}`, with its first key." if new.user else ""
+    yield Change(
+        _capital(f"{_who(new.owner, new.readers)} may {_use(new)}.{key}"),
+        "wider-visibility" if _width(new.readers) > 1 else "",
+        (*_full(new.owner, new.readers.names, _MANY), *(f"secret `{name}`" for name in new.secrets)),
+    )
+    if opened := new.readers.names & set(public):
+        yield Change(*_opened(new.owner, opened))
+    if new.adopts:
+        yield Change(f"Secrets of these names that exist are overwritten: {_secrets(new)}.", "adoption", _listed(new))
+    wide = frozenset(one for one in new.grants if _is_wide(one))
+    if wide:
+        yield Change(f"`{new.user}` may do more than pull.", "wider-policy", diff=_lines("+", wide))
+
+
+def _removed(old: Access) -> Iterable[Change]:
+    user = f", and the IAM user `{old.user}` with its keys" if old.user else ""
+    yield Change(
+        _capital(f"{_who(old.owner, old.readers)} can no longer {_use(old)}: ")
+        + f"{_secrets(old)} {_are(old.secrets)} deleted{user}.",
+        "secrets-deleted",
+        (*_full(old.owner, old.readers.names, _MANY), *_listed(old)),
+    )
+
+
+def _are(things: Collection[str]) -> str:
+    return "are" if len(things) > 1 else "is"
+
+
+def _kept(old: Access, new: Access, steps: Mapping[str, Step]) -> Iterable[Change]:
+    yield from _policy(old, new)
+    rotates = dict(old.slots) != dict(new.slots)
+    if rotates:
+        yield _rotation(old, new)
+    elif retired := [
+        slot for slot, status in new.statuses if status == "Inactive" and dict(old.statuses).get(slot) == "Active"
+    ]:
+        yield Change(
+            f"The key of `{new.user}` from before the last rotation is retired (slot {retired[0]}): codespaces that "
+            f"were not restarted since can no longer pull from {_registry(new)}.",
+            "retired-key",
+        )
+    elif old.current != new.current:
+        yield Change(f"`{new.user}` goes back to the key of generation {new.generation}, which is published again.")
+    step = steps.get(new.urn)
+    written = sorted(
+        path.removeprefix("secrets.") for path in (step.paths if step else ()) if path.startswith("secrets")
+    )
+    added, gone = set(new.secrets) - set(old.secrets), set(old.secrets) - set(new.secrets)
+    if gone:
+        yield Change(f"Deleted: {_names(gone)}.", "secrets-deleted")
+    if added:
+        yield Change(f"New: {_names(added)}.")
+    if (rest := [name for name in written if name not in added | gone]) and not rotates:
+        named = [name for name in rest if name != "secrets"] or list(new.secrets)
+        one = len(named) == 1
+        what = f"The value of {_names(named)} is" if one else f"The values of {_names(named)} are"
+        yield Change(f"{what} written; codespaces get {'it' if one else 'them'} at their next start.")
+    if new.adopts and not old.adopts:
+        yield Change(
+            f"`adopt_existing` is switched on for `{new.name}`: secrets that exist are overwritten.", "adoption"
+        )
+    if any("replace" in step.op and _is_user(step, old) for step in steps.values()):
+        yield Change(f"The IAM user `{old.user}` is replaced, and its keys with it.", "replaced-user")
+
+
+def _is_user(step: Step, access: Access) -> bool:
+    return step.resource.type == "aws:iam/user:User" and access.user in (
+        step.resource.inputs.get("name"),
+        step.resource.id,
+    )
+
+
+def _opened(owner: str, names: Collection[str]) -> tuple[str, str]:
+    return (
+        f"{_repositories(owner, names)} {_are(names)} public; whoever may write to it can read the secrets.",
+        "public-repository",
+    )
+
+
+def _names(names: Collection[str]) -> str:
+    return _joined([f"`{name}`" for name in sorted(names)])
+
+
+def _rotation(old: Access, new: Access) -> Change:
+    until = "the next rotation" if new.keeps_previous else "the update after this one"
+    jump = f"from generation {old.generation} to {new.generation}" if old.generation != new.generation else "again"
+    replaced = [slot for slot, serial in new.slots if dict(old.slots).get(slot) not in (0, serial)]
+    ends = " The key from before the last rotation is deleted." if replaced else ""
+    return Change(f"The key of `{new.user}` rotates {jump}; codespaces running now keep working until {until}.{ends}")
+
+
+def _policy(old: Access, new: Access) -> Iterable[Change]:
+    if new.suspended != old.suspended:
+        if new.suspended:
+            yield Change(
+                f"`{new.user}` is suspended: no codespace can pull from {_registry(new)} until that ends.", "suspended"
+            )
+        else:
+            yield Change(f"The suspension of `{new.user}` ends; its key is proven first.")
+    if new.opaque or old.opaque:
+        if new.opaque != old.opaque:
+            yield Change(f"What `{new.user}` may do is known only after the update.", "wider-policy")
+        return
+    added, gone = _without_suspension(new.grants - old.grants), _without_suspension(old.grants - new.grants)
+    more, less = sorted({_short(one.resource) for one in added}), sorted({_short(one.resource) for one in gone})
+    diff = _lines("-", gone) + _lines("+", added)
+    if added:
+        what = (
+            "do more than pull"
+            if any(map(_is_wide, added))
+            else f"pull {_joined([f'`{name}`' for name in more[:_MANY]])}"
+        )
+        tail = f" and {len(more) - _MANY} more" if len(more) > _MANY else ""
+        instead = f", and no longer {_joined([f'`{name}`' for name in less[:_MANY]])}" if less else ""
+        where = f", in codespaces of {_who(new.owner, new.readers)}"
+        yield Change(f"`{new.user}` may now {what}{tail}{instead}{where}.", "wider-policy", diff=diff)
+    elif gone:
+        yield Change(f"`{new.user}` may no longer pull {_joined([f'`{name}`' for name in less[:_MANY]])}.", diff=diff)
+    if old.boundary and old.boundary != new.boundary:
+        yield Change(f"The permissions boundary of `{new.user}` changes.", "wider-policy")
+
+
+def _without_suspension(grants: Iterable[Grant]) -> frozenset[Grant]:
+    return frozenset(one for one in grants if one.effect != "Deny")
+
+
+def _is_wide(grant: Grant) -> bool:
+    if grant.effect != "Allow":
+        return False
+    return grant.action not in PULLS | LOGINS or (grant.resource == "*" and grant.action not in LOGINS)
+
+
+def _lines(sign: str, grants: Iterable[Grant]) -> tuple[str, ...]:
+    """One line an ARN and its actions."""
+    by_resource: dict[tuple[str, str, str], list[str]] = {}
+    for one in sorted(grants):
+        by_resource.setdefault((one.effect, one.resource, one.condition), []).append(one.action)
+    return tuple(
+        f"{sign} {effect} {', '.join(actions)} on {resource}{f' if {condition}' if condition else ''}"
+        for (effect, resource, condition), actions in sorted(by_resource.items())
+    )
+
+
+def _aged(old: Access, new: Access, days: int, now: datetime) -> Change | None:
+    if not old.key_made or dict(old.slots) != dict(new.slots):
+        return None
+    try:
+        made = datetime.fromisoformat(old.key_made.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    age = (now - made).days
+    if age <= days:
+        return None
+    return Change(
+        f"The key of `{new.user}` is {age} days old (limit {days}): raise `key_generation` of `{new.name}`.", "key-age"
+    )
+
+
+# -- others
+
+
+_ROLES = {
+    "github:index/teamRepository:TeamRepository": ("team", "teamId"),
+    "github:index/repositoryCollaborator:RepositoryCollaborator": ("user", "username"),
+}
+"""Type of a role -> what has it, and where its name is."""
+
+
+def _roles(steps: Iterable[Step]) -> Iterable[Change]:
+    """Roles on the repository that a package is linked to."""
+    for step in steps:
+        if step.op == "same" or step.resource.type not in _ROLES or "PackageAccess::" not in step.resource.parent:
+            continue
+        what, key = _ROLES[step.resource.type]
+        inputs = step.resource.inputs
+        who, repository = f"The {what} `{inputs.get(key)}`", inputs.get("repository")
+        if step.new is None:
+            yield Change(f"{who} loses its role on `{repository}`, and with it the package.")
+        else:
+            yield Change(f"{who} gets the role `{inputs.get('permission')}` on `{repository}`, and so on the package.")
+
+
+def _public_repositories(digest: Digest) -> set[str]:
+    found: set[str] = set()
+    for one in digest.after:
+        if one.type == "codespaces:index:RepositorySelection":
+            found |= set(one.inputs.get("public") or ())
+    return found
+
+
+def _edges(before: Mapping[str, Access], after: Mapping[str, Access]) -> Iterable[Edge]:
+    for urn in sorted(before.keys() | after.keys()):
+        old, new = before.get(urn), after.get(urn)
+        left, right = _ends(old), _ends(new)
+        registry = next(", ".join(one.servers) or one.name for one in (new, old) if one)
+        for who in sorted(left | right):
+            state = "kept" if who in left and who in right else "gained" if who in right else "lost"
+            yield Edge(who, registry, state)
+
+
+def _ends(access: Access | None) -> set[str]:
+    if access is None:
+        return set()
+    if access.readers.visibility in ("private", "all"):
+        return {f"{'every' if access.readers.visibility == 'all' else 'every private'} repository of {access.owner}"}
+    return {_full_name(access.owner, name) for name in access.readers.names}
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

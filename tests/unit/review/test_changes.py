@@ -1,0 +1,281 @@
+"""What a preview changes, in sentences."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+
+import pytest
+from preview_digests import HOST, SECRETS, digest, ecr, login, state, urn
+
+from pulumi_codespaces.review.changes import Edge, review
+from pulumi_codespaces.review.digest import read_digest
+
+IN_WEB = ", in codespaces of `acme/web`"
+NOW = datetime(2026, 11, 26, tzinfo=timezone.utc)
+MANY = tuple(f"service-{index:02}" for index in range(12))
+
+
+def told(text, **options):
+    """The risks by code, and the other sentences."""
+    found = review(read_digest(text), now=NOW, **options)
+    return [(one.risk, one.text) for one in found.risks], [one.text for one in found.changes]
+
+
+def test_a_repository_joins():
+    risks, sentences = told(digest(ecr(), ecr(readers=("web", "api"))))
+    assert risks == []
+    assert sentences == [f"`acme/api` may pull `payments/api` from `{HOST}`."]
+
+
+def test_many_repositories_join_and_one_leaves():
+    found = review(read_digest(digest(ecr(), ecr(readers=MANY))), now=NOW)
+    assert [one.text for one in found.changes] == [
+        f"`acme/service-00`, `acme/service-01` and 10 more may pull `payments/api` from `{HOST}`.",
+        f"`acme/web` may no longer pull `payments/api` from `{HOST}`; running codespaces do until they stop.",
+    ]
+    assert found.changes[0].details == tuple(f"`acme/{name}`" for name in MANY)
+
+
+def test_registries_that_share_their_repositories_share_the_sentence():
+    before = [*ecr(), *login(), *login("hub", "index.docker.io"), *login("corp", "r.example.com")]
+    readers = ("web", "api")
+    after = [*ecr(readers=readers), *login(readers=readers), *login("hub", "index.docker.io", readers),
+             *login("corp", "r.example.com", readers)]  # fmt: skip
+    assert told(digest(before, after)) == (
+        [],
+        ["`acme/api` may pull from `acme.azurecr.io`, `r.example.com` and 2 more."],
+    )
+
+
+def test_the_readers_of_a_few_registries_are_named():
+    before, after = [*ecr(), *login()], [*ecr(readers=("api", "web")), *login(readers=("api", "web"))]
+    assert told(digest(before, after))[1] == [f"`acme/api` may pull from `acme.azurecr.io` and `{HOST}`."]
+
+
+def test_what_is_not_told_because_it_stays_is_not_needed():
+    text = json.loads(digest(ecr(), ecr(readers=("web", "api"))))
+    text["steps"] = [step for step in text["steps"] if step["op"] != "same"]
+    assert told(json.dumps(text)) == ([], ["`acme/api` may pull from the registry of `payments`."])
+
+
+@pytest.mark.parametrize(
+    ("visibility", "who"),
+    [
+        ("private", "**every private and internal repository of `acme`**"),
+        ("all", "**every repository of `acme`, public ones too,**"),
+    ],
+)
+def test_wider_visibility_is_a_risk_and_narrower_is_none(visibility, who):
+    wide = ecr(visibility=visibility)
+    text = f"{who} may pull `payments/api` from `{HOST}`; before, `acme/web` could."
+    assert told(digest(ecr(), wide)) == ([("wider-visibility", text)], [])
+    back = f"`acme/web` may pull `payments/api` from `{HOST}`; before, {who} could."
+    assert told(digest(wide, ecr())) == ([], [back])
+
+
+def test_an_access_that_is_made():
+    risks, sentences = told(digest([], ecr()))
+    assert risks == []
+    assert sentences == [
+        f"`acme/web` may pull `payments/api` from `{HOST}`. New IAM user `codespaces-payments`, with its first key."
+    ]
+
+
+def test_an_access_that_is_made_wide_by_adoption():
+    risks, _ = told(digest([], ecr(visibility="all", adopt=True)))
+    assert [code for code, _ in risks] == ["wider-visibility", "adoption"]
+    assert risks[1][1] == (
+        "Secrets of these names that exist are overwritten: the secrets `PAYMENTS_CONTAINER_REGISTRY_*`."
+    )
+
+
+def test_an_access_that_goes():
+    ended = (
+        f"`acme/web` can no longer pull `payments/api` from `{HOST}`: the secrets `PAYMENTS_CONTAINER_REGISTRY_*` "
+        "are deleted, and the IAM user `codespaces-payments` with its keys."
+    )
+    other = (
+        "`acme/web` can no longer pull from `acme.azurecr.io`: the secrets `AZURE_CONTAINER_REGISTRY_*` are deleted."
+    )
+    assert told(digest([*ecr(), *login()], [])) == (
+        [("secrets-deleted", ended), ("secrets-deleted", other)],
+        [],
+    )
+
+
+ROTATED = {"generation": 2, "serials": (1, 2), "statuses": ("Active", "Active"), "current": "b"}
+
+
+def test_a_first_rotation():
+    text = "The key of `codespaces-payments` rotates from generation 1 to 2; "
+    text += "codespaces running now keep working until the next rotation."
+    assert told(digest(ecr(), ecr(**ROTATED))) == ([], [text])
+
+
+def test_a_later_rotation_names_the_key_that_ends():
+    again = {"generation": 3, "serials": (3, 2), "statuses": ("Active", "Active"), "current": "a", "keep": False}
+    ops = {"payments-key-a": "replace"}
+    text = "The key of `codespaces-payments` rotates from generation 2 to 3; codespaces running now keep working "
+    text += "until the update after this one. The key from before the last rotation is deleted."
+    assert told(digest(ecr(**ROTATED), ecr(**again), ops=ops)) == ([], [text])
+
+
+def test_a_key_that_is_retired():
+    retired = {**ROTATED, "statuses": ("Inactive", "Active"), "keep": False}
+    text = "The key of `codespaces-payments` from before the last rotation is retired (slot a): "
+    text += f"codespaces that were not restarted since can no longer pull from `{HOST}`."
+    assert told(digest(ecr(**ROTATED), ecr(**retired))) == ([("retired-key", text)], [])
+
+
+def test_going_back():
+    back = {**ROTATED, "generation": 1, "current": "a"}
+    assert told(digest(ecr(**ROTATED), ecr(**back))) == (
+        [],
+        ["`codespaces-payments` goes back to the key of generation 1, which is published again."],
+    )
+
+
+def test_a_wider_policy_is_a_risk_with_its_difference():
+    found = review(read_digest(digest(ecr(), ecr(repositories=("payments/api", "shared/*")))), now=NOW)
+    (risk,) = found.risks
+    assert (risk.risk, risk.text) == (
+        "wider-policy",
+        "`codespaces-payments` may now pull `shared/*`, in codespaces of `acme/web`.",
+    )
+    actions = "ecr:BatchCheckLayerAvailability, ecr:BatchGetImage, ecr:GetDownloadUrlForLayer"
+    assert risk.diff == (f"+ Allow {actions} on arn:aws:ecr:eu-west-1:123456789012:repository/shared/*",)
+    assert found.changes == ()
+
+
+def test_a_narrower_policy_is_none():
+    found = review(read_digest(digest(ecr(repositories=("payments/api", "payments/web")), ecr())), now=NOW)
+    assert found.risks == ()
+    assert [one.text for one in found.changes] == ["`codespaces-payments` may no longer pull `payments/web`."]
+    assert found.changes[0].diff[0].startswith("- Allow")
+
+
+def test_another_repository_instead():
+    risks, sentences = told(digest(ecr(), ecr(repositories=("payments/web",))))
+    text = "`codespaces-payments` may now pull `payments/web`, and no longer `payments/api`"
+    assert risks == [("wider-policy", f"{text}{IN_WEB}.")]
+    assert sentences == []
+
+
+def test_an_arn_that_moves_from_one_policy_to_another_is_no_change():
+    parent = ("codespaces:index:EcrPullAccess", "payments")
+    (pull,) = [one for one in ecr() if one["urn"].endswith("payments-pull")]
+    managed = state("aws:iam/policy:Policy", "payments-pull-a", pull["inputs"], parent=parent)
+    after = [one for one in ecr() if one != pull]
+    assert told(digest(ecr(), [*after, managed])) == ([], [])
+
+
+def test_more_than_to_pull():
+    push = '{"Statement": {"Effect": "Allow", "Action": "ecr:PutImage", "Resource": "*"}}'
+    text = "`codespaces-payments` may now do more than pull, and no longer `payments/api`"
+    assert told(digest(ecr(), ecr(policy=push)))[0] == [("wider-policy", f"{text}{IN_WEB}.")]
+
+
+def test_a_policy_that_only_the_update_tells():
+    unknown = ecr(policy="04da6b54-80e4-46f7-96ec-b56ff0331ba9")
+    assert told(digest(ecr(), unknown)) == (
+        [("wider-policy", "What `codespaces-payments` may do is known only after the update.")],
+        [],
+    )
+
+
+def test_a_suspension_and_its_end():
+    text = f"`codespaces-payments` is suspended: no codespace can pull from `{HOST}` until that ends."
+    assert told(digest(ecr(), ecr(suspended=True))) == ([("suspended", text)], [])
+    assert told(digest(ecr(suspended=True), ecr())) == (
+        [],
+        ["The suspension of `codespaces-payments` ends; its key is proven first."],
+    )
+
+
+def test_other_credentials():
+    diffs = {"azure-secrets": ("secrets.AZURE_CONTAINER_REGISTRY_PASSWORD",)}
+    assert told(digest(login(), login(), diffs=diffs)) == (
+        [],
+        ["The value of `AZURE_CONTAINER_REGISTRY_PASSWORD` is written; codespaces get it at their next start."],
+    )
+
+
+def test_a_group_of_other_secrets():
+    def npm(*names, readers=("web",)):
+        inputs = {"owner": "acme", "secrets": dict.fromkeys(names, "[secret]"), "visibility": "selected",
+                  "selectedRepositories": dict.fromkeys(readers, 1)}  # fmt: skip
+        return [state(SECRETS, "npm", inputs)]
+
+    assert told(digest([], npm("NPM_TOKEN"))) == ([], ["`acme/web` may read the secret `NPM_TOKEN`."])
+    assert told(digest(npm("NPM_TOKEN"), npm("NPM_TOKEN", "PIP_TOKEN"), diffs={"npm": ("secrets.PIP_TOKEN",)})) == (
+        [],
+        ["New: `PIP_TOKEN`."],
+    )
+    assert told(digest(npm("NPM_TOKEN", "PIP_TOKEN"), npm("NPM_TOKEN"), diffs={"npm": ("secrets.PIP_TOKEN",)})) == (
+        [("secrets-deleted", "Deleted: `PIP_TOKEN`.")],
+        [],
+    )
+
+
+def test_the_secrets_of_one_repository():
+    secrets = {f"P_CONTAINER_REGISTRY_{part}": "[secret]" for part in ("USER", "PASSWORD", "SERVER")}
+    one = state("codespaces:index:RepositorySecrets", "p", {
+        "owner": "acme", "repository": "old", "repositoryName": "web", "secrets": secrets})  # fmt: skip
+    assert told(digest([], [one])) == ([], ["`acme/web` may pull from the registry of `p`."])
+
+
+def test_a_user_that_is_replaced():
+    ops = {"payments-user": "replace"}
+    assert told(digest(ecr(), ecr(), ops=ops))[0] == [
+        ("replaced-user", "The IAM user `codespaces-payments` is replaced, and its keys with it.")
+    ]
+
+
+def test_an_old_key():
+    old = ecr(made="2026-08-01T00:00:00Z")
+    text = "The key of `codespaces-payments` is 117 days old (limit 90): raise `key_generation` of `payments`."
+    assert told(digest(old, old)) == ([("key-age", text)], [])
+    assert told(digest(old, old), max_key_age_days=117) == ([], [])
+    assert told(digest(old, ecr(**ROTATED, made="2026-08-01T00:00:00Z")))[0] == []
+
+
+def test_adoption_that_is_switched_on():
+    assert told(digest(ecr(), ecr(adopt=True)))[0] == [
+        ("adoption", "`adopt_existing` is switched on for `payments`: secrets that exist are overwritten.")
+    ]
+
+
+def test_a_failed_preview():
+    diagnostics = [{"severity": "error", "urn": urn(SECRETS, "azure-secrets"), "message": "no such\n  repository"}]
+    assert told(digest([], [], diagnostics=diagnostics))[0] == [
+        ("failed-preview", "The preview failed: azure-secrets: no such repository")
+    ]
+
+
+def test_roles_on_a_packages_repository():
+    parent = ("codespaces:index:PackageAccess", "base")
+    team = state("github:index/teamRepository:TeamRepository", "base-payments", {
+        "teamId": "payments", "permission": "pull", "repository": "images"}, parent=parent)  # fmt: skip
+    gets = "The team `payments` gets the role `pull` on `images`, and so on the package."
+    assert told(digest([state(*parent)], [state(*parent), team])) == ([], [gets])
+    loses = "The team `payments` loses its role on `images`, and with it the package."
+    assert told(digest([state(*parent), team], [state(*parent)])) == ([], [loses])
+
+
+def test_other_resources_are_counted_and_no_value_of_theirs_is_shown():
+    bucket = state("aws:s3/bucket:Bucket", "logs", {"bucket": "logs"})
+    queue = state("aws:sqs/queue:Queue", "jobs", {"name": "jobs"})
+    changed = {**queue, "inputs": {"name": "other"}}
+    found = review(read_digest(digest([queue], [bucket, changed])), now=NOW)
+    assert dict(found.others) == {"create": 1, "update": 1}
+    assert (found.risks, found.changes, found.edges) == ((), (), ())
+
+
+def test_who_may_pull_from_where():
+    found = review(read_digest(digest([*ecr(), *login()], ecr(readers=("api",)))), now=NOW)
+    assert set(found.edges) == {
+        Edge("acme/web", HOST, "lost"),
+        Edge("acme/api", HOST, "gained"),
+        Edge("acme/web", "acme.azurecr.io", "lost"),
+    }
