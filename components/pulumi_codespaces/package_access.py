@@ -13,9 +13,7 @@ from .errors import refusing
 from .publishing import OneRepository, repository_name
 from .repositories import SelectedRepositories, check_selected, selected
 from .resources import PackageCheck
-from .rules import RuleViolation
-from .rules.packages import Package, check_package
-from .rules.suggestions import did_you_mean
+from .rules.packages import Package, check_package, permissions_of
 
 
 class PackageType(str, Enum):
@@ -73,9 +71,6 @@ class PackageAccessArgs(TypedDict):
     """Whether a package that is not as declared is a warning (default) or fails the preview."""
 
 
-_ROLES = {"read": "pull", "triage": "triage", "write": "push", "maintain": "maintain", "admin": "admin"}
-
-
 class PackageAccess(pulumi.ComponentResource):
     """Codespaces of the selected repositories read a package.
 
@@ -114,7 +109,7 @@ class PackageAccess(pulumi.ComponentResource):
             named = repository if isinstance(repository, str) else "known later" if repository is not None else ""
             check_package(Package("", kind.value, args["package"], named, visibility.value, inherits=inherits))
             check_selected(args.get("selected_repositories"))
-            roles = {part: _roles(part, args.get(part) or {}, named) for part in ("teams", "users")}
+            roles = {part: permissions_of(part, args.get(part) or {}, named) for part in ("teams", "users")}
         super().__init__("codespaces:index:PackageAccess", name, None, opts)
         linked = repository_name({"repository": repository})
         _grant(self, name, linked, roles)
@@ -142,19 +137,6 @@ class PackageAccess(pulumi.ComponentResource):
         }
         self.summary = pulumi.Output.all(**outputs)
         self.register_outputs(outputs)
-
-
-def _roles(argument: str, given: Mapping[str, str], repository: str) -> dict[str, str]:
-    """Who -> the permission on the repository, in the words of GitHub's API."""
-    for who, role in given.items():
-        if not repository:
-            raise RuleViolation(argument, f"{argument}: roles are given on a repository; name it in `repository`.")
-        if role not in _ROLES:
-            hint = did_you_mean(role, _ROLES) or "."
-            raise RuleViolation(
-                f"{argument}.{who}", f"{argument}.{who} {role!r}: must be one of {', '.join(_ROLES)}{hint}"
-            )
-    return {who: _ROLES[role] for who, role in given.items()}
 
 
 def _grant(

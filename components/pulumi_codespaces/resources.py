@@ -29,12 +29,12 @@ class Visibility(str, Enum):
 class AppAuth(TypedDict):
     """The credentials of a GitHub App that is installed in the organization."""
 
-    id: pulumi.Input[str]
-    """The App's id."""
+    id: NotRequired[pulumi.Input[str]]
+    """The App's id; GITHUB_APP_ID by default."""
     installation_id: pulumi.Input[str]
     """The id of its installation in the organization."""
-    pem_file: pulumi.Input[str]
-    """The contents of its private key, in PEM."""
+    pem_file: NotRequired[pulumi.Input[str]]
+    """The contents of its private key, in PEM; GITHUB_APP_PEM_FILE by default."""
 
 
 class Provider(pulumi.ProviderResource):
@@ -49,7 +49,8 @@ class Provider(pulumi.ProviderResource):
         owner: the organization.
         token: a token: classic with the scope `admin:org`, or fine-grained with the organization permission
             "Organization codespaces secrets: write". A preview needs no more than read.
-        app_auth: a GitHub App with that permission; it goes before the token.
+        app_auth: a GitHub App with that permission; it goes before the token. The environment's App does not go before
+            a token that is given here.
         base_url: the address of GitHub, for a ghe.com tenant.
         opts: resource options.
     """
@@ -67,9 +68,9 @@ class Provider(pulumi.ProviderResource):
         app: Any = None
         if app_auth is not None:
             fields = {
-                "id": app_auth["id"],
+                "id": app_auth.get("id"),
                 "installationId": app_auth["installation_id"],
-                "pemFile": app_auth["pem_file"],
+                "pemFile": app_auth.get("pem_file"),
             }
             app = pulumi.Output.secret(pulumi.Output.json_dumps(fields))
         props = {

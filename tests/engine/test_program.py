@@ -160,7 +160,10 @@ config:
     five:  {ecrRepositories: [payments/api]}
     six:   {ecrRepositories: [payments/api], selection: payments, repositories: [web]}
 """
-EITHER = "a registry has either ecrRepositories (Amazon ECR), or server, user and passwordFrom (any other)"
+EITHER = (
+    "a registry has either ecrRepositories (Amazon ECR), or ecrToken (the same by token), or server, user and "
+    "passwordFrom (any other)"
+)
 
 DANGLING = """
 config:

@@ -10,8 +10,17 @@ import pulumi
 import pytest
 import yaml
 
-from pulumi_codespaces import InvalidArgument, Visibility
-from pulumi_codespaces.settings import Account, EcrRegistry, LoginRegistry, load
+from pulumi_codespaces import InvalidArgument, OnMismatch, PackageType, PackageVisibility, Visibility
+from pulumi_codespaces.settings import (
+    Account,
+    EcrRegistry,
+    EcrTokenRegistry,
+    LoginRegistry,
+    Organization,
+    Package,
+    Selection,
+    load,
+)
 from pulumi_codespaces.settings_schema import stack_schema
 
 CANARY = "CANARYcanary0123"
@@ -132,7 +141,7 @@ def test_every_key_of_an_ecr_registry_is_an_argument_of_its_component(read):
         "verify_timeout_seconds": 60,
         "ecr_repository_tags": {"team": "payments"},
     }
-    known = {*EcrRegistry.model_fields} - {"account", "selection", "repositories"}
+    known = {*EcrRegistry.model_fields} - {"organization", "account", "selection", "repositories"}
     assert set(arguments) == known - {"repository"}
     given = {**ECR, "repositories": [], "repository": "web"}
     assert read(registries(payments=given)).registries["payments"].arguments() == {
@@ -141,14 +150,30 @@ def test_every_key_of_an_ecr_registry_is_an_argument_of_its_component(read):
     }
 
 
-def test_the_fields_of_a_registry_are_those_of_its_component():
-    from pulumi_codespaces import EcrPullAccessArgs, RegistryLoginArgs
+@pytest.mark.parametrize(
+    ("model", "args", "only_here", "put_in_by_the_program"),
+    [
+        (EcrRegistry, "EcrPullAccessArgs", {"account"}, {"repository_id"}),
+        (LoginRegistry, "RegistryLoginArgs", {"password_from", "by_hand_of"}, {"password", "repository_id"}),
+        (
+            EcrTokenRegistry,
+            "RegistryLoginArgs",
+            {"ecr_token", "account", "region", "registry_id"},
+            {"server", "user", "password", "expires_at", "repository_id"},
+        ),
+        (Package, "PackageAccessArgs", set(), set()),
+        (Selection, "RepositorySelectionArgs", set(), {"ids"}),
+    ],
+)
+def test_the_fields_of_an_entry_are_those_of_its_component(model, args, only_here, put_in_by_the_program):
+    """Each key is an argument of the component; so nothing that a component can do is missing."""
+    import pulumi_codespaces
 
-    put_in_by_the_program = {"selected_repositories", "password", "repository_id"}
-    only_here = {"account", "selection", "repositories", "password_from"}
-    for model, args in ((EcrRegistry, EcrPullAccessArgs), (LoginRegistry, RegistryLoginArgs)):
-        taken = args.__required_keys__ | args.__optional_keys__
-        assert {*model.model_fields} - only_here == taken - put_in_by_the_program
+    args = getattr(pulumi_codespaces, args)
+    readers = set() if model is Selection else {"selection", "repositories"}
+    put_in = put_in_by_the_program | (set() if model is Selection else {"selected_repositories"})
+    taken = args.__required_keys__ | args.__optional_keys__
+    assert {*model.model_fields} - {"organization"} - only_here - readers == taken - put_in
 
 
 def test_repositories_are_listed_in_place(read):
@@ -235,7 +260,10 @@ def test_mistakes_outside_of_registries(mistakes, values, lines):
     assert mistakes(values) == lines
 
 
-EITHER = "a registry has either ecrRepositories (Amazon ECR), or server, user and passwordFrom (any other)"
+EITHER = (
+    "a registry has either ecrRepositories (Amazon ECR), or ecrToken (the same by token), or server, user and "
+    "passwordFrom (any other)"
+)
 
 
 @pytest.mark.parametrize(
@@ -251,8 +279,8 @@ EITHER = "a registry has either ecrRepositories (Amazon ECR), or server, user an
             [
                 (
                     ".colour: is no key here; there are "
-                    "selection, repositories, visibility, repository, adoptExisting, secretPrefix, probeImages, "
-                    "verify, server, user, passwordFrom, expiresAt"
+                    "organization, selection, repositories, visibility, repository, adoptExisting, secretPrefix, "
+                    "probeImages, verify, server, user, passwordFrom, expiresAt, byHandOf"
                 )
             ],
             id="a key like no other",
@@ -279,7 +307,7 @@ EITHER = "a registry has either ecrRepositories (Amazon ECR), or server, user an
         ),
         pytest.param(
             LOGIN | {"keyGeneration": 2},
-            [f".keyGeneration: belongs to a registry of Amazon ECR; {EITHER}"],
+            [f".keyGeneration: belongs to another kind of registry; {EITHER}"],
             id="a generation where there is no key",
         ),
         pytest.param(
@@ -488,6 +516,8 @@ def test_the_stack_of_the_example_fits_the_schema():
         ({**ECR, "kyeGeneration": 2}, False),
         ({**LOGIN, "password": "x"}, False),
         ({"server": "acme.azurecr.io"}, False),
+        ({"ecrToken": True, "account": "prod", "selection": "payments"}, True),
+        ({"ecrToken": False, "selection": "payments"}, False),
         ({**ECR, "visibility": "everybody"}, False),
     ],
 )
@@ -535,3 +565,241 @@ def test_a_name_that_github_refuses(mistakes):
     given = {"npm": {"valuesFrom": {"GITHUB_X": "npmToken"}, "repositories": ["web"]}}
     (line,) = mistakes({"organization": "acme", "secrets": given, "npmToken": CANARY}, secret_keys=("npmToken",))
     assert line.startswith("secrets.npm.valuesFrom.GITHUB_X: the secret's name 'GITHUB_X' begins with GITHUB_")
+
+
+# -- further organizations
+
+BETA = {"organizations": {"beta": {"tokenFrom": "betaToken"}}, "betaToken": CANARY}
+
+
+def test_entries_of_another_organization(read):
+    given = registries(one=ECR | {"organization": "beta"}, two=ECR) | BETA
+    given["organizations"]["gamma"] = {"installationId": 77, "appId": "12", "pemFrom": "betaToken"}
+    settings = read(given, secret_keys=("betaToken",))
+    assert settings.organizations == {
+        "beta": Organization(tokenFrom="betaToken"),
+        "gamma": Organization(installationId="77", appId="12", pemFrom="betaToken"),
+    }
+    one, two = settings.registries["one"], settings.registries["two"]
+    assert (settings.organization_of(one), settings.organization_of(two)) == ("beta", "acme")
+    assert one.arguments() == two.arguments()
+
+
+@pytest.mark.parametrize(
+    ("more", "lines"),
+    [
+        pytest.param(
+            registries(one=ECR | {"organization": "bata"}),
+            ["registries.one.organization: there is no 'bata' in access:organizations; did you mean 'beta'?"],
+            id="unknown organization",
+        ),
+        pytest.param(
+            registries(one=ECR | {"organization": "Acme"}),
+            ["registries.one.organization: there is no 'Acme' in access:organizations; did you mean 'acme'?"],
+            id="another spelling",
+        ),
+        pytest.param(
+            registries(one={**ECR, "repositories": [], "selection": "web"})
+            | {"selections": {"web": {"names": ["web"], "organization": "beta"}}},
+            [
+                (
+                    "registries.one.selection: 'web' in access:selections belongs to the organization 'beta', and this "
+                    "to 'acme'; give both the same `organization`"
+                )
+            ],
+            id="a selection of another organization",
+        ),
+        pytest.param(
+            registries(one={**LOGIN, "repositories": [], "byHandOf": "base", "organization": "beta"})
+            | {"packages": {"base": {"package": "base", "repository": "images"}}},
+            [
+                (
+                    "registries.one.byHandOf: 'base' in access:packages belongs to the organization 'acme', and this "
+                    "to 'beta'; give both the same `organization`"
+                )
+            ],
+            id="a package of another organization",
+        ),
+        pytest.param(
+            registries(one=ECR) | {"organizations": {"beta": {"tokenFrom": "none"}, "BETA": {}}},
+            [
+                "organizations.beta.tokenFrom: there is no access:none; set it with `pulumi config set --secret none`",
+                "organizations.beta: this is 'BETA', written another way; write it one way.",
+                "organizations.BETA: this is 'beta', written another way; write it one way.",
+            ],
+            id="credentials that are not there, and one organization twice",
+        ),
+        pytest.param(
+            registries(one=ECR)
+            | {"organizations": {"beta": {"tokenFrom": "betaToken", "appId": 1}, "gamma": {"pemFrom": "betaToken"}}},
+            [
+                "organizations.beta: tokenFrom and appId exclude each other; keep a token or an App",
+                "organizations.gamma: has pemFrom, but no installationId, which is another in each organization",
+            ],
+            id="two kinds of credentials, and half of one",
+        ),
+        pytest.param(
+            registries(one=ECR) | {"organizations": {"beta": {"token": CANARY, "baseUrl": True}}},
+            [
+                "organizations.beta.baseUrl: must be a text, not true; put it in quotes",
+                (
+                    "organizations.beta.token: a token in a map is not kept secret; put it into a secret of its own "
+                    "with `pulumi config set --secret NAME`, and write tokenFrom: NAME"
+                ),
+            ],
+            id="a token in the map",
+        ),
+        pytest.param(
+            registries(one=ECR) | {"organizations": {"beta": {"baseUrl": "http://github.corp.example"}}},
+            [
+                (
+                    "organizations.beta.baseUrl 'http://github.corp.example': the token would travel in clear; use "
+                    "https (http is for loopback only)."
+                )
+            ],
+            id="an address that is none",
+        ),
+    ],
+)
+def test_mistakes_about_organizations(mistakes, more, lines):
+    assert mistakes(BETA | more, secret_keys=("acrPassword", "betaToken")) == lines
+
+
+# -- packages
+
+BASE = {
+    "package": "base/image",
+    "repository": "images",
+    "selection": "payments",
+    "teams": {"payments": "read"},
+}
+
+
+def packages(**given):
+    return {"organization": "acme", "selections": {"payments": {"names": ["web"]}}, "packages": given}
+
+
+def test_a_package_without_a_registry(read):
+    given = {
+        "packageType": "npm",
+        "package": "base",
+        "repository": "images",
+        "visibility": "internal",
+        "inherits": False,
+        "repositories": ["web"],
+        "teams": {"payments": "read"},
+        "users": {"bob": "write"},
+        "onMismatch": "fail",
+    }
+    settings = read(packages(base=BASE, whole=given))
+    assert settings.registries == {}
+    assert settings.packages["base"].arguments() == {
+        "package": "base/image",
+        "repository": "images",
+        "teams": {"payments": "read"},
+    }
+    assert settings.packages["whole"].arguments() == {
+        "package_type": PackageType.NPM,
+        "package": "base",
+        "repository": "images",
+        "visibility": PackageVisibility.INTERNAL,
+        "inherits": False,
+        "selected_repositories": ["web"],
+        "teams": {"payments": "read"},
+        "users": {"bob": "write"},
+        "on_mismatch": OnMismatch.FAIL,
+    }
+
+
+@pytest.mark.parametrize(
+    ("package", "lines"),
+    [
+        ({"package": "base"}, [
+            (".repository is missing: a package that inherits its access is linked to the repository that it inherits "
+             "it from. Name that, or set inherits to false.")
+        ]),
+        (BASE | {"packageType": "conteiner"}, [
+            ".packageType: must be one of container, npm, nuget, rubygems; did you mean 'container'?"
+        ]),
+        (BASE | {"teams": {"payments": "reed"}}, [
+            ".teams.payments 'reed': must be one of read, triage, write, maintain, admin; did you mean 'read'?"
+        ]),
+        (BASE | {"repositories": ["web"]}, [": selection and repositories exclude each other; keep one of them"]),
+        (BASE | {"selection": "payment"}, [
+            ".selection: there is no 'payment' in access:selections; did you mean 'payments'?"
+        ]),
+        (BASE | {"onMissmatch": "fail"}, [".onMissmatch: is no key here; did you mean 'onMismatch'?"]),
+        ({"repository": "images"}, [
+            ".package: is missing: its name without the organization: base/image for ghcr.io/acme/base/image"
+        ]),
+    ],
+)  # fmt: skip
+def test_mistakes_in_a_package(mistakes, package, lines):
+    assert mistakes(packages(base=package)) == [f"packages.base{line}" for line in lines]
+
+
+def test_a_package_and_a_registry_are_two_outputs(mistakes):
+    assert mistakes(packages(base=BASE) | {"registries": {"base": ECR}}) == [
+        "packages.base: there is a registry 'base' too, and both are stack outputs; rename one of them."
+    ]
+
+
+def test_a_login_for_those_that_a_package_leaves_out(read, mistakes):
+    ghcr = {"server": "ghcr.io", "user": "bot", "passwordFrom": "acrPassword"}
+    settings = read(packages(base=BASE) | registries(ghcr=ghcr | {"byHandOf": "base"}))
+    assert settings.registries["ghcr"].by_hand_of == "base"
+    assert settings.registries["ghcr"].arguments() == {"server": "ghcr.io", "user": "bot"}
+    assert mistakes(packages(base=BASE) | registries(ghcr=ghcr | {"byHandOf": "bsae"})) == [
+        "registries.ghcr.byHandOf: there is no 'bsae' in access:packages; did you mean 'base'?"
+    ]
+    assert mistakes(packages(base=BASE) | registries(ghcr=ghcr | {"byHandOf": "base", "visibility": "all"})) == [
+        "registries.ghcr: visibility and byHandOf exclude each other; keep one of them"
+    ]
+
+
+# -- Amazon ECR by token, and what the form of given credentials tells
+
+TOKEN = {"ecrToken": True, "repositories": ["web"]}
+
+
+def test_ecr_by_token(read):
+    given = TOKEN | {"account": "prod", "region": "eu-west-1", "registryId": "123456789012", "probeImages": ["base"]}
+    registry = read(registries(base=given) | {"accounts": {"prod": {"region": "eu-west-1"}}}).registries["base"]
+    assert isinstance(registry, EcrTokenRegistry)
+    assert (registry.account, registry.region, registry.registry_id) == ("prod", "eu-west-1", "123456789012")
+    assert registry.arguments() == {"probe_images": ["base"], "selected_repositories": ["web"]}
+
+
+HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("registry", "line"),
+    [
+        (TOKEN | {"ecrToken": False}, ".ecrToken: must be true, or be left out"),
+        (TOKEN | {"server": HOST}, f": has ecrToken and server; {EITHER}"),
+        (TOKEN | {"keyGeneration": 2}, f".keyGeneration: belongs to another kind of registry; {EITHER}"),
+        (TOKEN | {"registryId": "123"}, (
+            ".registryId '123': an AWS account id has 12 digits; YAML without quotes drops a leading 0."
+        )),
+        (TOKEN | {"account": "prod"}, ".account: there is no 'prod' in access:accounts; there are none"),
+        (LOGIN | {"server": HOST, "user": "ASIAX"}, (
+            ": user of Amazon ECR: it begins with ASIA, so it is a temporary access key, which needs a session token; "
+            "GitHub's three secrets have no place for one"
+        )),
+        (LOGIN | {"server": "us-docker.pkg.dev", "user": "_json_key"}, (
+            ": password: it is not JSON, as the key of a Google service account is"
+        )),
+        (LOGIN | {"server": "us-docker.pkg.dev", "user": "puller"}, (
+            ": user of Google Artifact Registry: it is none of those; give _json_key"
+        )),
+    ],
+)  # fmt: skip
+def test_what_cannot_work_is_told_before_anything_is_made(mistakes, registry, line):
+    (found,) = mistakes(registries(base=registry))
+    assert found.startswith(f"registries.base{line}")
+
+
+def test_a_key_of_ecr_that_exists_is_given_like_any_login(read):
+    login = LOGIN | {"server": HOST, "user": "AKIAIOSFODNN7EXAMPLE"}
+    assert isinstance(read(registries(base=login)).registries["base"], LoginRegistry)

@@ -101,7 +101,8 @@ def configure(inputs: Properties) -> Configuration:
     if is_unknown(inputs):
         return Configuration(complete=False)
     plain = reveal(inputs)
-    app_auth = _app_auth(plain.get("appAuth"))
+    # A token that the program gives is for this organization; the environment's App may be installed in another.
+    app_auth = None if plain.get("token") and not plain.get("appAuth") else _app_auth(plain.get("appAuth"))
     return Configuration(
         owner=plain.get("owner") or os.environ.get("GITHUB_OWNER", ""),
         base_url=api_base_url(plain.get("baseUrl") or os.environ.get("GITHUB_BASE_URL")),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
+from ..rules.registries import DOCKER_HUB
 from .failures import CloudError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 NO_SUCH_IMAGE = 404
 """The status of the error where a registry does not have an image."""
-DOCKER_HUB = "https://index.docker.io/v1/"
 _REQUEST_SECONDS = 15.0
 _MANIFESTS = (
     "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "
@@ -67,8 +67,7 @@ async def try_login(login: Login, images: Sequence[str]) -> None:
     """
     import httpx  # noqa: PLC0415 - loaded only where a login is verified
 
-    trusted = _trusted(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-    async with httpx.AsyncClient(timeout=_REQUEST_SECONDS, follow_redirects=True, verify=trusted) as client:
+    async with open_client() as client:
         try:
             await _get(client, login, "/v2/", f"the registry {login.server} refuses the login", "")
             for image in images:
@@ -82,6 +81,14 @@ async def try_login(login: Login, images: Sequence[str]) -> None:
                 )
         except httpx.HTTPError as error:
             raise CloudError(f"the registry {login.server} does not answer ({type(error).__name__})") from None
+
+
+def open_client() -> httpx.AsyncClient:
+    """A client for one login, which follows redirections and trusts what the environment says."""
+    import httpx  # noqa: PLC0415 - loaded only where a login is verified
+
+    trusted = _trusted(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    return httpx.AsyncClient(timeout=_REQUEST_SECONDS, follow_redirects=True, verify=trusted)
 
 
 @cache

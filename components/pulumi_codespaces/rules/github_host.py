@@ -10,6 +10,7 @@ from . import RuleViolation
 
 PUBLIC_API = "https://api.github.com/"
 
+_TENANT_REGISTRY = re.compile(r"containers\.([a-z0-9-]+\.ghe\.com)")
 _LOGIN = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -46,7 +47,24 @@ def api_base_url(base_url: str | None) -> str:
     )
 
 
-def check_login(owner: str) -> None:
+def api_of_registry(server: str, base_url: str) -> str:
+    """The address of the REST API that knows the tokens for GitHub's container registry.
+
+    Source: https://docs.github.com/en/enterprise-cloud@latest/admin/data-residency/feature-overview-for-github-enterprise-cloud-with-data-residency
+
+    Args:
+        server: the value of a SERVER secret.
+        base_url: the address of the API that the organization is at; one on loopback stands for every GitHub.
+
+    Returns:
+        The address with a slash at its end; "" if the registry is not GitHub's.
+    """
+    tenant = _TENANT_REGISTRY.fullmatch(server)
+    api = PUBLIC_API if server == "ghcr.io" else f"https://api.{tenant[1]}/" if tenant else ""
+    return base_url if api and _is_loopback(urlsplit(base_url).hostname or "") else api
+
+
+def check_login(owner: str, argument: str = "owner") -> None:
     """Check that an organization is given by its login alone.
 
     Raises:
@@ -54,9 +72,9 @@ def check_login(owner: str) -> None:
     """
     if not _LOGIN.fullmatch(owner):
         raise RuleViolation(
-            "owner",
-            f"owner {owner!r} is not the login of an organization: write what stands behind github.com/ in the address "
-            "of its page, such as 'acme'.",
+            argument,
+            f"{argument} {owner!r} is not the login of an organization: write what stands behind github.com/ in the "
+            "address of its page, such as 'acme'.",
         )
 
 

@@ -31,6 +31,7 @@ VISIBILITIES = ("private", "internal", "public")
 DEVCONTAINER_PATHS = (".devcontainer/devcontainer.json", ".devcontainer.json")
 """Where a repository's development container is described
 (https://containers.dev/implementors/spec/#devcontainerjson)."""
+_PERMISSIONS = {"read": "pull", "triage": "triage", "write": "push", "maintain": "maintain", "admin": "admin"}
 _SETTINGS_PAGE = (
     "https://docs.github.com/en/packages/learn-github-packages/configuring-a-packages-access-control-and-visibility"
 )
@@ -132,6 +133,29 @@ def check_package(package: Package) -> None:
             "repository is missing: a package that inherits its access is linked to the repository that it inherits it "
             "from. Name that, or set inherits to false.",
         )
+
+
+def permissions_of(argument: str, roles: Mapping[str, str], repository: str) -> dict[str, str]:
+    """The roles that a package's readers have on its repository, in the words of GitHub's API.
+
+    Args:
+        argument: `teams` or `users`.
+        roles: who -> read, triage, write, maintain or admin.
+        repository: the repository that the package is linked to; "" for none.
+
+    Raises:
+        RuleViolation: there is no repository, or no such role
+            (https://docs.github.com/en/organizations/managing-user-access-to-your-organizations-repositories/managing-repository-roles/repository-roles-for-an-organization).
+    """
+    for who, role in roles.items():
+        if not repository:
+            raise RuleViolation(argument, f"{argument}: roles are given on a repository; name it in `repository`.")
+        if role not in _PERMISSIONS:
+            hint = did_you_mean(role, _PERMISSIONS) or "."
+            raise RuleViolation(
+                f"{argument}.{who}", f"{argument}.{who} {role!r}: must be one of {', '.join(_PERMISSIONS)}{hint}"
+            )
+    return {who: _PERMISSIONS[role] for who, role in roles.items()}
 
 
 def way(package: Package, reader: Reader) -> Way:

@@ -147,7 +147,7 @@ KNOWN_REGISTRIES = (
     ),
     KnownRegistry(
         "GitHub Container registry",
-        re.compile(r"ghcr\.io"),
+        re.compile(r"ghcr\.io|containers\.[a-z0-9-]+\.ghe\.com"),
         "the login of the token's owner",
         "a classic personal access token with the scope read:packages",
         "https://docs.github.com/en/packages/working-with-a-github-packages-registry/working-with-the-container-registry",

@@ -16,12 +16,15 @@ from . import RuleViolation
 from .registries import known_registry, parse_ecr_host
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from .registries import KnownRegistry
 
 GOOGLE_KEY_USER, GOOGLE_ENCODED_KEY_USER, GOOGLE_TOKEN_USER = "_json_key", "_json_key_base64", "oauth2accesstoken"
 ECR_TOKEN_USER = "AWS"
+_READS_PACKAGES = frozenset(("read:packages", "write:packages"))
+"""Scopes of which each lets a token read packages
+(https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps)."""
 AZURE_TOKEN_USER = "00000000-0000-0000-0000-000000000000"
 """The user name that goes with an access token of Microsoft Entra instead of a password."""
 
@@ -43,6 +46,37 @@ def check_credentials(server: str, user: str, password: str) -> str:
     registry = known_registry(server)
     check = _CHECKS.get(registry.name) if registry else None
     return check(_Given(registry, server, user, password)) if registry and check else ""
+
+
+def as_published(server: str, user: str, password: str) -> str:
+    """A password as it has to stand in a secret: the key of a Google service account on one line.
+
+    Raises:
+        RuleViolation: it is no such key, for a user who needs one.
+    """
+    registry = known_registry(server)
+    is_key = registry is not None and _CHECKS.get(registry.name) is _google and user == GOOGLE_KEY_USER
+    return one_line_key(password) if is_key and len(password.splitlines()) > 1 else password
+
+
+def is_classic_token(password: str) -> bool:
+    """Whether a password is a token of GitHub whose scopes GitHub tells.
+
+    Source: https://github.blog/engineering/platform-security/behind-githubs-new-authentication-token-formats/
+    """
+    return password.startswith("ghp_")
+
+
+def check_scopes(server: str, scopes: Collection[str]) -> None:
+    """Check what a classic token may do in GitHub's container registry, which lets it log in without any scope.
+
+    Raises:
+        RuleViolation: it may not read packages.
+    """
+    registry = known_registry(server)
+    if registry and not _READS_PACKAGES & set(scopes):
+        has = ", ".join(sorted(scopes)) or "none"
+        raise _wrong(registry, "password", f"the token lacks the scope read:packages (its scopes: {has})")
 
 
 def ecr_pair(server: str, user: str) -> bool:

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from pulumi_codespaces.plugin.failures import CloudError
-from pulumi_codespaces.plugin.registry_client import DOCKER_HUB, NO_SUCH_IMAGE, Login, split_image, try_login
+from pulumi_codespaces.plugin.registry_client import NO_SUCH_IMAGE, Login, split_image, try_login
+from pulumi_codespaces.rules.registries import DOCKER_HUB
 from rig.aws import LocalAws
 
 if TYPE_CHECKING:

@@ -6,13 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ...rules import RuleViolation
+from ...rules.github_host import api_of_registry
 from ...rules.registries import check_server
-from ...rules.registry_logins import check_credentials, ecr_pair
+from ...rules.registry_logins import as_published, check_credentials, check_scopes, ecr_pair, is_classic_token
 from ..ecr_client import AccessKey, verify
 from ..failures import CloudError, Failure, InvalidInputs, PluginError
 from ..registry_client import Login, try_login
 from ..resource import Difference, Resource, Stored, check_list, is_text, raise_if
 from ..run import Severity
+from ..token_client import token_info
 from ..values import Properties, Secret, Unknown, is_unknown, reveal
 
 if TYPE_CHECKING:
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from ..run import Run
 
 _VERIFIED = ("server", "user", "password", "probeImages", "verify")
+_LOGIN = ("server", "user", "password")
+_OTHER_OWNER = (
+    "the token for {} is {}'s, and `user` names somebody else: the registry looks at the token alone, so that it works."
+)
 _TRIES = 3
 _PAUSE_SECONDS = 2.0
 _KEY_SECONDS = 30
@@ -30,7 +36,8 @@ _OVERLOADED = (0, 429, 500, 502, 503, 504)
 class VerifiedLogin(Resource):
     """Credentials that are proven before anything downstream gets them.
 
-    Inputs: `server`, `user`, `password`, `probeImages`, `verify`. The user and the password come out as they went in.
+    Inputs: `server`, `user`, `password`, `probeImages`, `verify`. The user and the password come out as they went in, only
+    that the key of a Google service account is put on one line.
     """
 
     token = "codespaces:index:VerifiedLogin"
@@ -43,7 +50,7 @@ class VerifiedLogin(Resource):
         inputs["server"] = reveal(inputs.get("server"))
         inputs["probeImages"] = reveal(inputs.get("probeImages"))
         failures = check_list("probe_images", inputs["probeImages"])
-        if not all(is_text(reveal(inputs[name])) for name in ("server", "user", "password")):
+        if not all(is_text(reveal(inputs[name])) for name in _LOGIN):
             failures.append(Failure("", "a login has a server, a user and a password, each a text."))
         if not isinstance(inputs["verify"], (bool, Unknown)):
             failures.append(Failure("", "verify must be true or false."))
@@ -53,15 +60,51 @@ class VerifiedLogin(Resource):
             except RuleViolation as violation:
                 failures.append(Failure("", str(violation)))
         raise_if(*failures)
-        login = [reveal(inputs[name]) for name in ("server", "user", "password")]
+        login = [reveal(inputs[name]) for name in _LOGIN]
         if not any(is_unknown(part) for part in login):
             try:
                 warning = check_credentials(*login)
+                inputs["password"] = Secret(as_published(*login))
             except RuleViolation as violation:
                 raise InvalidInputs(Failure("", str(violation))) from violation
             if warning:
                 run.log(Severity.WARNING, urn, warning)
+            if inputs["verify"] is True:
+                await self._ask_github(
+                    run, urn, Login(*login), is_new=[reveal(old.get(one)) for one in _LOGIN] != login
+                )
         return inputs
+
+    async def _ask_github(self, run: Run, urn: str, login: Login, *, is_new: bool) -> None:
+        """Check the scopes of a token for GitHub's registry, with which any token of a user may log in.
+
+        What codespaces have already is no reason to hold up the rest of the program.
+        """
+        api = api_of_registry(login.server, run.configuration.base_url)
+        if not (api and is_classic_token(login.password) and run.configuration.complete):
+            return
+        problem = ""
+        try:
+            info = await token_info(api, login.password)
+            if info.scopes is not None:
+                check_scopes(login.server, info.scopes)
+            if info.login.lower() != login.user.lower():
+                run.log(Severity.WARNING, urn, _OTHER_OWNER.format(login.server, info.login))
+        except RuleViolation as violation:
+            problem = str(violation)
+        except CloudError as error:
+            if error.status != 401:
+                run.log(
+                    Severity.WARNING,
+                    urn,
+                    f"whether the token for {login.server} may read packages was not seen: {error}.",
+                )
+                return
+            problem = f"the token for {login.server} is wrong, expired or revoked: GitHub does not know it."
+        if problem and is_new:
+            raise InvalidInputs(Failure("", problem))
+        if problem:
+            run.log(Severity.WARNING, urn, f"codespaces cannot pull: {problem}")
 
     async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
         changes: dict[str, Change] = {}
