@@ -182,7 +182,8 @@ def test_a_login_where_nothing_else_serves(cloud, new_cloud_stack):
     """A login to ghcr.io of a machine user, for those repositories only that would have to be added by hand."""
     cloud.github.seed({"organizations": {"acme": {**SEED["organizations"]["acme"], "members": {}}}})
     cloud.github.seed({"tokens": {cloud.environment["GITHUB_TOKEN"]: {
-        "kind": "classic", "scopes": ["admin:org", "repo", "read:packages"], "login": "platform"}}})  # fmt: skip
+        "kind": "classic", "scopes": ["admin:org", "repo", "read:packages"], "login": "platform"},
+        "ghp_CANARYbot": {"kind": "classic", "scopes": ["read:packages"], "login": "bot"}}})  # fmt: skip
     cloud.aws.registries.add("ghcr.io", "bot", "ghp_CANARYbot", ["acme/base/image"])
     stack = new_cloud_stack(
         package() + "codespaces.RegistryLogin('ghcr', {**codespaces.github_container_registry('bot', "

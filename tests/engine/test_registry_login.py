@@ -9,7 +9,7 @@ import pytest
 from rig.codespace import judge, start_codespace
 
 from .ecr_programs import Code, steps
-from .secret_programs import nowhere, readers, writes
+from .secret_programs import nowhere, readers, told, writes
 
 if TYPE_CHECKING:
     from rig.aws.plain_registry import PlainRegistry
@@ -147,6 +147,31 @@ def test_a_registry_that_cannot_be_reached_from_here(cloud, new_cloud_stack):
     stack.up()
     secrets = cloud.github.organization("acme").secrets
     assert [secrets[name].value for name in names("AZURE")] == ["puller", PASSWORDS[0], "registry.corp.example:5000"]
+
+
+def test_a_token_of_github_that_may_log_in_and_not_pull(cloud, new_cloud_stack):
+    """It is refused in the preview; one that codespaces have already is warned of, and holds nothing up."""
+    token = "ghp_CANARYtoken"
+
+    def scopes(*given: str) -> None:
+        cloud.github.seed({"tokens": {token: {"scopes": given, "login": "bot"}}})
+
+    cloud.aws.registries.add(GHCR, "bot", token, ["acme/app"])
+    scopes("repo")
+    stack = new_cloud_stack(program(login("ghcr", token, server=GHCR, user="bot")))
+    refused = stack.preview(check=False)
+    lacks = "password of GitHub Container registry: the token lacks the scope read:packages (its scopes: repo)"
+    assert not refused.ok
+    assert lacks in told(refused)
+    assert writes(cloud.github) == []
+    scopes("read:packages")
+    up = stack.up()
+    assert up.warnings == []
+    scopes("repo")
+    preview = stack.preview("--expect-no-changes")
+    (warning,) = preview.warnings
+    assert warning.startswith(f"warning: codespaces cannot pull: {lacks}")
+    nowhere([token], stack, refused, up, preview)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -64,7 +65,7 @@ def is_classic_token(password: str) -> bool:
 
     Source: https://github.blog/engineering/platform-security/behind-githubs-new-authentication-token-formats/
     """
-    return password.startswith("ghp_")
+    return re.fullmatch(r"ghp_\w+", password, re.ASCII) is not None
 
 
 def check_scopes(server: str, scopes: Collection[str]) -> None:

@@ -86,6 +86,18 @@ def test_an_app_is_given_by_the_environment(environment, pem):
     assert configuration.configure(inputs).app_auth == configuration.AppAuth("12", "77", pem)
 
 
+def test_a_token_of_the_program_goes_before_the_app_of_the_environment(environment, pem):
+    environment.setenv("GITHUB_APP_ID", "12")
+    environment.setenv("GITHUB_APP_INSTALLATION_ID", "77")
+    environment.setenv("GITHUB_APP_PEM_FILE", pem)
+    made = configuration.configure({"owner": "beta", "token": Secret(CANARY)})
+    assert (made.token, made.app_auth) == (CANARY, None)
+    app = configuration.AppAuth("12", "78", pem)
+    assert configuration.configure({"owner": "beta", "appAuth": Secret({"installationId": "78"})}).app_auth == app
+    both = {"owner": "beta", "appAuth": {"installationId": "78"}, "token": CANARY}
+    assert configuration.configure(both).app_auth == app
+
+
 def test_a_line_end_after_a_token_is_taken_off():
     assert configuration.configure({"owner": "acme", "token": "ghp_x\n"}).token == "ghp_x"
 

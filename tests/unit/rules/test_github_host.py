@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pulumi_codespaces.rules import RuleViolation
-from pulumi_codespaces.rules.github_host import PUBLIC_API, api_base_url, check_login
+from pulumi_codespaces.rules.github_host import PUBLIC_API, api_base_url, api_of_registry, check_login
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,20 @@ def test_a_login_stands_alone():
             check_login(login)
         assert repr(login) in str(caught.value)
         assert caught.value.argument == "owner"
+
+
+@pytest.mark.parametrize(
+    ("server", "base_url", "api"),
+    [
+        ("ghcr.io", PUBLIC_API, PUBLIC_API),
+        ("ghcr.io", "https://api.acme.ghe.com/", PUBLIC_API),
+        ("containers.acme.ghe.com", PUBLIC_API, "https://api.acme.ghe.com/"),
+        ("ghcr.io", "http://127.0.0.1:8080/api/v3/", "http://127.0.0.1:8080/api/v3/"),
+        ("containers.acme.ghe.com", "http://localhost/api/v3/", "http://localhost/api/v3/"),
+        ("acme.azurecr.io", "http://127.0.0.1:8080/api/v3/", ""),
+        ("ghcr.io.example", PUBLIC_API, ""),
+        ("containers.ghe.com", PUBLIC_API, ""),
+    ],
+)
+def test_which_github_knows_the_tokens_of_a_registry(server, base_url, api):
+    assert api_of_registry(server, base_url) == api

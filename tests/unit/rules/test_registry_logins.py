@@ -8,7 +8,14 @@ import json
 import pytest
 
 from pulumi_codespaces.rules import RuleViolation
-from pulumi_codespaces.rules.registry_logins import check_credentials, ecr_pair, one_line_key
+from pulumi_codespaces.rules.registry_logins import (
+    as_published,
+    check_credentials,
+    check_scopes,
+    ecr_pair,
+    is_classic_token,
+    one_line_key,
+)
 
 ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 KEY = json.dumps(
@@ -61,6 +68,7 @@ def test_credentials_that_do_not_last(server, user, password, warning):
 @pytest.mark.parametrize(
     ("server", "user", "password", "message"),
     [
+        ("containers.acme.ghe.com", "bot", "github_pat_CANARY", "it is a fine-grained token"),
         (GHCR, "bot", "github_pat_CANARY", "password of GitHub Container registry: it is a fine-grained token"),
         (GCR, "puller", KEY, "user of Google Container Registry: it is none of those; give _json_key"),
         (PKG, "_json_key", "CANARY", "it is not JSON, as the key of a Google service account is"),
@@ -93,3 +101,40 @@ def test_a_key_on_one_line_is_the_same_key():
 )
 def test_what_github_swaps(server, user, is_pair):
     assert ecr_pair(server, user) is is_pair
+
+
+@pytest.mark.parametrize(
+    ("server", "user", "password", "published"),
+    [
+        (GCR, "_json_key", KEY, json.dumps(json.loads(KEY))),
+        (PKG, "_json_key", f"{json.dumps(json.loads(KEY))}\n", f"{json.dumps(json.loads(KEY))}\n"),
+        (PKG, "_json_key", json.dumps(json.loads(KEY), separators=(",", ":")), None),
+        (PKG, "oauth2accesstoken", "one\ntwo", None),
+        (PKG, "_json_key_base64", encoded(KEY), None),
+        (AZURE, "_json_key", KEY, None),
+        ("registry.corp.example:5000", "_json_key", KEY, None),
+    ],
+)
+def test_a_key_of_several_lines_is_published_on_one(server, user, password, published):
+    assert as_published(server, user, password) == (published or password)
+
+
+@pytest.mark.parametrize(
+    ("token", "is_one"),
+    [("ghp_CANARY0", True), ("ghp_", False), ("ghp_a b", False), ("ghp_é", False), ("ghs_CANARY", False), ("x", False)],
+)
+def test_classic_tokens(token, is_one):
+    assert is_classic_token(token) is is_one
+
+
+def test_the_scopes_of_a_token():
+    for scopes in (["read:packages"], ["repo", "write:packages"]):
+        check_scopes(GHCR, scopes)
+    for scopes, told in (([], "none"), (["repo", "delete:packages"], "delete:packages, repo")):
+        with pytest.raises(RuleViolation) as caught:
+            check_scopes(GHCR, scopes)
+        assert str(caught.value) == (
+            f"password of GitHub Container registry: the token lacks the scope read:packages (its scopes: {told}); "
+            "give a classic personal access token with the scope read:packages "
+            "(https://docs.github.com/en/packages/working-with-a-github-packages-registry/working-with-the-container-registry)."
+        )

@@ -36,8 +36,8 @@ _OVERLOADED = (0, 429, 500, 502, 503, 504)
 class VerifiedLogin(Resource):
     """Credentials that are proven before anything downstream gets them.
 
-    Inputs: `server`, `user`, `password`, `probeImages`, `verify`. The user and the password come out as they went in, only
-    that the key of a Google service account is put on one line.
+    Inputs: `server`, `user`, `password`, `probeImages`, `verify`. The user and the password come out as they went in,
+    only that the key of a Google service account is put on one line.
     """
 
     token = "codespaces:index:VerifiedLogin"
