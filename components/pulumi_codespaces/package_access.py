@@ -102,12 +102,12 @@ class PackageAccess(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PackageAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         repository = args.get("repository")
-        kind = PackageType(args.get("package_type") or PackageType.CONTAINER)
-        visibility = PackageVisibility(args.get("visibility") or PackageVisibility.PRIVATE)
+        kind = _value(args.get("package_type"), PackageType.CONTAINER)
+        visibility = _value(args.get("visibility"), PackageVisibility.PRIVATE)
         inherits = args.get("inherits") is not False
         with refusing(f"PackageAccess {name}"):
             named = repository if isinstance(repository, str) else "known later" if repository is not None else ""
-            check_package(Package("", kind.value, args["package"], named, visibility.value, inherits=inherits))
+            check_package(Package("", kind, args["package"], named, visibility, inherits=inherits))
             check_selected(args.get("selected_repositories"))
             roles = {part: permissions_of(part, args.get(part) or {}, named) for part in ("teams", "users")}
         super().__init__("codespaces:index:PackageAccess", name, None, opts)
@@ -117,12 +117,12 @@ class PackageAccess(pulumi.ComponentResource):
             f"{name}-package",
             {
                 "package": args["package"],
-                "package_type": kind.value,
+                "package_type": kind,
                 "repository": "" if linked is None else linked,
-                "visibility": visibility.value,
+                "visibility": visibility,
                 "inherits": inherits,
                 "selected_repositories": selected(args.get("selected_repositories"), f"{name}-repositories", self),
-                "on_mismatch": OnMismatch(args.get("on_mismatch") or OnMismatch.WARN).value,
+                "on_mismatch": _value(args.get("on_mismatch"), OnMismatch.WARN),
             },
             pulumi.ResourceOptions(parent=self),
         )
@@ -137,6 +137,12 @@ class PackageAccess(pulumi.ComponentResource):
         }
         self.summary = pulumi.Output.all(**outputs)
         self.register_outputs(outputs)
+
+
+def _value(given: str | None, default: PackageType | PackageVisibility | OnMismatch) -> str:
+    """The value of a choice, which a program may write as a text; a wrong one is refused with the rest."""
+    chosen = given or default
+    return chosen.value if isinstance(chosen, Enum) else chosen
 
 
 def _grant(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -504,6 +505,23 @@ def test_the_schema_in_the_repository_is_that_of_the_settings():
 
 def test_the_stack_of_the_example_fits_the_schema():
     jsonschema.validate(yaml.safe_load((ROOT / "examples/local/Pulumi.local.yaml").read_text()), stack_schema())
+
+
+def test_the_configurations_in_the_readme_are_accepted(read):
+    blocks = re.findall(r"```yaml\n(config:.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    together = {}
+    for block in blocks:
+        given = yaml.safe_load(block)["config"]
+        if "access:organization" in given:
+            jsonschema.validate({"config": given}, stack_schema())
+        for key, value in given.items():
+            together[key] = together.get(key, {}) | value if isinstance(value, dict) else value
+    jsonschema.validate({"config": together}, stack_schema())
+    secret = ("acrPassword", "npmToken", "betaToken", "botToken", "awsKey")
+    plain = {key.removeprefix("access:"): value for key, value in together.items()}
+    settings = read(plain | dict.fromkeys(secret, CANARY), secret_keys=secret)
+    assert len(settings.registries) == 6
 
 
 @pytest.mark.parametrize(
