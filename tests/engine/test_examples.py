@@ -24,6 +24,7 @@ API, WEB, BASE = (
     f"{HERE}.dkr.ecr.eu-west-1.amazonaws.com/{name}:latest" for name in ("payments/api", "payments/web", "shared/base")
 )
 CLASSIC = {"kind": "classic", "scopes": ["admin:org", "repo", "read:packages"], "login": "platform"}
+BOT = {"kind": "classic", "scopes": ["read:packages"], "login": "acme-bot"}
 
 
 def acme(repositories=None, **more):
@@ -101,7 +102,13 @@ def reader(tmp_path):
         started = []
 
         def start(name, *, github=None, aws=None, **given):
-            seed = {"github": {"tokens": {"ghp_platform": CLASSIC}, **DEFAULT_SEED["github"], **(github or {})}}
+            seed = {
+                "github": {
+                    "tokens": {"ghp_platform": CLASSIC, "ghp_madeUp": BOT},
+                    **DEFAULT_SEED["github"],
+                    **(github or {}),
+                }
+            }
             seed["aws"] = aws or DEFAULT_SEED["aws"]
             cloud = clouds.enter_context(LocalCloud(seed, docker="http"))
             started.append(Reader(cloud, tmp_path, name, given))
