@@ -180,12 +180,15 @@ def test_ecr_by_a_token_and_by_a_key_that_exists(cloud, new_stack):
         f"""
 config:
   access:organization: acme
+  access:organizations: {{acme: {{tokenFrom: ghToken}}}}
   access:accounts: {{prod: {{region: {DEFAULT_REGION}}}}}
   access:registries:
     token: {{ecrToken: true, account: prod, repositories: [web], probeImages: [payments/api]}}
     key:   {{server: {HOST}, user: {key.access_key_id}, passwordFrom: awsKey, repositories: [docs]}}
 """,
+        {"GITHUB_TOKEN": ""},
         awsKey=key.secret_access_key,
+        ghToken=ACME_TOKEN,
     )
     preview = stack.preview()
     (warning,) = preview.warnings
@@ -195,6 +198,7 @@ config:
     assert pulls(cloud, "acme/docs", API) == [True]
     secrets = cloud.github.organization("acme").secrets
     assert secrets["TOKEN_CONTAINER_REGISTRY_USER"].value == "AWS"
+    assert providers(stack) == ["codespaces::github"]
     assert stack.outputs()["token"]["server"] == HOST
     assert stack.outputs()["token"]["expiresAt"].startswith("20")
     assert stack.outputs()["key"] == {
@@ -202,4 +206,4 @@ config:
         "server": HOST,
         "repositories": ["docs"],
     }
-    nowhere([key.secret_access_key, secrets["TOKEN_CONTAINER_REGISTRY_PASSWORD"].value], stack, preview)
+    nowhere([ACME_TOKEN, key.secret_access_key, secrets["TOKEN_CONTAINER_REGISTRY_PASSWORD"].value], stack, preview)
