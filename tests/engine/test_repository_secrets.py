@@ -330,3 +330,24 @@ def test_what_cannot_be_seen_is_told(github, new_stack, github_environment):
     assert preview.warnings == []
     stack.up()
     assert "was not looked at" not in stack.preview("--expect-no-changes").output
+
+
+@pytest.mark.parametrize("more", ["", "'repository_id': 11"])
+def test_a_transferred_repository_gets_no_new_values(github, new_stack, more):
+    """Written under its old name, they would be led to the new owner's repository."""
+    stack = new_stack(HEAD + own(more=more))
+    stack.up()
+    github.repository("acme/web").transfer("umbrella")
+    writes(github)
+    stack.write(HEAD + own(triple("AKIA2", "value-2"), more=more))
+    for refused in (stack.preview(check=False), stack.up(check=False)):
+        assert not refused.ok
+        assert (
+            "repository 'web' was transferred to umbrella, and the secrets in it went along. Remove it from the "
+            "program, and renew the credentials that they hold." in " ".join(told(refused).split())
+        )
+    moved = github.repository("umbrella/web")
+    assert {name: secret.value for name, secret in moved.secrets.items()} == triple(secret=CANARY)
+    stack.write(HEAD)
+    stack.up()
+    assert moved.secrets == {}

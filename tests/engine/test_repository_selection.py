@@ -6,6 +6,7 @@ import copy
 
 import pytest
 
+from rig.codespace import visible_secrets
 from rig.github import GitHubStandIn
 
 from .conftest import SEED, TOKEN
@@ -163,7 +164,7 @@ def test_repositories_come_and_go(github, new_stack):
         "now belongs to id 99, which gets the access."
     )
     assert others == [
-        "infra does not exist any more and is left out; remove it from the selection.",
+        "infra does not exist in the organization any more and is left out; remove it from the selection.",
         "pay leaves: it is archived",
     ]
     stack.up()
@@ -190,7 +191,7 @@ def test_one_that_was_asked_for_by_name_is_followed_and_dropped(github, new_stac
     preview = stack.preview()
     assert warnings(preview) == [
         "web is called site now and keeps its access; write site in the selection.",
-        "docs does not exist any more and is left out; remove it from the selection.",
+        "docs does not exist in the organization any more and is left out; remove it from the selection.",
     ]
     assert changes(preview) == {"repositories.docs": "delete", "renamed.web": "add", "skipped.docs": "add"}
     github.organization("acme").create_repository("web", number=99)
@@ -247,3 +248,78 @@ def test_import_and_refresh(github, new_stack):
     github.repository("acme/web").rename("site")
     stack.refresh()
     assert members(stack, "readers") == {"web": 11, "api": 12}
+
+
+def test_a_transferred_repository_is_dropped_however_it_was_selected(github, new_stack):
+    """GitHub leads both the old name and the id to the new owner's repository, which must not be taken for a member."""
+    acme = github.organization("acme")
+    for name, number in (("pay", 77), ("made", 78), ("shop", 79)):
+        acme.create_repository(name, number=number, topics=["payments"] if name == "pay" else [])
+    selections = {
+        "named": {"names": ["web", "docs"]},
+        "topical": {"topics": ["payments"]},
+        "given": {"ids": {"made": 78, "infra": 14}},
+    }
+    sets = "".join(
+        secret_set(triple(prefix=name, server=f"{name}.azurecr.io"), f"{name}.repositories", name=f"{name}-secrets")
+        for name in selections
+    )
+    stack = new_stack(HEAD + "".join(selecting(one, name) for name, one in selections.items()) + sets)
+    stack.up()
+    for name in ("docs", "pay", "made"):
+        github.repository(f"acme/{name}").transfer("umbrella")
+    acme.create_repository("docs-next", number=90)
+    preview = stack.preview()
+    assert sorted(warnings(preview)) == [
+        "docs was transferred to umbrella and is left out; remove it from the selection.",
+        "made was transferred to umbrella and is left out; remove it from the selection.",
+        "pay leaves: it was transferred to umbrella",
+    ]
+    assert changes(preview, "named") == {"repositories.docs": "delete", "skipped.docs": "add"}
+    assert changes(preview, "given") == {"repositories.made": "delete", "skipped.made": "add"}
+    assert changes(preview, "topical") == {"repositories.pay": "delete"}
+    stack.up()
+    assert {name: set(members(stack, name).values()) for name in selections} == {
+        "named": {11}, "topical": {11, 12}, "given": {14},
+    }  # fmt: skip
+    assert {frozenset(ids) for _, ids in readers(github).values()} == {
+        frozenset({11}), frozenset({11, 12}), frozenset({14}),
+    }  # fmt: skip
+    assert stack.preview("--expect-no-changes").steps == []
+
+    # Another repository takes the name, and the access with it.
+    acme.create_repository("docs", number=99)
+    assert warnings(stack.preview())[0] == (
+        "docs is another repository than before: the one selected so far (id 13) was transferred to umbrella, and the "
+        "name now belongs to id 99, which gets the access."
+    )
+
+
+def test_one_that_went_out_of_sight_is_dropped_too(github, new_stack):
+    """An App of the organization cannot see where a repository went; nor is there anything to see of a deleted one."""
+    github.tokens.revoke(TOKEN)
+    github.tokens.add(TOKEN, scopes=("admin:org", "repo"), login="platform")
+    github.organization("umbrella").members = {"somebody": "admin"}
+    declared = {"names": ["web", "docs"], "ids": {"infra": 14, "api": 12}}
+    stack = new_stack(HEAD + selecting(declared) + secret_set(triple(), "readers.repositories"))
+    stack.up()
+    for name in ("docs", "infra"):
+        github.repository(f"acme/{name}").transfer("umbrella")
+    preview = stack.preview()
+    assert warnings(preview) == [
+        f"{name} does not exist in the organization any more and is left out; remove it from the selection."
+        for name in ("docs", "infra")
+    ]
+    stack.up()
+    assert {frozenset(ids) for _, ids in readers(github).values()} == {frozenset({11, 12})}
+
+
+def test_a_fork_is_a_repository_of_its_own(github, new_stack):
+    text = HEAD + selecting({"names": ["web"], "topics": ["payments"]}) + secret_set(triple(), "readers.repositories")
+    stack = new_stack(text)
+    stack.up()
+    github.organization("acme").create_repository("web-fork", number=70, fork=True)
+    github.organization("umbrella").create_repository("web", number=71, fork=True, topics=["payments"])
+    assert stack.preview("--expect-no-changes").warnings == []
+    found = [sorted(visible_secrets(github, name)) for name in ("acme/web", "acme/web-fork", "umbrella/web")]
+    assert found == [sorted(triple()), [], []]

@@ -131,6 +131,7 @@ class _Memory:
     repositories: list[Repository] | None = None
     properties: dict[str, dict[str, Any]] | None = None
     looked_up: dict[str, Repository | None] = field(default_factory=dict[str, "Repository | None"])
+    by_id: dict[int, Repository | None] = field(default_factory=dict[int, "Repository | None"])
 
 
 class GitHub:
@@ -179,16 +180,21 @@ class GitHub:
         missing = [name for name in names if name not in self._memory.looked_up]
         answers = await asyncio.gather(*(self._lookup(f"/repos/{self.organization}/{name}") for name in missing))
         for name, found in zip(missing, answers, strict=True):
-            # GitHub leads a request for an old name to the repository of today; only the name asked for counts here.
-            self._memory.looked_up[name] = found if found and found.name.lower() == name.lower() else None
+            # GitHub leads a request for an old name to the repository of today, also to that of another owner; only the
+            # name asked for counts here.
+            same = found and found.name.lower() == name.lower() and not found.moved_to
+            self._memory.looked_up[name] = found if same else None
         found = (self._memory.looked_up[name] for name in names)
         return [repository for repository in found if repository]
 
     async def repository_by_id(self, number: int) -> Repository | None:
-        """A repository by its id, whatever it is called now; None where there is none."""
-        if self._memory.repositories is not None:
-            return next((one for one in self._memory.repositories if one.id == number), None)
-        return await self._lookup(f"/repositories/{number}")
+        """A repository by its id, whatever its name and its owner are now; None where there is none to be seen."""
+        listed = next((one for one in self._memory.repositories or () if one.id == number), None)
+        if listed:
+            return listed
+        if number not in self._memory.by_id:
+            self._memory.by_id[number] = await self._lookup(f"/repositories/{number}")
+        return self._memory.by_id[number]
 
     async def custom_properties(self) -> dict[str, dict[str, Any]]:
         """The custom properties of each repository, by repository name."""
@@ -232,6 +238,15 @@ class GitHub:
             return "the token lacks the scope repo and sees public repositories only"
         return ""
 
+    def sees_every_repository(self) -> bool:
+        """Whether GitHub told that the credentials see every repository that their owner does.
+
+        Of a fine-grained token it does not tell.
+        """
+        if self.grants.repository_selection:
+            return self.grants.repository_selection == "all"
+        return "repo" in (self.grants.scopes or ())
+
     async def give_up(self) -> None:
         """End the requests that wait for an answer; those that follow are sent once and wait shortly."""
         self._giving_up.set()
@@ -251,8 +266,8 @@ class GitHub:
                 return None
             raise
         item = response.json()
-        owner = item["owner"]["login"].lower()
-        return _repository(item) if owner == self.organization.lower() else None
+        owner = item["owner"]["login"]
+        return _repository(item, "" if owner.lower() == self.organization.lower() else owner)
 
     async def pages(self, path: str, key: str | None, *, need: Need) -> list[dict[str, Any]]:
         first = await self.send("GET", path, params={"per_page": _PAGE}, need=need)
@@ -514,11 +529,12 @@ def _last_page(response: Response[Any]) -> int:
     return int(httpx.URL(link["url"]).params["page"])
 
 
-def _repository(item: dict[str, Any]) -> Repository:
+def _repository(item: dict[str, Any], moved_to: str = "") -> Repository:
     return Repository(
         id=item["id"],
         name=item["name"],
         archived=bool(item.get("archived")),
         visibility=item.get("visibility") or ("private" if item.get("private") else "public"),
         topics=frozenset(item.get("topics") or ()),
+        moved_to=moved_to,
     )

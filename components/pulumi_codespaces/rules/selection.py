@@ -14,7 +14,7 @@ from . import RuleViolation
 from .suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -31,6 +31,7 @@ class Repository:
         visibility: `public`, `internal` or `private`.
         topics: its topics, lower-case.
         properties: its custom properties; a property that takes several values has a list.
+        moved_to: the login of the owner that it was transferred to; "" for one of the organization.
     """
 
     id: int
@@ -39,6 +40,7 @@ class Repository:
     visibility: str = "private"
     topics: frozenset[str] = frozenset()
     properties: Mapping[str, str | list[str]] = field(default_factory=dict[str, "str | list[str]"])
+    moved_to: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,10 @@ class Resolution:
         repositories: the members, name -> id. A member declared by name keeps the declared name after a rename.
         reasons: why a member that was not declared by name is one, such as `topic payments`.
         renamed: declared name -> name that the repository has now.
-        skipped: declared name -> why it is left out: `archived` or `deleted`.
-        seen: every declared name that ever resolved -> id; it tells a rename or a deletion from a typing error.
+        skipped: declared name -> why it is left out: `archived`, `transferred`, or `deleted`, as one is called too
+            that was transferred out of the credentials' sight.
+        seen: every declared name that ever resolved -> id; it tells a rename or a deletion from a typing error. Also
+            those of the declared ids that are left out.
         warnings: what a reviewer has to know.
     """
 
@@ -124,16 +128,23 @@ def is_repository_name(name: str) -> bool:
 
 
 def resolve(
-    declared: Declared, listing: Iterable[Repository], seen: Mapping[str, int], organization: str, unseen: str = ""
+    declared: Declared,
+    listing: Iterable[Repository],
+    seen: Mapping[str, int],
+    organization: str,
+    unseen: str = "",
+    gone: Collection[int] = (),
 ) -> Resolution:
     """Resolve a selection against the organization's repositories.
 
     Args:
         declared: the selection.
-        listing: the organization's repositories, or at least those that the names and the ids in `seen` may mean.
+        listing: the organization's repositories, or at least those that the names and the ids in `seen` may mean; and
+            those of these ids that were transferred.
         seen: names that resolved in an earlier update -> id.
         organization: the organization's login, for messages.
         unseen: why there may be repositories that the listing lacks; "" where there are none.
+        gone: ids of members before that are neither in the organization nor to be seen anywhere else.
 
     Raises:
         RuleViolation: a name that neither exists nor ever existed, with a near one in the message; or one that existed
@@ -146,7 +157,8 @@ def resolve(
             "silence. Let the credentials see all repositories, or select by `names` or `ids`.",
         )
     repositories = list(listing)
-    by_name = {repository.name.lower(): repository for repository in repositories}
+    here = [repository for repository in repositories if not repository.moved_to]
+    by_name = {repository.name.lower(): repository for repository in here}
     by_id = {repository.id: repository for repository in repositories}
     result = Resolution({}, {}, {}, {}, {}, [])
     for index, name in enumerate(declared.names):
@@ -154,15 +166,22 @@ def resolve(
             continue
         found = _resolve_name(name, by_name, by_id, seen, result)
         if not found and (unseen or name not in seen):
-            suggestion = did_you_mean(name, [repository.name for repository in repositories])
+            suggestion = did_you_mean(name, [repository.name for repository in here])
             perhaps = f" (or {unseen})" if unseen else ""
             raise RuleViolation(
                 f"names[{index}]",
                 f"organization {organization} has no repository {name!r}{perhaps}{suggestion or '.'} A repository that "
                 "this program creates in the same update is given by `ids`.",
             )
-    result.repositories.update(declared.ids)
-    for repository in sorted(repositories, key=lambda one: one.name):
+    for name, number in declared.ids.items():
+        found = by_id.get(number)
+        if found and found.moved_to:
+            _leave_out(name, found, result)
+        elif number in gone:
+            _leave_out(name, number, result)
+        else:
+            result.repositories[name] = number
+    for repository in sorted(here, key=lambda one: one.name):
         reason = _reason(repository, declared)
         if reason and not repository.archived and repository.id not in result.repositories.values():
             result.repositories[repository.name] = repository.id
@@ -182,22 +201,25 @@ def _resolve_name(
     found = by_name.get(name.lower())
     if found and before is not None and before != found.id:
         old = by_id.get(before)
-        became = f"is called {old.name} now" if old else "is gone"
+        became = "is gone"
+        if old:
+            became = f"was transferred to {old.moved_to}" if old.moved_to else f"is called {old.name} now"
         result.warnings.append(
             f"{name} is another repository than before: the one selected so far (id {before}) {became}, and the name "
             f"now belongs to id {found.id}, which gets the access."
         )
     if not found and before is not None:
         found = by_id.get(before)
+        if found and found.moved_to:
+            _leave_out(name, found, result)
+            return True
         if found:
             result.renamed[name] = found.name
             result.warnings.append(
                 f"{name} is called {found.name} now and keeps its access; write {found.name} in the selection."
             )
         else:
-            result.seen[name] = before
-            result.skipped[name] = "deleted"
-            result.warnings.append(f"{name} does not exist any more and is left out; remove it from the selection.")
+            _leave_out(name, before, result)
     if not found:
         return False
     result.seen[name] = found.id
@@ -207,6 +229,17 @@ def _resolve_name(
     else:
         result.repositories[name] = found.id
     return True
+
+
+def _leave_out(name: str, gone: Repository | int, result: Resolution) -> None:
+    """Leave out one that was transferred, or by its id one that is nowhere to be seen."""
+    if isinstance(gone, Repository):
+        number, why, became = gone.id, "transferred", f"was transferred to {gone.moved_to}"
+    else:
+        number, why, became = gone, "deleted", "does not exist in the organization any more"
+    result.seen[name] = number
+    result.skipped[name] = why
+    result.warnings.append(f"{name} {became} and is left out; remove it from the selection.")
 
 
 def _reason(repository: Repository, declared: Declared) -> str:
@@ -234,8 +267,8 @@ def joined_and_left(
         new: the members now.
         reasons: why a member that was not declared by name is one now.
         declared_before: the names that the program declared before.
-        listing: the organization's repositories, to tell why one left; None where the program itself changed what
-            selects, which needs no telling.
+        listing: the organization's repositories, and those of the members before that were transferred, to tell why one
+            left; None where the program itself changed what selects, which needs no telling.
     """
     found = {repository.id: repository for repository in listing or ()}
     joined = [
@@ -251,5 +284,7 @@ def joined_and_left(
 
 def _why_left(repository: Repository | None) -> str:
     if repository is None:
-        return "it does not exist any more"
+        return "it does not exist in the organization any more"
+    if repository.moved_to:
+        return f"it was transferred to {repository.moved_to}"
     return "it is archived" if repository.archived else "it no longer has the topic or property that selected it"

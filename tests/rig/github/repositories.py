@@ -37,8 +37,8 @@ _TYPES: dict[str, Callable[[Repository], bool]] = {
     "all": lambda _: True,
     "public": lambda one: not one.private,
     "private": lambda one: one.private,
-    "forks": lambda _: False,
-    "sources": lambda _: True,
+    "forks": lambda one: one.fork,
+    "sources": lambda one: not one.fork,
     "member": lambda _: True,
     "internal": lambda one: one.visibility == "internal",
 }

@@ -189,7 +189,7 @@ def minimal_repository(call: Call, one: Repository) -> dict[str, Any]:
         "owner": account(call, one.organization),
         "html_url": html,
         "description": one.settings["description"],
-        "fork": False,
+        "fork": one.fork,
         "url": url,
     }
     shown.update((name, url + rest) for name, rest in _TEMPLATES.items())

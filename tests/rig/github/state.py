@@ -56,8 +56,8 @@ class Event:
 
     Attributes:
         kind: `secret.created`, `secret.updated`, `secret.repositories`, `secret.deleted`, `repository.created`,
-            `repository.updated`, `repository.renamed`, `repository.deleted`, `team.changed`, `team.repository`,
-            `collaborator.changed`, `properties.changed`, `file.changed` or `key.rotated`.
+            `repository.updated`, `repository.renamed`, `repository.transferred`, `repository.deleted`, `team.changed`,
+            `team.repository`, `collaborator.changed`, `properties.changed`, `file.changed` or `key.rotated`.
         organization: the login; empty for what belongs to a user.
         name: of the secret, repository, team or file.
         repository: the repository that a secret or file belongs to; None for those of an organization or user.
@@ -192,6 +192,7 @@ class Repository(SecretHolder):
         private = given.pop("private", True)
         self.visibility: str = given.pop("visibility", "private" if private else "public")
         self.archived: bool = given.pop("archived", False)
+        self.fork: bool = given.pop("fork", False)
         self.topics: list[str] = list(given.pop("topics", ()))
         self.properties: dict[str, Any] = dict(given.pop("properties", {}))
         self.default_branch: str = given.pop("default_branch", "main")
@@ -253,6 +254,35 @@ class Repository(SecretHolder):
             home.remember(self)
             self.touch("repository.renamed")
 
+    def transfer(self, login: str) -> None:
+        """Give it to another organization, with its secrets; the name before leads there.
+
+        What becomes of the former organization's secrets, teams and properties GitHub does not document. Here they
+        belong to that organization alone.
+        Source: https://docs.github.com/en/repositories/creating-and-managing-repositories/transferring-a-repository
+        """
+        with self.cloud.lock:
+            home, owner = self.organization, self.cloud.organization(login)
+            if owner.repository(self.name):
+                raise ValueError(f"repository {login}/{self.name} is there already")
+            self._leave(home)
+            home.moved[self.name.lower()] = self.id
+            self.properties.clear()
+            self.organization = owner
+            self._event_scope = (owner.login, self.name)
+            owner.remember(self)
+            self.cloud.changed("repository.transferred", home.login, self.name)
+
+    def _leave(self, home: Organization) -> None:
+        """Take it from an organization, whose teams and secrets forget it."""
+        home.forget(self)
+        for team in home.teams.values():
+            team.repositories.pop(self.id, None)
+        for secret in home.secrets.values():
+            secret.repository_ids.discard(self.id)
+        for package in home.packages:
+            package.repository_id = None if package.repository_id == self.id else package.repository_id
+
     def archive(self) -> None:
         """Make it read-only."""
         with self.cloud.lock:
@@ -268,12 +298,10 @@ class Repository(SecretHolder):
         """Delete it; secrets forget it."""
         with self.cloud.lock:
             home = self.organization
-            home.forget(self)
+            self._leave(home)
             del self.cloud.repositories_by_id[self.id]
-            for team in home.teams.values():
-                team.repositories.pop(self.id, None)
-            for holder in (home, *self.cloud.users.values()):
-                for secret in holder.secrets.values():
+            for user in self.cloud.users.values():
+                for secret in user.secrets.values():
                     secret.repository_ids.discard(self.id)
             self.cloud.changed("repository.deleted", home.login, self.name)
 

@@ -57,7 +57,9 @@ def test_a_deleted_repository_is_left_out_and_not_forgotten():
     assert (result.repositories, result.skipped, result.seen) == (
         {"web": 11}, {"gone": "deleted"}, {"gone": 50, "web": 11},
     )  # fmt: skip
-    assert result.warnings == ["gone does not exist any more and is left out; remove it from the selection."]
+    assert result.warnings == [
+        "gone does not exist in the organization any more and is left out; remove it from the selection."
+    ]
 
 
 def test_an_archived_repository_is_left_out_by_name_and_by_topic():
@@ -128,7 +130,7 @@ def test_who_joined_and_who_left_and_why():
         "api joins: it has topic payments",
         "docs leaves: it no longer has the topic or property that selected it",
         "old leaves: it is archived",
-        "gone leaves: it does not exist any more",
+        "gone leaves: it does not exist in the organization any more",
     ]
     # Where the program itself took the topic away, who leaves is no news.
     assert joined_and_left(old, new, {}, [], None) == []
@@ -156,3 +158,31 @@ def test_nobody_is_a_member_twice_or_without_cause(chosen, topics, listing, data
     assert selected <= set(result.repositories.values())
     assert set(result.seen) == set(chosen)
     assert set(result.skipped) <= set(chosen)
+
+
+LOST = Repository(50, "lost", topics=frozenset({"payments"}), moved_to="umbrella")
+
+
+@pytest.mark.parametrize(
+    "declared", [of(names=["lost"]), of(ids={"lost": 50}), of(ids={"lost": 50}, topics=["payments"])]
+)
+def test_a_transferred_repository_is_left_out_and_not_forgotten(declared):
+    members = {"web": 11, "api": 12} if declared.topics else {}
+    seen = {"lost": 50} if declared.names else {}
+    result = resolved(declared, [*ALL, LOST], seen)
+    assert (result.repositories, result.skipped, result.seen) == (members, {"lost": "transferred"}, {"lost": 50})
+    assert result.warnings == ["lost was transferred to umbrella and is left out; remove it from the selection."]
+
+
+def test_a_transferred_repository_is_none_of_the_organization():
+    assert resolved(of(topics=["payments"]), [LOST]).repositories == {}
+    with pytest.raises(RuleViolation, match=r"has no repository 'lots'\. A"):
+        resolved(of(names=["lots"]), [LOST])
+    taken = resolved(of(names=["web"]), [*ALL, LOST], {"web": 50})
+    assert taken.warnings[0].startswith("web is another repository than before: the one selected so far (id 50) was tr")
+    assert joined_and_left({"lost": 50}, {}, {}, [], [LOST]) == ["lost leaves: it was transferred to umbrella"]
+
+
+def test_an_id_that_is_gone_is_left_out():
+    result = resolve(of(ids={"made": 99, "gone": 50}), [], {}, "acme", gone={50})
+    assert (result.repositories, result.skipped, result.seen) == ({"made": 99}, {"gone": "deleted"}, {"gone": 50})

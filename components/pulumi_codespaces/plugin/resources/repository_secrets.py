@@ -16,8 +16,9 @@ from .repository_selection import enough_repositories
 from .secret_set import SecretSet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from ...rules.selection import Repository
     from ..resource import Change, Stored
     from ..run import Run
     from ..secret_client import SecretInfo, Secrets
@@ -56,8 +57,12 @@ class RepositorySecrets(SecretSet):
             return []
         try:
             check_repository_name(name, "repository")
-            if number is not None or not run.configuration.complete:
+            if is_unknown(number) or not run.configuration.complete:
                 return []
+            if number is not None:
+                # GitHub would lead what is written under the old name to the new owner's repository.
+                found = await run.github.repository_by_id(int(number))
+                return [_left_out(name, "transferred", [found])] if found and found.moved_to else []
             declared = Declared(names=(name,))
             same = before.get("repository") == name and not is_unknown(before.get("repositoryId"))
             seen: dict[str, int] = {name: before["repositoryId"]} if same and before.get("repositoryId") else {}
@@ -66,7 +71,7 @@ class RepositorySecrets(SecretSet):
         except RuleViolation as violation:
             return [Failure("", str(violation).replace("names[0]", "repository").replace("`ids`", "`repository_id`"))]
         if name not in resolution.repositories:
-            return [Failure("", f"repository {name!r} is {resolution.skipped[name]}: no codespace starts from it.")]
+            return [_left_out(name, resolution.skipped[name], listing)]
         inputs["repositoryId"] = resolution.repositories[name]
         inputs["repositoryName"] = resolution.renamed.get(name, name)
         for warning in resolution.warnings:
@@ -105,7 +110,7 @@ class RepositorySecrets(SecretSet):
     async def read(self, run: Run, urn: str, identifier: str, inputs: Properties, state: Properties) -> Stored | None:
         if state:
             found = await run.github.repository_by_id(int(reveal(state["repositoryId"])))
-            if found is None:
+            if found is None or found.moved_to:
                 return None
             state = state | {"repositoryName": found.name}
         try:
@@ -153,3 +158,18 @@ class RepositorySecrets(SecretSet):
             )
         where: Properties = {"repository": repository, "repositoryId": found[0].id, "repositoryName": found[0].name}
         return where, [name.strip().upper() for name in names.split(",") if name.strip()]
+
+
+def _left_out(name: str, why: str, found: Iterable[Repository]) -> Failure:
+    """Why a repository gets no secrets.
+
+    Source of what becomes of those that it had: https://docs.github.com/en/repositories/creating-and-managing-repositories/transferring-a-repository
+    """
+    owner = next((one.moved_to for one in found if one.moved_to), "")
+    if not owner:
+        return Failure("", f"repository {name!r} is {why}: no codespace starts from it.")
+    return Failure(
+        "",
+        f"repository {name!r} was transferred to {owner}, and the secrets in it went along. Remove it from the "
+        "program, and renew the credentials that they hold.",
+    )

@@ -13,7 +13,7 @@ from ..run import Run, Severity
 from ..values import UNKNOWN, Properties, Unknown, Value, is_unknown, plain_map, reveal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from ..resource import Change
 
@@ -49,14 +49,20 @@ class RepositorySelection(Resource):
         )
         past = reveal(old)
         seen: dict[str, int] = past.get("seen") or {}
+        before: dict[str, int] = past.get("repositories") or {}
         try:
             if not ids or declared.names:
                 check_declared(declared)
-            listing = await enough_repositories(run, declared, seen)
-            resolution = resolve(declared, listing, seen, run.configuration.owner, run.github.unseen_repositories())
+            # What the program makes in this very update may not be found yet; who was a member before can be.
+            members = {int(number) for number in plain_map(before).values() if not is_unknown(number)} | {
+                *seen.values()
+            }
+            listing = await enough_repositories(run, declared, seen, members)
+            gone = members - {one.id for one in listing} if run.github.sees_every_repository() else set[int]()
+            unseen = run.github.unseen_repositories()
+            resolution = resolve(declared, listing, seen, run.configuration.owner, unseen, gone)
         except RuleViolation as violation:
             raise InvalidInputs(Failure(violation.argument, str(violation))) from violation
-        before: dict[str, int] = past.get("repositories") or {}
         if before and not is_unknown(before):
             names_before: list[str] = past.get("names") or []
             declared_before = [*names_before, *plain_map(past.get("ids"))]
@@ -72,9 +78,10 @@ class RepositorySelection(Resource):
             )
         for warning in resolution.warnings:
             run.log(Severity.WARNING, urn, warning)
-        members: dict[str, Value] = {**ids, **resolution.repositories}
+        unknown = {name: number for name, number in ids.items() if name not in known_ids}
+        repositories: dict[str, Value] = {**unknown, **resolution.repositories}
         return inputs | {
-            "repositories": dict(sorted(members.items())),
+            "repositories": dict(sorted(repositories.items())),
             "renamed": resolution.renamed,
             "skipped": resolution.skipped,
             "seen": resolution.seen,
@@ -107,28 +114,40 @@ class RepositorySelection(Resource):
         """Nothing is made, so nothing is removed."""
 
 
-async def enough_repositories(run: Run, declared: Declared, seen: Mapping[str, int]) -> list[Repository]:
-    """Enough of the organization's repositories to resolve a selection.
+async def enough_repositories(
+    run: Run, declared: Declared, seen: Mapping[str, int], members: Collection[int] = ()
+) -> list[Repository]:
+    """Enough of the organization's repositories to resolve a selection, and those that it has lost to another owner.
 
     Args:
         run: the run.
         declared: the selection.
         seen: names that resolved in an earlier update -> id.
+        members: ids of those that were ever found.
     """
-    if not (declared.names or declared.needs_whole_organization):
+    given = [number for number in declared.ids.values() if number in members]
+    if not (declared.names or given or declared.needs_whole_organization):
         return []
-    if not declared.needs_whole_organization and len(declared.names) <= _FEW:
+    if not declared.needs_whole_organization and len(declared.names) + len(given) <= _FEW:
         found = await run.github.repositories_named(declared.names)
         there = {one.name.lower(): one.id for one in found}
         if all(name.lower() in there or name in seen for name in declared.names):
             moved = [name for name in declared.names if name in seen and there.get(name.lower()) != seen[name]]
-            by_id = [await run.github.repository_by_id(seen[name]) for name in moved]
-            return found + [repository for repository in by_id if repository]
+            return found + await _by_id(run, [*(seen[name] for name in moved), *given])
     listing = await run.github.repositories()
+    followed = {*given, *(seen[name] for name in declared.names if name in seen)}
+    if declared.needs_whole_organization:
+        followed.update(members)
+    listing = listing + await _by_id(run, sorted(followed - {one.id for one in listing}))
     if not declared.properties:
         return listing
     properties = await run.github.custom_properties()
     return [replace(one, properties=properties.get(one.name, {})) for one in listing]
+
+
+async def _by_id(run: Run, numbers: Iterable[int]) -> list[Repository]:
+    found = [await run.github.repository_by_id(number) for number in numbers]
+    return [repository for repository in found if repository]
 
 
 def _shape_failures(inputs: Properties) -> list[Failure]:
