@@ -49,16 +49,24 @@ def install() -> None:
     for action, handler in _ADDED.items():
         _HANDLERS[action] = _checked(lambda _: None, handler)
     resource_arn, condition_key = iam_actions.extract_resource_arn, iam_evaluator._resolve_condition_key
+    tag_context = iam_actions.request_tag_context
 
     def with_paths(service: str, *request: Any) -> str:
         arn: str = resource_arn(service, *request)
-        return _with_path(arn, request[4]) if service == "iam" else arn
+        if service == "ecr" and arn == "*":
+            return _listed_repository(*request[3:]) or arn
+        return _with_path(arn, request[4], account=request[6]) if service == "iam" else arn
+
+    def with_iam_keys(service: str, action: str, body: bytes, parameters: Parameters) -> dict[str, Any]:
+        found: dict[str, Any] = tag_context(service, action, body, parameters)
+        return found | _iam_keys(action, parameters) if service == "iam" else found
 
     def with_more_keys(key: str, request: Any) -> Any:
         found = _condition_key(key.lower(), request.resource_arn)
         return condition_key(key, request) if found is None else found
 
     iam_actions.extract_resource_arn = with_paths
+    iam_actions.request_tag_context = with_iam_keys
     iam_evaluator._resolve_condition_key = with_more_keys
 
 
@@ -89,8 +97,44 @@ def repository_scope(arn: str) -> tuple[str, str, str] | None:
     return parts[4], parts[3], parts[5].removeprefix("repository/")
 
 
-def _with_path(arn: str, parameters: Parameters) -> str:
-    """The ARN of a user with its path, which MiniStack leaves out when it authorizes a call on the user."""
+def _listed_repository(body: bytes, _: Parameters, region: str, account: str) -> str | None:
+    """The ARN of the repository that a call names in a list or by its ARN, neither of which MiniStack looks at."""
+    given: dict[str, Any] = json.loads(body) if body.startswith(b"{") else {}
+    names: list[str] = given.get("repositoryNames") or []
+    arn: str | None = given.get("resourceArn")
+    return f"arn:aws:ecr:{region}:{account}:repository/{names[0]}" if names else arn
+
+
+_BOUNDARY_IN_REQUEST = ("iam:CreateUser", "iam:PutUserPermissionsBoundary")
+_BOUNDARY_OF_USER = (
+    "iam:AttachUserPolicy",
+    "iam:DeleteUserPermissionsBoundary",
+    "iam:DeleteUserPolicy",
+    "iam:DetachUserPolicy",
+    "iam:PutUserPolicy",
+)
+_WITH_POLICY_ARN = ("iam:AttachUserPolicy", "iam:DetachUserPolicy")
+
+
+def _iam_keys(action: str, parameters: Parameters) -> dict[str, str]:
+    """IAM's own condition keys of a call.
+
+    Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
+    """
+    keys: dict[str, str] = {}
+    if action in _WITH_POLICY_ARN:
+        keys["iam:policyarn"] = _given(parameters, "PolicyArn")
+    boundary = _given(parameters, "PermissionsBoundary") if action in _BOUNDARY_IN_REQUEST else ""
+    if action in _BOUNDARY_OF_USER:
+        boundary = (_find_user(_given(parameters, "UserName")) or {}).get("PermissionsBoundary") or ""
+    return keys | ({"iam:permissionsboundary": boundary} if boundary else {})
+
+
+def _with_path(arn: str, parameters: Parameters, account: str) -> str:
+    """The ARN of what a call is about, which MiniStack gives a user without its path, and a new policy not at all."""
+    new_policy = _given(parameters, "PolicyName")
+    if arn == "*" and new_policy:
+        return f"arn:aws:iam::{account}:policy{_given(parameters, 'Path') or '/'}{new_policy}"
     head, separator, name = arn.partition(":user/")
     if not separator:
         return arn

@@ -307,3 +307,50 @@ def test_the_front_says_what_ministack_enforces_whatever_the_policies(
     for action in ACTIONS:
         for name in ("team/a", "team/b"):
             both(aws, key, action, name)
+
+
+def test_conditions_of_iam_itself(aws: LocalAws) -> None:
+    """By which a deployer gives users only what is meant for them: the boundary, the policies, and the path of both."""
+    base, deployer = f"arn:aws:iam::{ACCOUNT}", f"deployer-{uuid4().hex[:8]}"
+    edge = {"StringEquals": {"iam:PermissionsBoundary": f"{base}:policy/edge"}}
+    ours = {"ArnLike": {"iam:PolicyARN": f"{base}:policy/codespaces/*"}}
+    users, policies = f"{base}:user/codespaces/*", f"{base}:policy/codespaces/*"
+    aws.create_user(deployer)
+    aws.put_user_policy(deployer, "deploy", document(
+        allow(["iam:CreateUser", "iam:PutUserPolicy", "iam:PutUserPermissionsBoundary"], users, Condition=edge),
+        allow(["iam:AttachUserPolicy", "iam:DetachUserPolicy"], users, Condition={**edge, **ours}),
+        allow(["iam:CreatePolicy", "iam:CreatePolicyVersion"], policies),
+    ))  # fmt: skip
+    root, iam = aws.client("iam"), aws.client("iam", key=aws.create_access_key(deployer))
+    anything = document(allow("*", "*"))
+    root.create_policy(PolicyName="edge", PolicyDocument=document(allow("ecr:*", "*")))
+    root.create_user(UserName="unbounded", Path="/codespaces/")
+
+    new = {"UserName": "bounded", "Path": "/codespaces/", "PermissionsBoundary": f"{base}:policy/edge"}
+    for change in ({"PermissionsBoundary": "arn:aws:iam::aws:policy/AdministratorAccess"}, {"Path": "/"}):
+        assert denied(iam.create_user, **(new | change))
+    assert denied(iam.create_user, UserName="bounded", Path="/codespaces/")
+    iam.create_user(**new)
+    assert denied(iam.create_policy, PolicyName="wide", PolicyDocument=anything)
+    arn = iam.create_policy(PolicyName="pull", Path="/codespaces/", PolicyDocument=anything)["Policy"]["Arn"]
+    assert denied(iam.create_policy_version, PolicyArn=f"{base}:policy/edge", PolicyDocument=anything)
+
+    assert denied(iam.attach_user_policy, UserName="bounded", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    assert denied(iam.attach_user_policy, UserName="unbounded", PolicyArn=arn)
+    assert denied(iam.put_user_policy, UserName="unbounded", PolicyName="any", PolicyDocument=anything)
+    iam.attach_user_policy(UserName="bounded", PolicyArn=arn)
+    iam.put_user_policy(UserName="bounded", PolicyName="any", PolicyDocument=anything)
+    iam.detach_user_policy(UserName="bounded", PolicyArn=arn)
+    iam.put_user_permissions_boundary(UserName="unbounded", PermissionsBoundary=f"{base}:policy/edge")
+    key = aws.create_access_key("bounded")
+    assert aws.allows(key.access_key_id, "ecr:BatchGetImage", f"{ARN}team/a")
+    assert not aws.allows(key.access_key_id, "iam:ListUsers")
+
+
+def denied(call: Callable[..., Any], **arguments: Any) -> bool:
+    """Whether a call is refused for want of rights, and for nothing else."""
+    try:
+        call(**arguments)
+    except ClientError as error:
+        return error.response["Error"]["Code"] == "AccessDenied"
+    return False
