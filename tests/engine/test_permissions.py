@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from rig.aws import DEFAULT_ACCOUNT, LocalAws
+from rig.github import GitHubStandIn
 
+from .conftest import SEED
 from .ecr_programs import IAM_USER, Code, can_pull, ecr_program, keys, published, steps
+from .secret_programs import HEAD, readers, secret_set, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -196,3 +201,64 @@ def test_what_the_deployer_cannot_do(deployed: tuple[LocalAws, Any], call: str, 
     with pytest.raises(ClientError) as caught:
         getattr(deployed[1], call)(**arguments)
     assert caught.value.response["Error"]["Code"] == "AccessDenied"
+
+
+# -- GitHub
+
+TABLE = [row.split("|")[1:6] for row in PAGE.partition("\n## GitHub\n")[2].splitlines() if row.startswith("| ")][1:]
+WORDS = {
+    "organization_codespaces_secrets": "'Organization codespaces secrets: ",
+    "codespaces_secrets": "'Codespaces secrets: write'",
+    "organization_custom_properties": "'Custom properties: read'",
+    "contents": "'Contents: read'",
+}
+"""What names a permission in a message. `metadata` cannot be taken away."""
+EVERYTHING = f"""{HEAD}
+readers = codespaces.RepositorySelection('readers', {{'topics': ['payments'], 'properties': {{'team': 'pay'}}}})
+{secret_set({"NPM_TOKEN": "x"}, "readers.repositories")}
+codespaces.RepositorySecrets('own', {{'repository': 'web', 'secrets': {{'OTHER': pulumi.Output.secret('y')}}}})
+codespaces.PackageAccess('base', {{'package': 'image', 'repository': 'infra', 'selected_repositories': ['api']}})
+"""
+
+
+def permissions(column: int) -> dict[str, str]:
+    """The permissions in a column of the table."""
+    found = [re.findall(r"`(\w+): (read|write)`", row[column]) for row in TABLE]
+    return dict(pair for pairs in found for pair in pairs)
+
+
+def test_an_app_with_the_documented_permissions(new_stack: Callable[..., Stack]) -> None:
+    key = generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    seed = copy.deepcopy(SEED)
+    acme = seed["organizations"]["acme"]
+    acme["custom_properties"] = [{"property_name": "team", "value_type": "string"}]
+    acme["repositories"]["docs"]["properties"] = {"team": "pay"}
+    acme["repositories"]["api"]["files"] = {".devcontainer.json": "{}"}
+    needed = permissions(2)
+    assert {*needed} == {*WORDS, "metadata"}
+    seed["apps"] = {"1": {"private_key_pem": pem, "installations": {"7": {"account": "acme", "permissions": needed}}}}
+    with GitHubStandIn(seed) as github:
+        environment = {
+            "GITHUB_OWNER": "acme",
+            "GITHUB_BASE_URL": github.url,
+            "GITHUB_APP_ID": "1",
+            "GITHUB_APP_INSTALLATION_ID": "7",
+            "GITHUB_APP_PEM_FILE": pem,
+        }
+        installation = github.tokens.apps[1].installations[7]
+        stack = new_stack(EVERYTHING, environment)
+
+        installation.permissions = needed | permissions(3)
+        (warning, *others) = [one for one in stack.preview().warnings if "package" not in one]
+        assert ("may read but not write Codespaces secrets" in warning, others) == (True, [])
+        installation.permissions = needed
+        stack.up()
+        assert readers(github)["NPM_TOKEN"] == ("selected", {11, 12, 13})
+        assert [*github.repository("acme/web").secrets] == ["OTHER"]
+        for permission, words in WORDS.items():
+            installation.permissions = {name: level for name, level in needed.items() if name != permission}
+            assert words in told(stack.preview(check=False)), permission
+        installation.permissions = needed
+        stack.destroy()
+        assert (readers(github), github.repository("acme/web").secrets) == ({}, {})

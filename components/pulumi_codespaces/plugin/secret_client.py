@@ -74,10 +74,14 @@ class Place:
         return f"--repo {self.full_name}" if self.repository else f"--org {self.organization}"
 
     def need(self, access: str) -> Need:
-        """What it takes to `read` or `write` the secrets."""
+        """What it takes to `read` or `write` the secrets.
+
+        Those of a repository are not even listed by less than write
+        (https://docs.github.com/en/rest/codespaces/repository-secrets#list-repository-secrets).
+        """
         if self.repository:
             return Need(
-                "repo", f"the permission 'Codespaces secrets: {access}' of the repository", "codespaces_secrets", access
+                "repo", "the permission 'Codespaces secrets: write' of the repository", "codespaces_secrets", "write"
             )
         permission = f"the permission 'Organization codespaces secrets: {access}'"
         return Need("admin:org", permission, "organization_codespaces_secrets", access)

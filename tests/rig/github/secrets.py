@@ -50,8 +50,14 @@ def _organization(method: str, path: str = "") -> Callable[[Any], Any]:
 
 
 def _repository(method: str, path: str = "") -> Callable[[Any], Any]:
+    # Even the list takes write: https://docs.github.com/en/rest/codespaces/repository-secrets#list-repository-secrets
     return operation(
-        method, _REPOSITORY + path, scopes=("repo",), permission="codespaces_secrets", resource="codespaces"
+        method,
+        _REPOSITORY + path,
+        scopes=("repo",),
+        permission="codespaces_secrets",
+        level="write",
+        resource="codespaces",
     )
 
 

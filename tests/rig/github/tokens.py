@@ -170,8 +170,12 @@ class Caller:
                 raise self._inaccessible()
 
     def check_repository(self, operation: Operation, repository: Repository) -> None:
-        """Refuse a write to a repository that the caller can only see."""
+        """Refuse a write to a repository that the caller can only see, and a read of what is not public."""
         token = self.token
+        if token and token.kind in ("fine-grained", "installation"):
+            if repository.private and not self.may(operation.permission, operation.level):
+                raise self._inaccessible()
+            return
         if operation.level == "read" or token is None or token.kind != "classic":
             return
         owner = repository.organization.is_owner(token.login)
