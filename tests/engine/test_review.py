@@ -86,7 +86,13 @@ def test_three_pull_requests_and_what_else_can_happen(cloud, new_cloud_stack):
     stack.up()
     rotates = "The key of `codespaces-payments-prod` rotates from generation 2 to 3; codespaces running now keep "
     rotates += "working until the next rotation. The key from before the last rotation is deleted."
-    assert sentences(stack, program(key_generation=3)) == ([], [rotates])
+    cloud.github.organization("acme").create_repository("site", visibility="public")
+    opened = "`acme/site` is public; whoever may write to it can read the secrets."
+    joins = "`acme/site` may pull from `acme.azurecr.io` and `123456789012.dkr.ecr.eu-west-1.amazonaws.com`."
+    assert sentences(stack, program(("web", "docs", "site"), key_generation=3)) == (
+        [("public-repository", opened)],
+        [joins, rotates],
+    )
     risks, changes = sentences(stack, program(key_generation=2, keep_previous_key=False))
     assert ([code for code, _ in risks], changes) == (["retired-key"], [])
     everybody = {"selected_repositories": None, "visibility": Code("codespaces.Visibility.ALL")}

@@ -453,10 +453,14 @@ def _roles(steps: Iterable[Step]) -> Iterable[Change]:
 
 
 def _public_repositories(digest: Digest) -> set[str]:
+    """The public repositories among the selected ones, and among those that the program makes itself."""
     found: set[str] = set()
     for one in digest.after:
         if one.type == "codespaces:index:RepositorySelection":
             found |= set(one.inputs.get("public") or ())
+        elif one.type == "github:index/repository:Repository":
+            visibility = one.inputs.get("visibility") or ("private" if one.inputs.get("private") else "public")
+            found |= {str(one.inputs.get("name"))} if visibility == "public" else set()
     return found
 
 

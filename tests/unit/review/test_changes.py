@@ -74,6 +74,31 @@ def test_wider_visibility_is_a_risk_and_narrower_is_none(visibility, who):
     assert told(digest(wide, ecr())) == ([], [back])
 
 
+SELECTION = "codespaces:index:RepositorySelection"
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        state(SELECTION, "payments", {"repositories": {"api": 2, "web": 1}, "public": ["api"]}),
+        state("github:index/repository:Repository", "api", {"name": "api"}),
+        state("github:index/repository:Repository", "api", {"name": "api", "visibility": "public"}),
+    ],
+)
+def test_a_public_repository_is_a_risk_when_it_joins(known):
+    text = "`acme/api` is public; whoever may write to it can read the secrets."
+    joined = [known, *ecr(readers=("api", "web"))]
+    assert told(digest(ecr(), joined))[0] == [("public-repository", text)]
+    assert told(digest([], joined))[0] == [("public-repository", text)]
+    assert told(digest(joined, joined)) == ([], [])
+
+
+@pytest.mark.parametrize("inputs", [{"private": True}, {"visibility": "internal"}, {"visibility": "private"}])
+def test_a_repository_that_is_not_public_is_none(inputs):
+    known = state("github:index/repository:Repository", "api", {"name": "api", **inputs})
+    assert told(digest(ecr(), [known, *ecr(readers=("api", "web"))]))[0] == []
+
+
 def test_an_access_that_is_made():
     risks, sentences = told(digest([], ecr()))
     assert risks == []

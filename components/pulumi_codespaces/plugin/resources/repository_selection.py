@@ -28,7 +28,7 @@ class RepositorySelection(Resource):
 
     Check resolves, so that the members are known in a preview and one difference tells who joins and who leaves. What
     was resolved stays among the inputs (`seen` holds every name that ever resolved), which is what Check gets to see
-    of the past.
+    of the past. `public` there tells a review which members are public; it makes no difference of its own.
     """
 
     token = "codespaces:index:RepositorySelection"
@@ -80,11 +80,13 @@ class RepositorySelection(Resource):
             run.log(Severity.WARNING, urn, warning)
         unknown = {name: number for name, number in ids.items() if name not in known_ids}
         repositories: dict[str, Value] = {**unknown, **resolution.repositories}
+        open_to_all = {one.id for one in listing if one.visibility == "public"}
         return inputs | {
             "repositories": dict(sorted(repositories.items())),
             "renamed": resolution.renamed,
             "skipped": resolution.skipped,
             "seen": resolution.seen,
+            "public": sorted(name for name, number in resolution.repositories.items() if number in open_to_all),
         }
 
     async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
@@ -160,4 +162,4 @@ def _shape_failures(inputs: Properties) -> list[Failure]:
 
 
 def _outputs(inputs: Properties) -> Properties:
-    return {name: value for name, value in inputs.items() if name != "seen"}
+    return {name: value for name, value in inputs.items() if name not in ("seen", "public")}
