@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .ecr_pull_access import EcrPullAccess, EcrPullAccessArgs
     from .errors import InvalidArgument
     from .logins import (
+        ExpiringLogin,
+        Login,
         azure_container_registry,
         docker_hub,
         ecr_token,
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     )
 
 _LOGINS = (
+    "ExpiringLogin",
+    "Login",
     "azure_container_registry",
     "docker_hub",
     "ecr_token",
@@ -64,7 +68,9 @@ __all__ = [
     "AppAuth",
     "EcrPullAccess",
     "EcrPullAccessArgs",
+    "ExpiringLogin",
     "InvalidArgument",
+    "Login",
     "OnMismatch",
     "OrganizationSecrets",
     "OrganizationSecretsArgs",
