@@ -128,7 +128,7 @@ for name, group in settings.secrets.items():
         {
             "secrets": values,
             "visibility": group.visibility or codespaces.Visibility.SELECTED,
-            "selected_repositories": selection.repositories if selection else None,
+            "selected_repositories": selection,
             "adopt_existing": group.adopt_existing,
         },
         options,

@@ -11,7 +11,8 @@ from typing_extensions import NotRequired, TypedDict
 
 from .errors import refusing
 from .lifetimes import warn_of_age
-from .publishing import OneRepository, check_readers, publish, repository_name, summary_of
+from .one_repository import OneRepository
+from .publishing import check_readers, publish, repository_name, summary_of
 from .repositories import SelectedRepositories
 from .resources import (
     KeyRotation,

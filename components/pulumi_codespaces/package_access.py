@@ -10,7 +10,7 @@ import pulumi
 from typing_extensions import NotRequired, TypedDict
 
 from .errors import refusing
-from .publishing import OneRepository, repository_name
+from .one_repository import OneRepository, check_repository, name_of
 from .repositories import SelectedRepositories, check_selected, selected
 from .resources import PackageCheck
 from .rules.packages import Package, check_package, permissions_of
@@ -108,10 +108,12 @@ class PackageAccess(pulumi.ComponentResource):
         with refusing(f"PackageAccess {name}"):
             named = repository if isinstance(repository, str) else "known later" if repository is not None else ""
             check_package(Package("", kind, args["package"], named, visibility, inherits=inherits))
+            if repository is not None:
+                check_repository(repository)
             check_selected(args.get("selected_repositories"))
             roles = {part: permissions_of(part, args.get(part) or {}, named) for part in ("teams", "users")}
         super().__init__("codespaces:index:PackageAccess", name, None, opts)
-        linked = repository_name({"repository": repository})
+        linked = None if repository is None else name_of(repository)
         _grant(self, name, linked, roles)
         found = PackageCheck(
             f"{name}-package",

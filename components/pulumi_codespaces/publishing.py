@@ -7,22 +7,15 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 import pulumi
 from typing_extensions import NotRequired
 
-from .repositories import check_selected, is_repository, selected
+from .one_repository import OneRepository, check_repository, name_of
+from .repositories import check_selected, selected
 from .resources import OrganizationSecrets, RepositorySecrets, Visibility
 from .rules import RuleViolation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import TypeAlias
-
-    import pulumi_github
 
     from .repositories import SelectedRepositories
-
-    OneRepository: TypeAlias = pulumi.Input[str] | pulumi_github.Repository
-    """The name of a repository, or a `github.Repository`."""
-else:
-    OneRepository = pulumi.Input[str]
 
 
 class Readers(TypedDict):
@@ -60,19 +53,13 @@ def check_readers(args: Readers) -> None:
             f"repository and {both[0]} are given: secrets belong to one repository, or to the organization for those "
             "that are selected. Leave out one of the two.",
         )
-    if not isinstance(repository, (str, pulumi.Output)) and not is_repository(repository):
-        raise RuleViolation(
-            "repository",
-            f"repository is a {type(repository).__name__}; write a repository's name, or give a github.Repository.",
-        )
+    check_repository(repository)
 
 
 def repository_name(args: Readers) -> pulumi.Input[str] | None:
     """The name of the one repository that the secrets belong to; None if they are the organization's."""
     repository = args.get("repository")
-    if repository is None or isinstance(repository, (str, pulumi.Output)):
-        return repository
-    return cast("pulumi_github.Repository", repository).name
+    return None if repository is None else name_of(repository)
 
 
 def publish(
@@ -101,14 +88,11 @@ def publish(
     """
     opts = pulumi.ResourceOptions(parent=component, depends_on=depends_on)
     more: dict[str, Any] = {"secrets": secrets, "adopt_existing": adopt_existing, **(rotating or {})}
-    repository = repository_name(args)
+    repository = args.get("repository")
     if repository is not None:
-        given = args.get("repository")
-        number = given.repo_id if is_repository(given) else args.get("repository_id")
-        RepositorySecrets(
-            f"{name}-secrets", cast("Any", {**more, "repository": repository, "repository_id": number}), opts
-        )
-        return pulumi.Output.from_input(repository).apply(lambda known: [known])
+        where = {"repository": repository, "repository_id": args.get("repository_id")}
+        RepositorySecrets(f"{name}-secrets", cast("Any", {**more, **where}), opts)
+        return pulumi.Output.from_input(name_of(repository)).apply(lambda known: [known])
     visibility = args.get("visibility") or Visibility.SELECTED
     readers = selected(args.get("selected_repositories"), f"{name}-repositories", component)
     OrganizationSecrets(

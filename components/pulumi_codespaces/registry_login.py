@@ -9,7 +9,8 @@ from typing_extensions import NotRequired, TypedDict
 
 from .errors import refusing
 from .lifetimes import warn_of_end
-from .publishing import OneRepository, check_readers, publish, summary_of
+from .one_repository import OneRepository
+from .publishing import check_readers, publish, summary_of
 from .repositories import SelectedRepositories
 from .resources import VerifiedLogin, Visibility
 from .rules.registries import check_server

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pulumi
 
+from .one_repository import is_repository
 from .resources import RepositorySelection, RepositorySelectionArgs
 from .rules import RuleViolation
 
 if TYPE_CHECKING:
-    from typing import TypeAlias, TypeGuard
+    from typing import TypeAlias
 
     import pulumi_github
 
@@ -79,11 +80,6 @@ def selected(
     if ids:
         args["ids"] = ids
     return RepositorySelection(name, args, pulumi.ResourceOptions(parent=parent)).repositories
-
-
-def is_repository(item: object) -> TypeGuard[pulumi_github.Repository]:
-    """Whether an argument is a `github.Repository`, without loading that package."""
-    return isinstance(getattr(item, "repo_id", None), pulumi.Output)
 
 
 def _repository_name(repository: pulumi_github.Repository) -> str:

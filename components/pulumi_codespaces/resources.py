@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from enum import Enum
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 import pulumi
 from typing_extensions import NotRequired
 
+from .errors import refusing
+from .one_repository import OneRepository, check_repository, is_repository
+from .rules import RuleViolation
 from .version import PACKAGE, PLUGIN_URL, VERSION
 
 
@@ -135,8 +138,8 @@ class OrganizationSecretsArgs(TypedDict):
     """NAME -> value. At most 48 KB a value, and 100 secrets an organization."""
     visibility: NotRequired[Visibility | str]
     """Defaults to SELECTED."""
-    selected_repositories: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[int]]] | None]
-    """Name -> id of the repositories whose codespaces may read them, such as `RepositorySelection.repositories`."""
+    selected_repositories: NotRequired[RepositorySelection | pulumi.Input[Mapping[str, pulumi.Input[int]]] | None]
+    """The repositories whose codespaces may read them: a `RepositorySelection`, its `repositories`, or name -> id."""
     adopt_existing: NotRequired[bool]
     """Take over secrets of these names that exist already. Their values are overwritten. It acts once."""
     fallback: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]] | None]
@@ -150,15 +153,20 @@ class OrganizationSecrets(pulumi.CustomResource):
 
     A value is changed by an encrypted PUT over the old one: at no instant is the secret absent. If a write fails
     half-way, what was written is put back, or the error and the state say what is left.
+
+    Raises:
+        InvalidArgument: `selected_repositories` is neither a selection nor a map.
     """
 
     def __init__(
         self, resource_name: str, args: OrganizationSecretsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        with refusing(f"OrganizationSecrets {resource_name}"):
+            readers = _members(args.get("selected_repositories"))
         props: dict[str, Any] = {
             **_set_of_secrets(args["secrets"], args.get("fallback"), args.get("published_at")),
             "visibility": args.get("visibility") or Visibility.SELECTED,
-            "selectedRepositories": args.get("selected_repositories"),
+            "selectedRepositories": readers,
             "adoptExisting": args.get("adopt_existing", False),
             "updatedAt": None,
         }
@@ -179,10 +187,10 @@ class OrganizationSecrets(pulumi.CustomResource):
 class RepositorySecretsArgs(TypedDict):
     """Secrets of one repository that belong together."""
 
-    repository: pulumi.Input[str]
-    """The name of the repository, without its owner."""
+    repository: OneRepository
+    """The repository: its name, without its owner, or a `github.Repository`."""
     repository_id: NotRequired[pulumi.Input[int] | None]
-    """Its id, for a repository that the program makes itself: a `github.Repository`'s `repo_id`."""
+    """The id of `repository`, where the program makes it in the same update and names it only."""
     secrets: Mapping[str, pulumi.Input[str]]
     """NAME -> value. At most 48 KB a value, and 100 secrets a repository."""
     adopt_existing: NotRequired[bool]
@@ -200,14 +208,19 @@ class RepositorySecrets(pulumi.CustomResource):
     (https://docs.github.com/en/codespaces/managing-codespaces-for-your-organization/managing-development-environment-secrets-for-your-repository-or-organization).
     A repository that is
     renamed is followed by its id; another repository gets its secrets before the one before loses them.
+
+    Raises:
+        InvalidArgument: `repository` is neither a name nor a `github.Repository`.
     """
 
     def __init__(
         self, resource_name: str, args: RepositorySecretsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        with refusing(f"RepositorySecrets {resource_name}"):
+            repository, number = _name_and_id(args["repository"], args.get("repository_id"))
         props: dict[str, Any] = {
-            "repository": args["repository"],
-            "repositoryId": args.get("repository_id"),
+            "repository": repository,
+            "repositoryId": number,
             **_set_of_secrets(args["secrets"], args.get("fallback"), args.get("published_at")),
             "adoptExisting": args.get("adopt_existing", False),
             "updatedAt": None,
@@ -219,6 +232,28 @@ class RepositorySecrets(pulumi.CustomResource):
     def updated_at(self) -> pulumi.Output[Mapping[str, str]]:
         """NAME -> when this resource last wrote the secret."""
         return self.__dict__["updatedAt"]
+
+
+def _members(given: Any) -> pulumi.Input[Mapping[str, pulumi.Input[int]]] | None:
+    if isinstance(given, RepositorySelection):
+        return given.repositories
+    if given is None or isinstance(given, (Mapping, pulumi.Output, Awaitable)):
+        return cast("pulumi.Input[Mapping[str, pulumi.Input[int]]] | None", given)
+    raise RuleViolation(
+        "selected_repositories",
+        f"selected_repositories is a {type(given).__name__}; give a RepositorySelection, or a map of name to id.",
+    )
+
+
+def _name_and_id(
+    given: OneRepository | None, number: pulumi.Input[int] | None
+) -> tuple[pulumi.Input[str] | None, pulumi.Input[int] | None]:
+    if is_repository(given):
+        return given.name, given.repo_id
+    # That there is none is told by the plugin, with everything else that is wrong.
+    if given is not None and not isinstance(given, Awaitable):
+        check_repository(given)
+    return given, number
 
 
 def _set_of_secrets(

@@ -4,7 +4,6 @@ import pulumi
 import pulumi_aws as aws
 
 import pulumi_codespaces as codespaces
-from pulumi_codespaces.logins import Login
 
 config = pulumi.Config()
 secret = config.require_secret
@@ -26,7 +25,7 @@ pulumi.export("ecr", ecr.summary)
 role = aws.ProviderAssumeRoleArgs(role_arn=config.require("sandboxRole"))
 sandbox = aws.Provider("sandbox", region="eu-west-1", assume_roles=[role])
 
-logins: dict[str, Login] = {
+logins: dict[str, codespaces.Login] = {
     "sandbox": codespaces.ecr_token(opts=pulumi.InvokeOutputOptions(provider=sandbox)),
     # Amazon ECR of a partner, who gave us a key.
     "partner": {
@@ -50,6 +49,6 @@ codespaces.OrganizationSecrets(
     "npm",
     {
         "secrets": {"NPM_TOKEN": secret("npmToken"), "PACKAGES_TOKEN": secret("packagesToken")},
-        "selected_repositories": team.repositories,
+        "selected_repositories": team,
     },
 )

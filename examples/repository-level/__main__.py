@@ -18,8 +18,7 @@ pulumi.export("azure", login.summary)
 codespaces.RepositorySecrets(
     "npm",
     {
-        "repository": shop.name,
-        "repository_id": shop.repo_id,
+        "repository": shop,
         "secrets": {"NPM_TOKEN": config.require_secret("npmToken")},
     },
 )

@@ -44,6 +44,10 @@ BAD = {
         sets(({"X": CANARY}, "{}", "")),
         "selected_repositories is empty, so no codespace could read the secrets. Select at least one repository, or",
     ),
+    "a list of names": (
+        sets(({"X": CANARY}, "['web']", "")),
+        "OrganizationSecrets set-0: selected_repositories is a list; give a RepositorySelection, or a map of name to",
+    ),
     "no secrets": (sets(({}, WEB, "")), "secrets is empty: give at least one NAME and its value."),
     "a visibility that does not exist": (
         sets(({"X": CANARY}, WEB, "'visibility': 'selcted'")),

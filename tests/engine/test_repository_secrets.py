@@ -138,7 +138,11 @@ MADE = (
 def test_a_repository_that_is_made_in_the_same_update(cloud, new_cloud_stack):
     cloud.aws.registries.add(AZURE, "puller", CANARY, ["team/app"])
     stack = new_cloud_stack(
-        HEAD + MADE + login(Code("shop")) + access(repository=Code("shop"), selected_repositories=None)
+        HEAD
+        + MADE
+        + login(Code("shop"))
+        + access(repository=Code("shop"), selected_repositories=None)
+        + own({"NPM_TOKEN": CANARY}, "shop", name="npm")
     )
     preview = stack.preview()
     assert preview.ok
@@ -147,6 +151,7 @@ def test_a_repository_that_is_made_in_the_same_update(cloud, new_cloud_stack):
     with start_codespace(cloud.github, cloud.aws, "acme/shop") as codespace:
         assert codespace.pull(f"{AZURE}/team/app:latest").ok
         assert codespace.pull(API).ok
+        assert codespace.secrets["NPM_TOKEN"] == CANARY
     assert stack.preview("--expect-no-changes").steps == []
 
 
@@ -235,6 +240,10 @@ BAD = {
     ),
     "an id without a name": (login(None, repository_id=11), "repository_id is given without repository"),
     "what is no repository": (login(7), "repository is a int; write a repository's name, or give a github.Repository."),
+    "secrets of what is none": (
+        own(repository="7"),
+        "RepositorySecrets token: repository is a int; write a repository's name, or give a github.Repository.",
+    ),
 }  # fmt: skip
 
 

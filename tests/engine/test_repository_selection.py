@@ -214,10 +214,8 @@ def test_what_the_credentials_cannot_see_is_no_deletion(github, new_stack):
 def test_two_sets_share_a_selection(github, new_stack):
     def both(declared):
         sets = "".join(
-            secret_set(
-                triple(prefix=prefix, server=f"{prefix.lower()}.azurecr.io"), "readers.repositories", name=prefix
-            )
-            for prefix in ("PAY", "SHOP")
+            secret_set(triple(prefix=prefix, server=f"{prefix.lower()}.azurecr.io"), selected, name=prefix)
+            for prefix, selected in (("PAY", "readers.repositories"), ("SHOP", "readers"))
         )
         return HEAD + selecting(declared) + sets
 

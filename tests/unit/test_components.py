@@ -11,12 +11,22 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pulumi
+import pulumi_github
 import pytest
 from pulumi.runtime import mocks as pulumi_mocks
 from pulumi.runtime import rpc
 from pulumi.runtime.mocks import MockMonitor, Mocks
 
-from pulumi_codespaces import EcrPullAccess, RegistryLogin, RepositorySelection, Visibility
+import pulumi_codespaces
+from pulumi_codespaces import (
+    EcrPullAccess,
+    OrganizationSecrets,
+    PackageAccess,
+    RegistryLogin,
+    RepositorySecrets,
+    RepositorySelection,
+    Visibility,
+)
 from pulumi_codespaces.errors import InvalidArgument
 from pulumi_codespaces.plugin.resources.key_rotation import _decision
 from pulumi_codespaces.rules.rotation import first_rotation
@@ -25,6 +35,7 @@ ACCOUNT, REGION = "123456789012", "eu-west-1"
 HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 ROTATION = "codespaces:index:KeyRotation"
 SECRETS = "codespaces:index:OrganizationSecrets"
+REPOSITORY_SECRETS = "codespaces:index:RepositorySecrets"
 VERIFIED = "codespaces:index:VerifiedEcrKey"
 ACCESS_KEY = "aws:iam/accessKey:AccessKey"
 
@@ -46,6 +57,8 @@ class Clouds(Mocks):
         elif args.typ == "codespaces:index:RepositorySelection":
             given = args.inputs
             outputs |= {"repositories": dict.fromkeys(given.get("names") or [], 11) | (given.get("ids") or {})}
+        elif args.typ == "github:index/repository:Repository":
+            outputs |= {"repoId": 77}
         return f"{args.name}-id", outputs
 
     def call(self, args: Any) -> dict[str, Any]:
@@ -347,6 +360,92 @@ def test_a_selection_may_be_shared_or_be_everything() -> None:
     )
 
 
+ONE_REPOSITORY = {
+    "an object": (lambda shop: {"repository": shop}, ("shop", 77)),
+    "its name and id": (lambda shop: {"repository": shop.name, "repository_id": shop.repo_id}, ("shop", 77)),
+    "its name alone": (lambda shop: {"repository": shop.name}, ("shop", None)),
+    "a text": (lambda _: {"repository": "shop"}, ("shop", None)),
+}
+
+
+@pytest.mark.parametrize("case", ONE_REPOSITORY)
+@pytest.mark.parametrize("of_a_component", [False, True], ids=["secrets", "component"])
+def test_one_repository_is_named_or_given(case: str, of_a_component: bool) -> None:
+    arguments, wanted = ONE_REPOSITORY[case]
+
+    def program() -> None:
+        where: Any = arguments(pulumi_github.Repository("made", name="shop"))
+        if of_a_component:
+            login(selected_repositories=None, **where)
+        else:
+            RepositorySecrets("npm", {"secrets": {"NPM_TOKEN": "t"}, **where})
+
+    given = register(program).inputs(REPOSITORY_SECRETS)
+    assert (given["repository"], given.get("repositoryId")) == wanted
+
+
+async def later(value: Any) -> Any:
+    return value
+
+
+def test_secrets_take_a_selection_and_what_it_means_and_what_is_awaited() -> None:
+    def program() -> None:
+        selection = RepositorySelection("shared", {"names": ["web", "api"]})
+        values = {"NPM_TOKEN": "t"}
+        OrganizationSecrets("selection", {"secrets": values, "selected_repositories": selection})
+        OrganizationSecrets("members", {"secrets": values, "selected_repositories": selection.repositories})
+        OrganizationSecrets("map", {"secrets": values, "selected_repositories": {"web": 11, "api": 11}})
+        OrganizationSecrets("awaited", {"secrets": values, "selected_repositories": later({"web": 11, "api": 11})})
+        OrganizationSecrets("none", {"secrets": values, "selected_repositories": None, "visibility": "all"})
+        RepositorySecrets("one", {"secrets": values, "repository": later("web")})
+
+    recorder = register(program)
+    readers = {
+        name: rpc.deserialize_properties(request.object).get("selectedRepositories")
+        for name, request in recorder.of(SECRETS).items()
+    }
+    both = {"web": 11, "api": 11}
+    assert readers == dict.fromkeys(("selection", "members", "map", "awaited"), both) | {"none": None}
+    assert recorder.inputs(REPOSITORY_SECRETS)["repository"] == "web"
+
+
+@pytest.mark.parametrize(
+    ("made", "argument", "message"),
+    [
+        (
+            lambda: OrganizationSecrets("npm", {"secrets": {"X": "CANARY"}, "selected_repositories": ["web"]}),
+            "selected_repositories",
+            (
+                "OrganizationSecrets npm: selected_repositories is a list; "
+                "give a RepositorySelection, or a map of name to id."
+            ),
+        ),
+        (
+            lambda: RepositorySecrets("npm", {"secrets": {"X": "CANARY"}, "repository": 7}),
+            "repository",
+            "RepositorySecrets npm: repository is a int; write a repository's name, or give a github.Repository.",
+        ),
+        (
+            lambda: PackageAccess("base", {"package": "base", "repository": 7}),
+            "repository",
+            "PackageAccess base: repository is a int; write a repository's name, or give a github.Repository.",
+        ),
+    ],
+    ids=["a list", "a number", "a number for a package"],
+)
+def test_what_is_no_repository_is_refused_before_anything_is_registered(made: Any, argument: str, message: str) -> None:
+    def program() -> None:
+        with pytest.raises(InvalidArgument) as refused:
+            made()
+        assert (refused.value.argument, str(refused.value)) == (argument, message)
+
+    assert register(program).urns == []
+
+
+def test_every_public_name_is_there() -> None:
+    assert [name for name in pulumi_codespaces.__all__ if getattr(pulumi_codespaces, name).__name__ != name] == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "argument", "text"),
     [
@@ -364,6 +463,11 @@ def test_a_selection_may_be_shared_or_be_everything() -> None:
         ({"ecr_repositories": [7]}, "ecr_repositories[0]", "ecr_repositories[0] is a int"),
         ({"selected_repositories": "web"}, "selected_repositories", "selected_repositories is a str"),
         ({"selected_repositories": ["web", 11]}, "selected_repositories[1]", "selected_repositories[1] is a int"),
+        (
+            {"selected_repositories": [pulumi.Output.from_input("web")]},
+            "selected_repositories[0]",
+            "A list whose names are Outputs belongs into a RepositorySelection.",
+        ),
     ],
 )
 def test_bad_arguments_are_refused_before_anything_is_registered(
