@@ -229,6 +229,28 @@ def test_an_app_that_cannot_log_in(pem, new_stack):
             assert len(github.requests) < 2
 
 
+def test_the_default_provider_takes_the_configuration_of_the_stack(pem, new_stack):
+    """It goes before the environment; an App, which is given field by field, before a token."""
+    nobody = {"GITHUB_OWNER": "free", "GITHUB_BASE_URL": "http://127.0.0.1:1", "GITHUB_TOKEN": "ghp_nobody"}
+    with app_github(pem) as github:
+        stack = new_stack(program(triple(secret=SECRET)), nobody)
+        stack.configure("codespaces:owner", "acme")
+        stack.configure("codespaces:baseUrl", github.url)
+        stack.configure("codespaces:token", TOKEN, secret=True)
+        outcomes = [stack.run("preview", "--diff"), stack.up()]
+        assert values(github) == triple(secret=SECRET)
+        assert {one.token_label for one in github.requests} == {"classic:platform"}
+        github.clear_requests()
+        stack.configure("codespaces:appAuth.id", "1234", path=True)
+        stack.configure("codespaces:appAuth.installationId", "77", path=True)
+        stack.configure("codespaces:appAuth.pemFile", f"\n{pem}", secret=True, path=True)
+        outcomes += [stack.up(), stack.preview("--expect-no-changes")]
+        assert {one.token_label for one in github.requests} == {"app:1234", "installation:77"}
+        nowhere([TOKEN, SECRET, pem.splitlines()[5]], stack, *outcomes)
+        stack.destroy()
+        assert values(github) == {}
+
+
 def test_a_fine_grained_token_that_may_only_read_previews(github, github_environment, new_stack):
     stack = new_stack(program(triple(secret=SECRET)), github_environment | {"GITHUB_TOKEN": "github_pat_reader"})
     assert steps(stack.preview())["token"] == "create"

@@ -192,6 +192,8 @@ def test_the_schema_names_what_there_is(schema):
     secrets = schema["resources"]["codespaces:index:OrganizationSecrets"]
     assert secrets["requiredInputs"] == ["secrets"]
     assert set(schema["provider"]["inputProperties"]) == {"owner", "token", "appAuth", "baseUrl"}
+    # A default provider takes each of its inputs from the configuration of the stack.
+    assert schema["config"]["variables"] == schema["provider"]["inputProperties"]
 
 
 def test_the_schema_marks_what_is_secret(schema):
