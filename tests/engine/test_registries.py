@@ -80,6 +80,26 @@ def test_a_codespace_logs_in_and_pulls(cloud, new_cloud_stack, registry):
     nowhere([SECRET], stack, *outcomes)
 
 
+def test_a_codespace_of_one_repository_publishes(cloud, new_cloud_stack):
+    token = "ghp_CANARYpublisher"
+    cloud.github.seed({"tokens": {token: {"kind": "classic", "scopes": ["write:packages"], "login": "bot"}}})
+    cloud.aws.registries.add("ghcr.io", "bot", token, ["acme/base/image"])
+    stack = new_cloud_stack(
+        HEAD + "codespaces.RegistryLogin('publisher', {**codespaces.github_container_registry('bot', "
+        f"pulumi.Output.secret({token!r})), 'repository': 'web'}})\n"
+    )
+    outcomes = [stack.preview(), stack.up()]
+    assert outcomes[0].warnings == []
+    image = "ghcr.io/acme/base/image:next"
+    with start_codespace(cloud.github, cloud.aws, "acme/web") as codespace:
+        pushed = codespace.push(image, "hello")
+        assert pushed.ok
+        assert codespace.pull(image).digest == pushed.digest
+    with start_codespace(cloud.github, cloud.aws, "acme/api") as codespace:
+        assert not codespace.push(image, "other").ok
+    nowhere([token], stack, *outcomes)
+
+
 def test_ecr_by_a_key_that_exists(cloud, new_cloud_stack):
     """What has to work is the token that GitHub swaps the key for."""
     cloud.aws.create_user("puller")

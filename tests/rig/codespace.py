@@ -31,7 +31,7 @@ from urllib.parse import urlsplit
 import httpx
 from typing_extensions import Self
 
-from .aws.oci import MANIFEST_TYPES, digest_of, parse_image
+from .aws.oci import MANIFEST_TYPE, MANIFEST_TYPES, Image, build_image, digest_of, parse_image
 from .aws.registry import parse_ecr_host
 
 if TYPE_CHECKING:
@@ -349,6 +349,26 @@ class Codespace:
         except Refused as refused:
             return Pull(False, str(refused))
 
+    def push(self, image: str, content: str) -> Pull:
+        """Push an image of one text file with the credentials that are stored.
+
+        Args:
+            image: `host/repository:tag`.
+            content: the text.
+
+        Raises:
+            ValueError: that is not the name of an image.
+        """
+        name, made = parse_image(image), build_image(content)
+        with self._network.client() as client:
+            registry = _Registry(client, name.host, self._credentials(name.host))
+            try:
+                registry.ping(name.repository, "pull,push")
+                registry.push(name.repository, name.reference, made)
+            except Refused as refused:
+                return Pull(False, str(refused))
+        return Pull(True, digest=made.digest)
+
     def _login(self, triple: Triple) -> Login:
         try:
             password = triple.password
@@ -429,11 +449,11 @@ class _Registry:
         self._credentials = credentials
         self._authorization: dict[str, str] = {}
 
-    def ping(self, repository: str | None = None) -> None:
+    def ping(self, repository: str | None = None, actions: str = "pull") -> None:
         """Learn how the registry wants credentials, and show them; for a repository where one is named."""
         response = self._get("/v2/")
         if response.status_code == 401:
-            self._authorize(response.headers.get("www-authenticate", ""), repository)
+            self._authorize(response.headers.get("www-authenticate", ""), repository, actions)
             response = self._get("/v2/")
         _check(response, f"login attempt to https://{self._host}/v2/ failed with status: ")
 
@@ -454,14 +474,27 @@ class _Registry:
                 raise Refused(f"the blob {part['digest']} has the digest {digest_of(blob.content)}")
         return digest
 
+    def push(self, repository: str, reference: str, image: Image) -> None:
+        """Upload an image: each blob in one request, then the manifest."""
+        for digest, content in image.blobs.items():
+            path = f"/v2/{repository}/blobs/uploads/?digest={digest}"
+            _check(self._send("POST", path, "application/octet-stream", content))
+        _check(self._send("PUT", f"/v2/{repository}/manifests/{reference}", MANIFEST_TYPE, image.manifest))
+
     def _get(self, path: str, accept: str = "*/*") -> httpx.Response:
-        headers = {"accept": accept, **self._authorization}
+        return self._request("GET", path, {"accept": accept})
+
+    def _send(self, method: str, path: str, kind: str, content: bytes) -> httpx.Response:
+        return self._request(method, path, {"content-type": kind}, content)
+
+    def _request(self, method: str, path: str, headers: Mapping[str, str], content: bytes = b"") -> httpx.Response:
+        url, given = f"https://{self._host}{path}", {**headers, **self._authorization}
         try:
-            return self._client.get(f"https://{self._host}{path}", headers=headers, follow_redirects=True)
+            return self._client.request(method, url, headers=given, content=content, follow_redirects=True)
         except httpx.HTTPError as error:
             raise Refused(f"{self._host} does not answer ({type(error).__name__}: {error})") from None
 
-    def _authorize(self, challenge: str, repository: str | None) -> None:
+    def _authorize(self, challenge: str, repository: str | None, actions: str) -> None:
         kind, _, rest = challenge.partition(" ")
         if self._credentials is None and kind.lower() == "basic":
             raise Refused(f"no basic auth credentials for {self._host}")
@@ -476,7 +509,7 @@ class _Registry:
             raise Refused(f"{self._host} asks for credentials in a way docker does not know: {kind or 'not at all'}")
         query = {"service": fields.get("service", "")}
         if repository:
-            query["scope"] = f"repository:{repository}:pull"
+            query["scope"] = f"repository:{repository}:{actions}"
         try:
             response = self._client.get(realm, params=query, auth=basic)
         except httpx.HTTPError as error:
@@ -486,7 +519,7 @@ class _Registry:
 
 
 def _check(response: httpx.Response, prefix: str = "") -> None:
-    if response.status_code == 200:
+    if response.status_code in (200, 201):
         return
     said = f"{response.status_code} {response.reason_phrase}"
     with contextlib.suppress(ValueError, LookupError, TypeError):
