@@ -4,6 +4,8 @@
 #   tests/rig/engine.sh          prints, as its last line, the folder that holds `pulumi`
 #   tests/rig/engine.sh --env    prints lines that set up a shell instead:
 #                                settings=$(tests/rig/engine.sh --env) && eval "$settings"
+#   tests/rig/engine.sh --policy prints, as its last line, the folder of a virtual environment for the policy pack, which
+#                                needs other releases of gRPC and protobuf; only that is made then
 #
 # A `pulumi` on PATH that is new enough is used, and fetches its plugins itself. Without one, the CLI and the GitHub
 # plugin are built from Go modules, which takes minutes once, and `plugins/` beside the printed folder is laid out as
@@ -191,7 +193,7 @@ make_environment() {
 }
 
 install_packages() {
-  pip_install -r "$TESTS/constraints.txt"
+  pip_install -r "$packages"
   # Compiling is a third of what pip does, most of it for the AWS SDK, of which few modules are ever imported.
   "$environment/bin/python" -I -m compileall -q -j 2 -x /pulumi_aws/ "$environment/lib" || true
 }
@@ -296,8 +298,8 @@ print_environment() {
 main() {
   local folder
   case $#:${1:-} in
-    0: | 1:--env) ;;
-    *) die "unknown arguments: $*" "usage: tests/rig/engine.sh [--env]" ;;
+    0: | 1:--env | 1:--policy) ;;
+    *) die "unknown arguments: $*" "usage: tests/rig/engine.sh [--env | --policy]" ;;
   esac
 
   [[ -n ${PULUMI_CODESPACES_CACHE:-}${XDG_CACHE_HOME:-}${HOME:-} ]] ||
@@ -308,10 +310,14 @@ main() {
 
   find_python
   # Environments and launchers hold paths, so that the place of the cache is part of their keys.
-  environment=$cache/python-$(key "$cache" "$python_kind" -- "$TESTS/constraints.txt")
+  packages=$TESTS/constraints.txt
+  [[ ${1:-} != --policy ]] || packages=$RIG/engine/policy-constraints.txt
+  environment=$cache/python-$(key "$cache" "$python_kind" -- "$packages")
   cli=cli-$CLI_VERSION-$(key "$CLI_PACKAGE" "${CLI_FLAGS[@]}" -- "$RIG/engine/cli")
   github=github-$GITHUB_VERSION-$(key "${GITHUB_FLAGS[@]}" -- "$RIG/engine/github")
-  if ! folder=$(find_pulumi); then
+  if [[ ${1:-} == --policy ]]; then
+    folder=$environment
+  elif ! folder=$(find_pulumi); then
     [[ -d $RIG/aws_plugin ]] || die "$RIG/aws_plugin is missing: this clone is not complete"
     engine=engine-$(key "$environment" "$cli" "$github" \
       -- "$RIG/engine.sh" "$RIG/engine/language_host" "$RIG/aws_plugin")

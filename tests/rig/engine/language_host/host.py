@@ -1,8 +1,9 @@
 """Pulumi's language host for Python: the gRPC service that runs Python programs and Python plugins for the engine.
 
 The official one (https://github.com/pulumi/pulumi/tree/master/sdk/python/cmd/pulumi-language-python) is written in Go
-and not served as a Go module, so that a CLI built from modules has none. This one runs programs, plugins found by path
-and dynamic providers. It neither creates virtual environments nor generates code, and says so when it is asked to.
+and not served as a Go module, so that a CLI built from modules has none. This one runs programs, plugins found by path,
+policy packs and dynamic providers. It neither creates virtual environments nor generates code, and says so when it is
+asked to.
 """
 
 import contextlib
@@ -300,9 +301,13 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         folder = request.info.program_directory
         if not Path(folder, "__main__.py").is_file():
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"the Python plugin in {folder} has no __main__.py")
+        program = [folder, *request.args]
+        if request.kind == "analyzer":
+            # A policy pack; the SDK's module tells it the stack and its configuration first.
+            program = ["-m", "pulumi.policy", *request.args, folder]
         interpreter = plugin_interpreter(_options(request.info), folder)
         environment = interpreter.environment(dict(entry.split("=", 1) for entry in request.env) or os.environ)
-        command = [interpreter.executable, "-u", folder, *request.args]
+        command = [interpreter.executable, "-u", *program]
         output: queue.SimpleQueue[language_pb2.RunPluginResponse | None] = queue.SimpleQueue()
         with self._children.start(command, request.pwd, environment, piped=True) as process:
             self._stop_when_dropped(process, context)
