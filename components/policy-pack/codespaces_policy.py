@@ -86,7 +86,7 @@ class Resource:
     @property
     def in_pull_access(self) -> bool:
         """Whether an `EcrPullAccess` made it."""
-        return ECR_PULL_ACCESS in self.urn.split("::")[2].split("$")[:-1]
+        return ECR_PULL_ACCESS in self.urn.split("::")[2].split("$")
 
     @property
     def is_codespaces_user(self) -> bool:
@@ -304,7 +304,6 @@ def _granted(resources: Sequence[Resource]) -> _Granted:
     managed = {one.urn: one for one in resources if one.type == POLICY}
     by_arn = {one.properties.get("arn"): one for one in managed.values()}
     found = {one.urn: one for one in resources if one.type == USER_POLICY and users.have(one, "user")}
-    found |= {urn: one for urn, one in managed.items() if one.in_pull_access}
     granted = _Granted([], [], [], [])
     for resource in resources:
         if resource.type in MEMBERSHIPS and users.have(resource, MEMBERSHIPS[resource.type]):

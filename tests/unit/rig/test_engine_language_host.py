@@ -163,11 +163,12 @@ class Running:
         wait_until(lambda: (self.notes / "pid").exists() and (self.notes / "pid").read_text())
         return int((self.notes / "pid").read_text())
 
-    def run_plugin(self, folder: Path, *arguments: str, **variables: str) -> Any:
+    def run_plugin(self, folder: Path, *arguments: str, kind: str = "resource", **variables: str) -> Any:
         environment = {"PATH": os.environ["PATH"], "NOTES": str(self.notes), **variables}
         return self.stub.RunPlugin(
             language_pb2.RunPluginRequest(
                 pwd=str(folder),
+                kind=kind,
                 args=arguments,
                 env=[f"{name}={value}" for name, value in environment.items()],
                 info=language_pb2.ProgramInfo(
@@ -272,6 +273,16 @@ class TestRunning:
         assert responses[-1] == language_pb2.RunPluginResponse(exitcode=7)
         assert b"".join(response.stdout for response in responses) == b"port 127.0.0.1:5\n"
         assert b"".join(response.stderr for response in responses) == b"hello\n"
+
+    def test_a_policy_pack_is_run_by_the_module_of_the_sdk(self, tmp_path: Path) -> None:
+        pack = tmp_path / "pack"
+        pack.mkdir()
+        (pack / "__main__.py").write_text("import json, sys\nprint(json.dumps([__name__, *sys.orig_argv[1:]]))\n")
+        with started(tmp_path) as running:
+            responses = list(running.run_plugin(pack, "127.0.0.1:5", kind="analyzer"))
+        printed = json.loads(b"".join(response.stdout for response in responses))
+        assert printed == ["__main__", "-u", "-m", "pulumi.policy", "127.0.0.1:5", str(pack)]
+        assert responses[-1] == language_pb2.RunPluginResponse(exitcode=0)
 
     def test_a_plugin_without_a_main_is_refused(self, tmp_path: Path) -> None:
         with started(tmp_path) as running, pytest.raises(grpc.RpcError) as error:

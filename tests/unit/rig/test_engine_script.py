@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TESTS = Path(__file__).resolve().parents[2]
+PACK = TESTS.parent / "components/policy-pack"
 TOOLS = (
     "bash cat chmod cp cut dirname env find grep install ln mkdir mktemp mv paste rm sh sha256sum sleep sort tail touch"
     " tr uname"
@@ -207,6 +208,19 @@ def test_later_runs_do_nothing(warm: Machine) -> None:
     assert [line.split()[0] for line in before] == ["venv", "pip", "build", "build"]
     assert warm.run().stdout == warm.run().stdout
     assert warm.log == before
+
+
+def test_the_policy_pack_has_an_environment_of_its_own_that_is_made_when_it_is_asked_for(machine: Machine) -> None:
+    first = machine.run("--policy")
+    folder = Path(first.stdout.strip())
+    assert (folder / "bin/python").is_file()
+    assert machine.log == ["venv", f"pip -r {machine.rig}/engine/policy-constraints.txt"]
+    assert machine.results == ["lock", "python-HASH"]
+    again = machine.run("--policy")
+    assert (again.stdout, again.stderr) == (first.stdout, "")
+    machine.run()
+    assert [line.split()[0] for line in machine.log] == ["venv", "pip", "venv", "pip", "build", "build"]
+    assert machine.results.count("python-HASH") == 2
 
 
 def test_it_says_what_it_builds_on_stderr(machine: Machine) -> None:
@@ -527,19 +541,34 @@ def test_an_incomplete_clone_is_refused_before_anything_is_built(machine: Machin
 def test_unknown_arguments_are_refused(warm: Machine) -> None:
     ran = warm.run("--help", "me")
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert ran.stderr == "engine: unknown arguments: --help me\nengine: usage: tests/rig/engine.sh [--env]\n"
+    assert ran.stderr == "engine: unknown arguments: --help me\nengine: usage: tests/rig/engine.sh [--env | --policy]\n"
 
 
-def test_every_pin_is_in_the_lock() -> None:
-    pin = re.compile(r"^([a-z0-9-]+)(?:\[[a-z-]+\])?==([^\s;]+)", re.MULTILINE)
-    pinned = set(pin.findall((TESTS / "requirements.txt").read_text()))
-    locked = set(pin.findall((TESTS / "constraints.txt").read_text()))
-    assert len(pinned) > 20
-    assert pinned - locked == set()
+PIN = re.compile(r"^([a-z0-9-]+)(?:\[[a-z-]+\])?==([^\s;]+)", re.MULTILINE)
+LOCKS = (
+    ("requirements.txt", "constraints.txt"),
+    ("rig/engine/policy-requirements.txt", "rig/engine/policy-constraints.txt"),
+)
+
+
+@pytest.mark.parametrize(("requirements", "locked", "count"), [(*LOCKS[0], 20), (*LOCKS[1], 1)])
+def test_every_pin_is_in_the_lock(requirements: str, locked: str, count: int) -> None:
+    pinned = set(PIN.findall((TESTS / requirements).read_text()))
+    assert len(pinned) >= count
+    assert pinned - set(PIN.findall((TESTS / locked).read_text())) == set()
 
 
 def test_every_requirement_is_exact_and_every_locked_package_has_hashes() -> None:
     requirements = [line for line in (TESTS / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
     assert [line for line in requirements if not re.match(r"[a-z0-9-]+(\[[a-z-]+\])?==\d", line)] == []
-    locked = (TESTS / "constraints.txt").read_text().replace("\\\n", "").splitlines()
-    assert [line.split()[0] for line in locked if "--hash=sha256:" not in line] == []
+    for _, lock in LOCKS:
+        locked = (TESTS / lock).read_text().replace("\\\n", "").splitlines()
+        assert [line.split()[0] for line in locked if "--hash=sha256:" not in line] == []
+
+
+def test_the_policy_pack_runs_with_what_it_asks_for_and_the_release_of_the_cli() -> None:
+    locked = dict(PIN.findall((TESTS / LOCKS[1][1]).read_text()))
+    (asked,) = re.findall(r"^pulumi-policy>=([\d.]+),<2$", (PACK / "requirements.txt").read_text(), re.MULTILINE)
+    major, minor, *_ = map(int, locked["pulumi-policy"].split("."))
+    assert (major, minor) >= tuple(map(int, asked.split(".")))
+    assert locked["pulumi"] == dict(PIN.findall((TESTS / "requirements.txt").read_text()))["pulumi"]

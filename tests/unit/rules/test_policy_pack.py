@@ -126,6 +126,10 @@ class TestPullOnly:
         resources = [USER, other, inline(allow("*"), user="other"), resource(pack.POLICY, "free", policy=document({}))]
         assert told(pack.pull_only(resources)) == told(pack.no_wildcard_resource(resources)) == []
 
+    def test_knows_what_the_component_makes_without_the_user(self):
+        policy = resource(pack.USER_POLICY, "made", OWN, user=UNKNOWN, policy=document(allow("ecr:PutImage")))
+        assert told(pack.pull_only([policy])) == [("made", "UserPolicy made allows codespaces ecr:PutImage")]
+
     def test_knows_the_user_by_where_its_name_comes_from(self):
         policy = inline(allow("ecr:PutImage"), user=UNKNOWN, comes_from={"user": [USER.urn]})
         assert len(told(pack.pull_only([USER, policy]))) == 1
