@@ -264,8 +264,11 @@ class TestRunning:
             running.stub.Cancel(empty_pb2.Empty())
             assert call.result(10) == language_pb2.RunResponse(bail=True)
             assert not alive(program)
-            assert alive(int((notes / "pid").read_text()))
+            child = int((notes / "pid").read_text())
+            assert alive(child)
             assert not (notes / "asked").exists()
+            responses.cancel()
+            wait_until(lambda: not alive(child))
 
     def test_a_plugin_passes_on_what_it_prints_and_how_it_ends(self, tmp_path: Path, plugin: Path) -> None:
         with started(tmp_path) as running:
