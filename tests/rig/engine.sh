@@ -266,7 +266,7 @@ make_engine() {
     place "$file" "$result/bin/"
   done
   place "$cache/$github/pulumi-resource-github" "$github_plugin/"
-  cp -R "$RIG/engine/language_host" "$result/lib/"
+  cp -R "$RIG/engine/language_host" "$RIG/engine/protocol_only.py" "$result/lib/"
   cp -R "$RIG/aws_plugin" "$result/lib/rig/"
   find "$result/lib" -name __pycache__ -prune -exec rm -rf {} +
   launcher language_host "$cache/$engine/bin/pulumi-language-python-exec" >"$result/bin/pulumi-language-python"
@@ -320,7 +320,7 @@ main() {
   elif ! folder=$(find_pulumi); then
     [[ -d $RIG/aws_plugin ]] || die "$RIG/aws_plugin is missing: this clone is not complete"
     engine=engine-$(key "$environment" "$cli" "$github" \
-      -- "$RIG/engine.sh" "$RIG/engine/language_host" "$RIG/aws_plugin")
+      -- "$RIG/engine.sh" "$RIG/engine/language_host" "$RIG/engine/protocol_only.py" "$RIG/aws_plugin")
     folder=$cache/$engine/bin
   fi
 

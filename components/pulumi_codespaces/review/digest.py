@@ -118,12 +118,10 @@ def read_digest(text: str) -> Digest:
             "pulumi preview --json --show-sames | codespaces review"
         )
     steps = tuple(_step(one) for one in _objects(digest.get("steps")))
-    messages = tuple(
-        Message(str(one["severity"]), _name(str(one.get("urn") or "")), str(one.get("message", "")).strip())
-        for one in _objects(digest.get("diagnostics"))
-        if one.get("severity") in ("warning", "error")
-    )
-    return Digest(_stack(steps), tuple(step for step in steps if step.resource.type != "pulumi:pulumi:Stack"), messages)
+    messages = [_message(one) for one in _objects(digest.get("diagnostics"))]
+    # With --refresh the engine says each thing twice: once for the refresh, once for the plan.
+    told = tuple(dict.fromkeys(one for one in messages if one.severity in ("warning", "error")))
+    return Digest(_stack(steps), tuple(step for step in steps if step.resource.type != "pulumi:pulumi:Stack"), told)
 
 
 def read_state(text: str) -> Digest:
@@ -147,6 +145,12 @@ def read_state(text: str) -> Digest:
 def is_known(value: object) -> bool:
     """Whether a value is known before the update, and no secret."""
     return value is not None and value not in (UNKNOWN, SECRET)
+
+
+def _message(diagnostic: dict[str, Any]) -> Message:
+    severity = str(diagnostic.get("severity"))
+    text = str(diagnostic.get("message", "")).strip().removeprefix(f"{severity}:").strip()
+    return Message(severity, _name(str(diagnostic.get("urn") or "")), text)
 
 
 def _object_in(text: str) -> dict[str, Any] | None:

@@ -42,7 +42,8 @@ def test_messages():
     said = [
         {"severity": "warning", "urn": "urn:pulumi:prod::access::a:b:C::one", "message": " careful \n"},
         {"severity": "info", "message": "no matter"},
-        {"severity": "error", "message": "wrong"},
+        {"severity": "error", "message": "error: wrong"},
+        {"severity": "warning", "urn": "urn:pulumi:prod::access::a:b:C::one", "message": "warning: careful"},
     ]
     assert read_digest(digest([], [], diagnostics=said)).messages == (
         Message("warning", "one", "careful"),

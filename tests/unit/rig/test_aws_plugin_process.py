@@ -30,7 +30,7 @@ PLUGIN = [sys.executable, "-m", "rig.aws_plugin"]
 
 
 def environment() -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(TESTS)}
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS / 'rig/engine'}"}
 
 
 class Plugin:
@@ -90,8 +90,8 @@ def test_it_says_what_it_is(flag: str) -> None:
 def test_it_needs_neither_the_sdk_nor_botocore_to_start() -> None:
     code = """
 import sys
-from rig.aws_plugin.__main__ import _import_protocol_only
-_import_protocol_only()
+from protocol_only import import_protocol_only
+import_protocol_only()
 import rig.aws_plugin.server
 print(*(name for name in ("boto3", "botocore", "pulumi.resource") if name in sys.modules))
 """

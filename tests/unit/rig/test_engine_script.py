@@ -194,6 +194,7 @@ def test_first_run_builds_everything_and_prints_only_the_folder(warm: Machine) -
         "lib/language_host/__init__.py",
         "lib/language_host/__main__.py",
         "lib/language_host/host.py",
+        "lib/protocol_only.py",
         "lib/rig/aws_plugin/__main__.py",
         "plugins/resource-aws-v7.51.1/pulumi-resource-aws",
         "plugins/resource-github-v6.15.0/pulumi-resource-github",

@@ -16,6 +16,9 @@ if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave_quietly)
 
+    from protocol_only import import_protocol_only
+
+    import_protocol_only()
     from .host import serve
 
     serve(Path(sys.argv[1]), sys.argv[2:])
