@@ -6,6 +6,8 @@
 #                                settings=$(tests/rig/engine.sh --env) && eval "$settings"
 #   tests/rig/engine.sh --policy prints, as its last line, the folder of a virtual environment for the policy pack, which
 #                                needs other releases of gRPC and protobuf; only that is made then
+#   tests/rig/engine.sh --tools  prints the folder with the programs that only some tests need, built when first asked
+#                                for: `actionlint`, and `jq`, which `gh` has built in
 #
 # A `pulumi` on PATH that is new enough is used, and fetches its plugins itself. Without one, the CLI and the GitHub
 # plugin are built from Go modules, which takes minutes once, and `plugins/` beside the printed folder is laid out as
@@ -31,6 +33,7 @@ CLI_FLAGS=(
 GITHUB_VERSION=6.15.0
 GITHUB_FLAGS=(-trimpath -ldflags "-s -w")
 AWS_VERSION=7.51.1
+TOOL_FLAGS=(-trimpath -ldflags "-s -w")
 
 RIG=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 TESTS=$(dirname "$RIG")
@@ -257,6 +260,14 @@ make_github() {
   publish "$github"
 }
 
+make_tools() {
+  mkdir "$scratch/$tools"
+  run "building actionlint and gojq from Go modules (about 15 s)" \
+    go_in tools build "${TOOL_FLAGS[@]}" -o "$scratch/$tools" tool
+  mv "$scratch/$tools/gojq" "$scratch/$tools/jq"
+  publish "$tools"
+}
+
 make_engine() {
   local result=$scratch/$engine file
   local github_plugin=$result/plugins/resource-github-v$GITHUB_VERSION
@@ -298,8 +309,8 @@ print_environment() {
 main() {
   local folder
   case $#:${1:-} in
-    0: | 1:--env | 1:--policy) ;;
-    *) die "unknown arguments: $*" "usage: tests/rig/engine.sh [--env | --policy]" ;;
+    0: | 1:--env | 1:--policy | 1:--tools) ;;
+    *) die "unknown arguments: $*" "usage: tests/rig/engine.sh [--env | --policy | --tools]" ;;
   esac
 
   [[ -n ${PULUMI_CODESPACES_CACHE:-}${XDG_CACHE_HOME:-}${HOME:-} ]] ||
@@ -315,8 +326,11 @@ main() {
   environment=$cache/python-$(key "$cache" "$python_kind" -- "$packages")
   cli=cli-$CLI_VERSION-$(key "$CLI_PACKAGE" "${CLI_FLAGS[@]}" -- "$RIG/engine/cli")
   github=github-$GITHUB_VERSION-$(key "${GITHUB_FLAGS[@]}" -- "$RIG/engine/github")
+  tools=tools-$(key "${TOOL_FLAGS[@]}" -- "$RIG/engine/tools")
   if [[ ${1:-} == --policy ]]; then
     folder=$environment
+  elif [[ ${1:-} == --tools ]]; then
+    folder=$cache/$tools
   elif ! folder=$(find_pulumi); then
     [[ -d $RIG/aws_plugin ]] || die "$RIG/aws_plugin is missing: this clone is not complete"
     engine=engine-$(key "$environment" "$cli" "$github" \
@@ -331,7 +345,10 @@ main() {
     trap 'exit 143' TERM
     lock
     has_environment || make_environment
-    if [[ ! -d $folder ]]; then
+    if [[ ! -d $folder && ${1:-} == --tools ]]; then
+      find_go
+      make_tools
+    elif [[ ! -d $folder ]]; then
       [[ -d $cache/$cli && -d $cache/$github ]] || find_go
       [[ -d $cache/$cli ]] || make_cli
       [[ -d $cache/$github ]] || make_github
