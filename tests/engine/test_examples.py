@@ -355,11 +355,11 @@ def test_repository_level(reader):
 
 def test_each_folder_is_an_example_with_a_test():
     folders = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir())
-    assert folders == sorted([*PROJECTS, "local"])
+    assert folders == sorted([*PROJECTS, "github-actions", "local"])
     tested = {name.removeprefix("test_").replace("_", "-") for name in globals() if name.startswith("test_")}
     assert [name for name in PROJECTS if name not in tested] == []
     listed = re.findall(r"^\| \[`([\w-]+)`\]\(\1\) \|", (EXAMPLES / "README.md").read_text(), re.MULTILINE)
-    assert sorted(listed) == PROJECTS
+    assert sorted(listed) == sorted([*PROJECTS, "github-actions"])
 
 
 @pytest.mark.parametrize("name", PROJECTS)

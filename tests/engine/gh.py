@@ -1,0 +1,93 @@
+"""A `gh` that knows the calls of the workflows, and a GitHub in a file. Its `--jq` is the language of gh itself."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+STATE = Path(os.environ["FAKE_GITHUB"])
+BOT = {"login": "github-actions[bot]"}
+
+
+def jq(query, value):
+    text = json.dumps(value)
+    return subprocess.run(
+        ["jq", "--raw-output", query], input=text, text=True, stdout=subprocess.PIPE, check=True
+    ).stdout
+
+
+def api(state, arguments):
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("path")
+    parser.add_argument("--method")
+    parser.add_argument("--jq")
+    parser.add_argument("--raw-field", action="append", default=[])
+    parser.add_argument("--paginate", action="store_true")
+    parser.add_argument("--silent", action="store_true")
+    given = parser.parse_args(arguments)
+    fields = dict(field.split("=", 1) for field in given.raw_field)
+    url = urlsplit(given.path)
+    query = {name: values[0] for name, values in parse_qs(url.query).items()}
+    prefix = f"repos/{os.environ['GITHUB_REPOSITORY']}/issues"
+    assert url.path.startswith(prefix), url.path
+    match given.method or ("POST" if fields else "GET"), url.path.removeprefix(prefix).strip("/").split("/"):
+        case "GET", ["7", "comments"]:
+            return listed(state["comments"], query, given)
+        case "GET", [""]:
+            return listed([one for one in state["issues"] if one["state"] == query["state"]], query, given)
+        case "POST", ["7", "comments"]:
+            state["comments"].append({"id": 1000, "user": BOT, **fields})
+        case "POST", [""]:
+            state["issues"].append({"number": 1000, "user": BOT, "state": "open", **fields})
+        case "PATCH", ["comments", number]:
+            (found,) = [one for one in state["comments"] if one["id"] == int(number)]
+            found.update(fields)
+        case "PATCH", [number]:
+            (found,) = [one for one in state["issues"] if one["number"] == int(number)]
+            found.update(fields)
+        case request:
+            raise AssertionError(request)
+    return "" if given.silent else "{}\n"
+
+
+def listed(items, query, given):
+    size = int(query["per_page"])
+    pages = [items[start : start + size] for start in range(0, len(items), size)] or [[]]
+    return "".join(jq(given.jq, page) for page in (pages if given.paginate else pages[:1]))
+
+
+def pull_request(state, command, arguments):
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    for name in ("head", "base", *(("title", "body") if command == "create" else ("state", "json", "jq"))):
+        parser.add_argument(f"--{name}", required=True)
+    given = vars(parser.parse_args(arguments))
+    if command == "create":
+        state["pulls"].append({"number": 1000, "state": "open", **given})
+        return "https://github.com/acme/platform/pull/1000\n"
+    names = ("head", "base", "state")
+    found = [one for one in state["pulls"] if all(one[name] == given[name] for name in names)]
+    return jq(given["jq"], [{name: one[name] for name in given["json"].split(",")} for one in found])
+
+
+def main():
+    assert os.environ["GH_TOKEN"] == os.environ["FAKE_GITHUB_TOKEN"]
+    state = json.loads(STATE.read_text())
+    match sys.argv[1:]:
+        case ["api", *arguments]:
+            answer = api(state, arguments)
+        case ["pr", ("list" | "create") as command, *arguments]:
+            answer = pull_request(state, command, arguments)
+        case ["auth", "setup-git"]:
+            answer = ""
+        case unknown:
+            raise AssertionError(unknown)
+    STATE.write_text(json.dumps(state))
+    sys.stdout.write(answer)
+
+
+main()
