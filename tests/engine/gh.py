@@ -82,8 +82,6 @@ def main():
             answer = api(state, arguments)
         case ["pr", ("list" | "create") as command, *arguments]:
             answer = pull_request(state, command, arguments)
-        case ["auth", "setup-git"]:
-            answer = ""
         case unknown:
             raise AssertionError(unknown)
     STATE.write_text(json.dumps(state))
