@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from .access_report import report
+from .review import auditing
 from .review.changes import RISKS
 from .review.changes import review as review_of
 from .review.digest import NoDigest, read_digest
 from .review.render import as_json, as_markdown, as_text
+from .rules import RuleViolation
+from .stacks import NoState, exported
+from .tables import print_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,3 +66,89 @@ def review(preview: TextIO, form: str, gates: tuple[str, ...], max_key_age_days:
         sys.exit(1)
     if found.codes & set(gates) or ("any" in gates and found.codes):
         sys.exit(GATE)
+
+
+_STACK_HELP = "The stack; by default the one that is selected."
+_CWD = click.option(
+    "--cwd",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=".",
+    help="The folder of the Pulumi project.",
+)
+
+
+@main.command()
+@click.argument("states", metavar="[FILE]...", nargs=-1, type=click.File(encoding="utf-8"))
+@click.option("--stack", "stacks", multiple=True, help=f"{_STACK_HELP} May be given again.")
+@_CWD
+@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@click.option("--writers", is_flag=True, help="Ask GitHub who may write to each repository, and so read its secrets.")
+def access(states: tuple[TextIO, ...], stacks: tuple[str, ...], folder: Path, form: str, *, writers: bool) -> None:
+    """List who may pull what from where, by which key: a row for each repository and registry.
+
+    FILE is what `pulumi stack export` printed, - for standard input; without one, the command itself runs that for each
+    --stack. No secret value is ever printed. --writers asks GitHub with the credentials of the stack's providers, which
+    a FILE has no tokens of: then those of the environment.
+
+    Exit codes: 0 listed; 1 GitHub did not tell all writers; 2 wrong use, or no state.
+    """
+    if states and stacks:
+        raise click.UsageError("give either FILEs or --stack.")
+    try:
+        texts = [one.read() for one in states] or [
+            exported(stack, folder, show_secrets=writers) for stack in stacks or (None,)
+        ]
+        rows, problems = report(texts, datetime.now(timezone.utc), writers=writers, progress=_tell)
+    except (NoDigest, NoState) as problem:
+        raise click.UsageError(str(problem)) from None
+    if form == "table":
+        print_table(auditing.headers(writers=writers), auditing.table(rows, writers=writers))
+    else:
+        shown = auditing.as_csv if form == "csv" else auditing.as_json
+        click.echo(shown(rows, writers=writers), nl=False)
+    for problem in problems:
+        click.echo(f"Error: {problem}", err=True)
+    if problems:
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--stack", help=_STACK_HELP)
+@_CWD
+@click.option("--registry", "only", help="Only this one: the name of its component, its prefix or its host.")
+@click.option("--image", "images", multiple=True, help="An image that must be readable; may be given again.")
+@click.option("--unlisted", help="An ECR repository that must not be readable; by default one that does not exist.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def verify(
+    stack: str | None, folder: Path, only: str | None, images: tuple[str, ...], unlisted: str | None, form: str
+) -> None:
+    """Do what GitHub does when a codespace starts, with the credentials that a stack holds.
+
+    Each registry is logged in to, an access key of Amazon ECR by the token that GitHub swaps it for. The probe images
+    and each --image must be readable, as must the ECR repositories that are listed by name; a push and, at Amazon ECR,
+    a repository that is not listed must be refused. The values are read into memory, decrypted, and never printed.
+
+    Exit codes: 0 all is right; 1 something is not; 2 wrong use, or no state.
+    """
+    # They take a moment to load, and `review` needs none of them.
+    from . import verification  # noqa: PLC0415
+
+    try:
+        found = verification.registries(exported(stack, folder, show_secrets=True))
+        found = verification.with_images(verification.chosen(found, only), images)
+    except (NoDigest, NoState, RuleViolation) as problem:
+        raise click.UsageError(str(problem)) from None
+    verdicts = asyncio.run(verification.verify(found, unlisted))
+    if form == "json":
+        click.echo(verification.as_json(verdicts), nl=False)
+    else:
+        print_table(["registry", "server", *verification.CHECKS], [verification.cells(one) for one in verdicts])
+        for line in verification.notes(verdicts):
+            click.echo(line)
+    if not all(one.ok for one in verdicts):
+        sys.exit(1)
+
+
+def _tell(text: str) -> None:
+    click.echo(text, err=True)

@@ -11,12 +11,15 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from ..rules.registries import parse_ecr_host
+from ..rules.registry_logins import ECR_TOKEN_USER
 from .failures import CloudError
 from .registry_client import NO_SUCH_IMAGE, Login, try_login
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+FORBIDDEN = 403
+"""The status of the error where a user may not log in."""
 _IN_A_ROW = 3
 """IAM shows a new key on one of its servers before another; this many successes in a row are taken for all of them."""
 _FIRST_PAUSE_SECONDS = 0.2
@@ -78,9 +81,21 @@ async def verify(
         await asyncio.sleep(pause)
 
 
+async def swapped(key: AccessKey, server: str) -> Login:
+    """The login that GitHub swaps an access key for.
+
+    Args:
+        key: the access key.
+        server: an ECR host name.
+
+    Raises:
+        CloudError: no answer, or refused, with the status 403 where the user may not do it and AWS knows the key.
+    """
+    return Login(server, ECR_TOKEN_USER, await asyncio.to_thread(_token, key, server))
+
+
 async def _try_server(key: AccessKey, server: str, images: Sequence[str]) -> None:
-    login = Login(server, "AWS", await asyncio.to_thread(_token, key, server))
-    await try_login(login, [image.split("/", 1)[1] for image in images])
+    await try_login(await swapped(key, server), [image.split("/", 1)[1] for image in images])
 
 
 def _token(key: AccessKey, server: str) -> str:
@@ -104,7 +119,8 @@ def _token(key: AccessKey, server: str) -> str:
         answer: Any = client.get_authorization_token()
     except exceptions.ClientError as error:
         code = error.response.get("Error", {}).get("Code", "an error")
-        raise CloudError(f"ecr:GetAuthorizationToken answers {code}") from None
+        status = FORBIDDEN if code.startswith("AccessDenied") else 0
+        raise CloudError(f"ecr:GetAuthorizationToken answers {code}", status) from None
     except exceptions.BotoCoreError as error:
         raise CloudError(f"ecr:GetAuthorizationToken does not answer ({type(error).__name__})") from None
     return b64decode(answer["authorizationData"][0]["authorizationToken"]).decode().split(":", 1)[1]

@@ -83,6 +83,59 @@ async def try_login(login: Login, images: Sequence[str]) -> None:
             raise CloudError(f"the registry {login.server} does not answer ({type(error).__name__})") from None
 
 
+async def manifest_status(login: Login, image: str) -> int:
+    """The status with which a registry answers who asks for the manifest of an image.
+
+    Args:
+        login: the registry and the credentials.
+        image: `repository:tag` or `repository@digest`, without the host.
+
+    Raises:
+        CloudError: no answer.
+    """
+    repository, reference = split_image(image)
+    return await _asked(login, "GET", f"/v2/{repository}/manifests/{reference}", f"repository:{repository}:pull")
+
+
+async def push_status(login: Login, repository: str) -> int:
+    """The status with which a registry answers who begins to push to a repository. An accepted push is broken off.
+
+    Source: https://distribution.github.io/distribution/spec/api/#initiate-blob-upload
+
+    Raises:
+        CloudError: no answer.
+    """
+    path, scope = f"/v2/{repository}/blobs/uploads/", f"repository:{repository}:pull,push"
+    return await _asked(login, "POST", path, scope)
+
+
+async def _asked(login: Login, method: str, path: str, scope: str) -> int:
+    import httpx  # noqa: PLC0415 - loaded only where a login is verified
+
+    async with open_client() as client:
+        try:
+            answer = await _send(client, login, method, path, f"{method} {path}", scope)
+            if method == "POST" and answer.is_success:
+                await _cancel(client, answer)
+        except httpx.HTTPError as error:
+            raise CloudError(f"the registry {login.server} does not answer ({type(error).__name__})") from None
+        except CloudError as refused:
+            if not refused.status:
+                raise
+            return refused.status
+        return answer.status_code
+
+
+async def _cancel(client: httpx.AsyncClient, accepted: httpx.Response) -> None:
+    """End an upload; the registry forgets one that is left, too."""
+    request = accepted.request
+    upload = request.url.join(accepted.headers.get("location", ""))
+    credentials = request.headers.get("authorization")
+    # An address at another host is none for these credentials.
+    if credentials and (upload.scheme, upload.netloc) == (request.url.scheme, request.url.netloc):
+        await client.delete(upload, headers={"Authorization": credentials})
+
+
 def open_client() -> httpx.AsyncClient:
     """A client for one login, which follows redirections and trusts what the environment says."""
     import httpx  # noqa: PLC0415 - loaded only where a login is verified
@@ -111,13 +164,20 @@ def split_image(image: str) -> tuple[str, str]:
     return repository, digest or tag or "latest"
 
 
-async def _get(client: httpx.AsyncClient, login: Login, path: str, refused: str, scope: str) -> None:
+async def _send(
+    client: httpx.AsyncClient, login: Login, method: str, path: str, refused: str, scope: str
+) -> httpx.Response:
     url = f"https://{login.host}{path}"
-    answer = await client.get(url, headers={"Accept": _MANIFESTS, "Authorization": login.basic})
+    answer = await client.request(method, url, headers={"Accept": _MANIFESTS, "Authorization": login.basic})
     challenge = answer.headers.get("www-authenticate", "")
     if answer.status_code == 401 and challenge.lower().startswith("bearer"):
         token = await _bearer(client, login, challenge, scope, refused)
-        answer = await client.get(url, headers={"Accept": _MANIFESTS, "Authorization": f"Bearer {token}"})
+        answer = await client.request(method, url, headers={"Accept": _MANIFESTS, "Authorization": f"Bearer {token}"})
+    return answer
+
+
+async def _get(client: httpx.AsyncClient, login: Login, path: str, refused: str, scope: str) -> None:
+    answer = await _send(client, login, "GET", path, refused, scope)
     if answer.status_code == 404 and scope:
         raise CloudError(f"{refused}: there is no such image; probe_images must name images that exist", NO_SUCH_IMAGE)
     if answer.is_error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from ..rules.policies import CACHE_ACTIONS, PULL_ACTIONS
@@ -79,6 +80,7 @@ class Access:
         keeps_previous: whether the key before stays Active.
         key_id: the access key that is published; empty if it is not made yet.
         key_made: when it was made, as AWS writes it; empty if it is not known.
+        hosts: prefix -> host of each registry, as far as they are known.
     """
 
     urn: str
@@ -99,6 +101,7 @@ class Access:
     keeps_previous: bool = True
     key_id: str = ""
     key_made: str = ""
+    hosts: tuple[tuple[str, str], ...] = ()
 
     @property
     def prefixes(self) -> tuple[str, ...]:
@@ -116,6 +119,13 @@ class Access:
         return tuple(
             sorted({one.resource for one in self.grants if one.effect == "Allow" and one.action in PULL_ACTIONS})
         )
+
+    def key_age_days(self, now: datetime) -> int | None:
+        """How many whole days ago the published key was made; None if it is not known."""
+        try:
+            return (now - datetime.fromisoformat(self.key_made.replace("Z", "+00:00"))).days
+        except (ValueError, TypeError):
+            return None
 
 
 def accesses(resources: Iterable[Resource]) -> dict[str, Access]:
@@ -145,12 +155,14 @@ def _access(secrets: Resource, name: str, siblings: list[Resource], component: R
     key = keys.get(current)
     slots = cast("dict[str, dict[str, Any]]", state.get("slots") or {})
     statuses = cast("dict[str, Any]", state.get("statuses") or {})
+    names = tuple(sorted(cast("dict[str, Any]", secrets.inputs.get("secrets") or {})))
+    servers = _servers(siblings, component)
     return Access(
         urn=secrets.urn,
         name=name,
         owner=str(secrets.inputs.get("owner") or ""),
-        secrets=tuple(sorted(cast("dict[str, Any]", secrets.inputs.get("secrets") or {}))),
-        servers=_servers(siblings, component),
+        secrets=names,
+        servers=servers,
         readers=_readers(secrets),
         adopts=secrets.inputs.get("adoptExisting") is True,
         user=str(user.inputs.get("name", "")) if user else str(state.get("userName", "")),
@@ -164,6 +176,7 @@ def _access(secrets: Resource, name: str, siblings: list[Resource], component: R
         keeps_previous=state.get("keepPreviousKey") is not False,
         key_id=key.id if key else "",
         key_made=str(key.outputs.get("createDate") or "") if key else "",
+        hosts=_hosts(names, servers, component),
     )
 
 
@@ -175,6 +188,16 @@ def _servers(siblings: list[Resource], component: Resource | None) -> tuple[str,
             return _texts([one.inputs.get("server")])
     outputs: dict[str, Any] = component.outputs if component else {}
     return _texts(outputs.get("servers")) or _texts([outputs.get("server")])
+
+
+def _hosts(names: tuple[str, ...], servers: tuple[str, ...], component: Resource | None) -> tuple[tuple[str, str], ...]:
+    """Which prefix is that of which host; the component lists the names of its secrets in the order of its servers."""
+    declared = _texts(component.outputs.get("secretNames")) if component else ()
+    prefixes = [
+        triple.prefix for first in range(0, len(declared), 3) for triple in triples_in(declared[first : first + 3])
+    ] or [triple.prefix for triple in triples_in(names)]
+    one_way = len(prefixes) == len(servers) and (bool(declared) or len(servers) == 1)
+    return tuple(zip(prefixes, servers, strict=True)) if one_way else ()
 
 
 def _texts(given: object) -> tuple[str, ...]:

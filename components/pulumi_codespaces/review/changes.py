@@ -416,12 +416,8 @@ def _lines(sign: str, grants: Iterable[Grant]) -> tuple[str, ...]:
 def _aged(old: Access, new: Access, days: int, now: datetime) -> Change | None:
     if not old.key_made or dict(old.slots) != dict(new.slots):
         return None
-    try:
-        made = datetime.fromisoformat(old.key_made.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    age = (now - made).days
-    if age <= days:
+    age = old.key_age_days(now)
+    if age is None or age <= days:
         return None
     return Change(
         f"The key of `{new.user}` is {age} days old (limit {days}): raise `key_generation` of `{new.name}`.", "key-age"

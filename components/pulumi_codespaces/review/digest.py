@@ -1,4 +1,4 @@
-"""Reads what `pulumi preview --json` and `pulumi stack export` print; secret values are masked from here on.
+"""Reads what `pulumi preview --json` and `pulumi stack export` print; secret values are masked, unless asked for.
 
 The digest's form: https://github.com/pulumi/pulumi/blob/v3.259.0/pkg/display/json.go.
 """
@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SECRET = "[secret]"
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
@@ -32,6 +35,7 @@ class Resource:
         id: its id in the cloud; empty before it is made.
         inputs: what the program asks for.
         outputs: what the cloud answered.
+        provider: the URN and the id of its provider, with `::` between them.
     """
 
     urn: str
@@ -41,6 +45,7 @@ class Resource:
     id: str
     inputs: dict[str, Any]
     outputs: dict[str, Any]
+    provider: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,8 +129,13 @@ def read_digest(text: str) -> Digest:
     return Digest(_stack(steps), tuple(step for step in steps if step.resource.type != "pulumi:pulumi:Stack"), told)
 
 
-def read_state(text: str) -> Digest:
+def read_state(text: str, secret: Callable[[object], object] = lambda _: SECRET) -> Digest:
     """Read the output of `pulumi stack export`, as a preview in which everything stays as it is.
+
+    Args:
+        text: the output.
+        secret: what to put in place of each secret. It is given the value where the output was made with
+            `--show-secrets`, and None otherwise.
 
     Raises:
         NoDigest: it is no state.
@@ -137,7 +147,7 @@ def read_state(text: str) -> Digest:
     steps = [
         Step("same", resource, resource, ())
         for one in _objects(cast("dict[str, Any]", deployment).get("resources"))
-        if (resource := _resource(one))
+        if (resource := _resource(one, secret))
     ]
     return Digest(_stack(steps), tuple(step for step in steps if step.resource.type != "pulumi:pulumi:Stack"))
 
@@ -182,10 +192,10 @@ def _step(step: dict[str, Any]) -> Step:
     return Step(op, before, after, tuple(step.get("detailedDiff") or step.get("diffReasons") or ()))
 
 
-def _resource(state: object) -> Resource | None:
+def _resource(state: object, secret: Callable[[object], object] = lambda _: SECRET) -> Resource | None:
     if not isinstance(state, dict):
         return None
-    known = cast("dict[str, Any]", _plain(cast("object", state)))
+    known = cast("dict[str, Any]", _plain(cast("object", state), secret))
     urn = str(known.get("urn", ""))
     return Resource(
         urn,
@@ -195,18 +205,20 @@ def _resource(state: object) -> Resource | None:
         str(known.get("id") or ""),
         cast("dict[str, Any]", known.get("inputs") or {}),
         cast("dict[str, Any]", known.get("outputs") or {}),
+        str(known.get("provider") or ""),
     )
 
 
-def _plain(value: object) -> Any:
-    """A value with every secret of a state (which keeps it encrypted, or with --show-secrets in clear) masked."""
+def _plain(value: object, secret: Callable[[object], object] = lambda _: SECRET) -> Any:
+    """A value with every secret of a state (which keeps it encrypted, or with --show-secrets in clear) replaced."""
     if isinstance(value, dict):
         known = cast("dict[str, object]", value)
         if _SECRET_SIGNATURE in known:
-            return SECRET
-        return {key: _plain(one) for key, one in known.items()}
+            clear = known.get("plaintext")
+            return secret(_plain(json.loads(clear), secret) if isinstance(clear, str) else None)
+        return {key: _plain(one, secret) for key, one in known.items()}
     if isinstance(value, list):
-        return [_plain(one) for one in cast("list[object]", value)]
+        return [_plain(one, secret) for one in cast("list[object]", value)]
     return value
 
 
