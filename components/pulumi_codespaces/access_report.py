@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .review.access import accesses
-from .review.auditing import EVERY, audit
+from .review.auditing import EVERY, audit, in_order
 from .review.digest import read_state
 
 if TYPE_CHECKING:
@@ -38,13 +38,14 @@ def report(
     Raises:
         NoDigest: it is no state.
     """
-    rows = [row for state in states for row in audit(read_state(state), now)]
+    rows = in_order(row for state in states for row in audit(read_state(state), now))
     if not writers:
         return rows, []
     credentials: dict[str, Mapping[str, Any]] = {}
     for state in states:
         credentials = _providers(state) | credentials
-    return asyncio.run(_with_writers(rows, credentials, progress))
+    found, problems = asyncio.run(_with_writers(rows, credentials, progress))
+    return in_order(found), problems
 
 
 def _providers(state: str) -> dict[str, Mapping[str, Any]]:

@@ -127,7 +127,7 @@ def chosen(found: list[Registry], only: str | None) -> list[Registry]:
     names = [(one.name, one.prefix, one.server) for one in found]
     meant = [one for one, named in zip(found, names, strict=True) if only in named]
     if not meant:
-        guess = did_you_mean(only, {name for named in names for name in named if name})
+        guess = did_you_mean(only, {name for one in found for name in (one.name, one.server) if name})
         there = ", ".join(dict.fromkeys(one.name for one in found))
         raise RuleViolation("registry", f"registry {only!r}: the stack has {there}{guess or '.'}")
     return meant
@@ -149,7 +149,10 @@ def with_images(found: Iterable[Registry], images: Iterable[str]) -> list[Regist
         if not any(same_registry(one.server, host) for one in rest):
             there = ", ".join(sorted({one.server for one in rest}))
             raise RuleViolation("image", f"image {image!r} is of {host}, to which codespaces do not log in: {there}.")
-        rest = [replace(one, images=(*one.images, name)) if same_registry(one.server, host) else one for one in rest]
+        rest = [
+            replace(one, images=tuple(dict.fromkeys((*one.images, name)))) if same_registry(one.server, host) else one
+            for one in rest
+        ]
     return rest
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from pulumi_codespaces import verification
 from pulumi_codespaces.cli import main
 from pulumi_codespaces.review.changes import RISKS
+from pulumi_codespaces.verification import Check, Verdict
 
 sys.path.insert(0, str(Path(__file__).parent / "review"))
 
-from preview_digests import digest, ecr
+from preview_digests import HOST, SECRETS, digest, ecr, login
 
 WIDER = digest(ecr(), ecr(repositories=("payments/api", "shared/*")))
 FAILED = digest([], [], diagnostics=[{"severity": "error", "message": "no"}])
@@ -64,3 +67,139 @@ def test_the_help_names_every_exit_code_and_every_gate():
         "0 reviewed; 1 the preview itself failed; 2 wrong use, or no preview; 3 a risk of --fail-on is there" in words
     )
     assert [code for code in RISKS if code not in words.replace("- ", "-")] == []
+
+
+def state_of(*resources):
+    return json.dumps({"deployment": {"resources": list(resources)}})
+
+
+@pytest.fixture
+def pulumi(tmp_path, monkeypatch):
+    """A `pulumi` that has the stacks of a folder, and writes down how it was called."""
+    script = tmp_path / "bin/pulumi"
+    script.parent.mkdir()
+    script.write_text(
+        f"""#!{sys.executable}
+import pathlib, sys
+folder = pathlib.Path({str(tmp_path)!r})
+with (folder / "calls").open("a") as calls:
+    calls.write(pathlib.Path.cwd().name + " " + " ".join(sys.argv[1:]) + "\\n")
+name = sys.argv[sys.argv.index("--stack") + 1] if "--stack" in sys.argv else "selected"
+found = folder / f"{{name}}.json"
+if not found.exists():
+    sys.exit(f"error: no stack named '{{name}}'\\n  found")
+print(found.read_text())
+"""
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(script.parent))
+    held = {"USER": "AKIAIOSFODNN7EXAMPLE", "PASSWORD": "CANARY", "SERVER": HOST}
+    resources = ecr()
+    for one in resources:
+        if one["type"] == SECRETS:
+            one["outputs"] = {"secrets": {f"PAYMENTS_CONTAINER_REGISTRY_{part}": held[part] for part in held}}
+    (tmp_path / "selected.json").write_text(state_of(*resources))
+    (tmp_path / "eu.json").write_text(state_of(*ecr(name="eu")))
+    (tmp_path / "project").mkdir()
+    return tmp_path
+
+
+FLAGS = "--non-interactive --color never"
+
+
+def prefixes(shown):
+    return [row["secrets"] for row in json.loads(shown)]
+
+
+def test_access_reads_the_stacks_that_are_named_or_the_one_that_is_selected(pulumi):
+    asked = ("access", "--format", "json", "--cwd", str(pulumi / "project"))
+    code, shown, said = run(*asked)
+    assert (code, said, prefixes(shown)) == (0, "", ["PAYMENTS"])
+    assert prefixes(run(*asked, "--stack", "eu", "--stack", "selected")[1]) == ["EU", "PAYMENTS"]
+    assert (pulumi / "calls").read_text().splitlines() == [
+        f"project stack export {FLAGS}",
+        f"project stack export --stack eu {FLAGS}",
+        f"project stack export --stack selected {FLAGS}",
+    ]
+
+
+def test_access_reads_files_or_a_pipe(pulumi):
+    code, shown, _ = run("access", "--format", "json", str(pulumi / "eu.json"), "-", text=state_of(*login()))
+    assert (code, prefixes(shown)) == (0, ["EU", "AZURE"])
+    assert not (pulumi / "calls").exists()
+
+
+def test_access_in_columns_and_for_a_spreadsheet():
+    code, shown, _ = run("access", "-", text=state_of(*login()))
+    header, row = shown.splitlines()
+    titles = ["ORGANIZATION", "REPOSITORY", "REGISTRY", "PULLS", "SECRETS", "IAM USER", "ACCESS KEY ID", "KEY MADE"]
+    assert (code, re.split("  +", header)) == (0, [*titles, "AGE DAYS", "STACK"])
+    cells = ["acme", "web", "acme.azurecr.io", "what the credentials allow", "AZURE", "access/prod"]
+    assert re.split("  +", row) == cells
+    assert [row.index(cell) for cell in cells] == [header.index(one) for one in (*titles[:5], "STACK")]
+    _, shown, _ = run("access", "--format", "csv", "-", text=state_of(*login()))
+    assert shown == (
+        '"organization","repository","registry","pulls","secrets","iam_user","access_key_id","key_made","age_days",'
+        '"stack"\n"acme","web","acme.azurecr.io","what the credentials allow","AZURE","","","","","access/prod"\n'
+    )
+
+
+@pytest.mark.parametrize("command", ["access", "verify"])
+def test_a_stack_that_cannot_be_read_is_wrong_use(pulumi, monkeypatch, command):
+    code, shown, said = run(command, "--stack", "gone")
+    assert (code, shown) == (2, "")
+    assert said.splitlines()[-1] == "Error: pulumi stack export failed: error: no stack named 'gone' found"
+    (pulumi / "selected.json").write_text("{}")
+    code, shown, said = run(command)
+    assert (code, shown) == (2, "")
+    assert "this is not what `pulumi stack export` prints" in said
+    monkeypatch.setenv("PATH", str(pulumi))
+    code, shown, said = run(command)
+    assert (code, shown) == (2, "")
+    assert said.splitlines()[-1].startswith("Error: there is no `pulumi` on PATH")
+
+
+def test_files_and_stacks_at_once_are_wrong_use(pulumi):
+    code, _, said = run("access", "--stack", "eu", str(pulumi / "eu.json"))
+    assert (code, said.splitlines()[-1]) == (2, "Error: give either FILEs or --stack.")
+
+
+@pytest.mark.parametrize("state", ["ok", "wrong"])
+def test_verify_prints_a_table_and_exits_by_what_is_wrong(pulumi, monkeypatch, state):
+    async def verified(found, unlisted):
+        assert unlisted == "payments/web"
+        checks = {"login": Check("ok", "ok"), "pull": Check("ok", "1 image"), "push": Check(state, "refused")}
+        return [Verdict(one, {**checks, "others": Check("skipped", "why")}) for one in found]
+
+    monkeypatch.setattr(verification, "verify", verified)
+    code, shown, said = run("verify", "--unlisted", "payments/web", "--image", f"{HOST}/payments/api")
+    code_and_lines = {
+        "ok": (0, [
+            f"REGISTRY  SERVER{' ' * 38}  LOGIN  PULL     PUSH     OTHERS",
+            f"payments  {HOST}  ok     1 image  refused  -",
+        ]),
+        "wrong": (1, [
+            f"REGISTRY  SERVER{' ' * 38}  LOGIN  PULL     PUSH   OTHERS",
+            f"payments  {HOST}  ok     1 image  WRONG  -",
+            "payments (PAYMENTS): push WRONG: refused",
+        ]),
+    }  # fmt: skip
+    expected, lines = code_and_lines[state]
+    assert (code, said) == (expected, "")
+    assert shown.splitlines() == [*lines, "payments (PAYMENTS): others not checked: why"]
+    assert (pulumi / "calls").read_text().endswith(f" stack export --show-secrets {FLAGS}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--registry", "x"], "Error: registry 'x': the stack has payments."),
+        (
+            ["--image", "ghcr.io/a/b"],
+            f"Error: image 'ghcr.io/a/b' is of ghcr.io, to which codespaces do not log in: {HOST}.",
+        ),
+    ],
+)
+def test_a_registry_or_an_image_that_is_not_there_is_wrong_use(pulumi, arguments, message):
+    code, shown, said = run("verify", *arguments)
+    assert (code, shown, said.splitlines()[-1]) == (2, "", message)

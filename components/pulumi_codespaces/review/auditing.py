@@ -95,6 +95,11 @@ def audit(state: Digest, now: datetime) -> list[Row]:
         for host in (dict(one.hosts).get(prefix),)
         for repository in _repositories(one)
     ]
+    return in_order(rows)
+
+
+def in_order(rows: Iterable[Row]) -> list[Row]:
+    """Rows by stack, organization, repository and registry."""
     return sorted(rows, key=lambda it: (it.stack, it.organization, it.repository, it.registry or "", it.secrets))
 
 

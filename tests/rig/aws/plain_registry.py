@@ -55,6 +55,7 @@ class PlainRegistry:
         password: change it to make the one before worthless.
         repositories: the names that the user may read and write; None for all.
         challenge: how it asks for credentials.
+        read_only: whether it refuses every push, as to a user who may only pull.
     """
 
     host: str
@@ -64,6 +65,7 @@ class PlainRegistry:
     challenge: Challenge
     _names: tuple[str, ...]
     others: dict[str, str] = field(default_factory=dict[str, str], repr=False)
+    read_only: bool = False
     _content: dict[str, _Repository] = field(default_factory=dict[str, _Repository], repr=False)
     _tokens: dict[str, tuple[frozenset[str], str, datetime]] = field(
         default_factory=dict[str, tuple[frozenset[str], str, datetime]], repr=False
@@ -132,6 +134,8 @@ class PlainRegistry:
         if match is None:
             return _error(404, "UNSUPPORTED", "no such path")
         reads = method in ("GET", "HEAD")
+        if self.read_only and not reads:
+            return _error(403, "DENIED", "requested access to the resource is denied")
         stored = self._content.get(match["name"]) if reads else self._content.setdefault(match["name"], _Repository())
         if stored is None:
             return _error(404, "NAME_UNKNOWN", "repository name not known to registry")
@@ -265,6 +269,9 @@ def _upload(stored: _Repository, name: str, upload: str, method: str, query: dic
         stored.uploads[upload] = bytearray()
     elif upload not in stored.uploads:
         return _error(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
+    if method == "DELETE":
+        del stored.uploads[upload]
+        return Answer(204, b"", [_API_VERSION])
     held = stored.uploads[upload]
     held += body
     digest = query.get("digest")

@@ -1,0 +1,150 @@
+"""The auditor's rows, and the table that a spreadsheet reads."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import datetime, timezone
+
+import pytest
+from preview_digests import HOST, ecr, login, state
+
+from pulumi_codespaces.review.auditing import as_csv, as_json, audit, headers, repository_in, table
+from pulumi_codespaces.review.digest import read_state
+from pulumi_codespaces.rules.policies import tagged_document
+
+NOW = datetime(2026, 11, 26, tzinfo=timezone.utc)
+US = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+EU_ARN, US_ARN = (f"arn:aws:ecr:{region}:123456789012:repository/" for region in ("eu-west-1", "us-east-1"))
+
+
+def rows_of(resources):
+    return audit(read_state(json.dumps({"deployment": {"resources": resources}})), NOW)
+
+
+def cells(resources):
+    return table(rows_of(resources), writers=False)
+
+
+def changed(resources, name, part, **values):
+    """The resources, with some properties of one of them changed."""
+    return [
+        {**one, part: {**one[part], **values}} if one["urn"].rsplit("::", 1)[-1] == name else one for one in resources
+    ]
+
+
+def test_a_row_for_each_repository_and_registry():
+    ours = ["PAYMENTS", "codespaces-payments", "AKIAa", "2026-11-01T00:00:00Z", "25", "access/prod"]
+    assert cells([*ecr(readers=("web", "docs")), *login()]) == [
+        ["acme", "docs", HOST, "payments/api", *ours],
+        ["acme", "web", HOST, "payments/api", *ours],
+        ["acme", "web", "acme.azurecr.io", "what the credentials allow", "AZURE", "", "", "", "", "access/prod"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("visibility", "repository"), [("private", "every private repository"), ("all", "every repository")]
+)
+def test_everybody(visibility, repository):
+    (row,) = rows_of(ecr(visibility=visibility))
+    assert (row.repository, row.visibility, row.names_one) == (repository, visibility, False)
+
+
+def test_nobody():
+    (row,) = rows_of(ecr(readers=()))
+    assert (row.repository, row.names_one) == ("(none)", False)
+
+
+def test_the_secrets_of_one_repository():
+    secrets = dict.fromkeys((f"WEB_CONTAINER_REGISTRY_{part}" for part in ("USER", "PASSWORD", "SERVER")), "[secret]")
+    inputs = {"owner": "acme", "secrets": secrets, "repository": "web"}
+    (row,) = rows_of([state("codespaces:index:RepositorySecrets", "web", inputs)])
+    assert (row.repository, row.registry, row.pulls, row.visibility) == ("web", None, None, "repository")
+    assert table([row], writers=False)[0][2] == "(unknown)"
+
+
+def test_secrets_of_no_registry_have_no_row():
+    assert (
+        rows_of([state("codespaces:index:OrganizationSecrets", "npm", {"owner": "acme", "secrets": {"NPM": "x"}})])
+        == []
+    )
+
+
+def test_which_prefix_is_that_of_which_host():
+    """The one of a further registry may come first in the order of names, and both are of one key."""
+    names = [f"{prefix}_CONTAINER_REGISTRY_{part}" for prefix in ("PAYMENTS", "AMERICA") for part in
+             ("USER", "PASSWORD", "SERVER")]  # fmt: skip
+    resources = ecr(policy=json.dumps({"Statement": [
+        {"Effect": "Allow", "Action": "ecr:BatchGetImage", "Resource": [f"{EU_ARN}here", f"{US_ARN}there",
+         "arn:aws:ecr:*:123456789012:repository/both", "arn:aws:ecr:eu-north-1:123456789012:repository/nowhere"]},
+        {"Effect": "Deny", "Action": "ecr:BatchGetImage", "Resource": f"{EU_ARN}denied"},
+        {"Effect": "Allow", "Action": "ecr:PutImage", "Resource": f"{EU_ARN}written"}]}))  # fmt: skip
+    resources = changed(resources, "payments", "outputs", servers=[HOST, US], secretNames=names)
+    resources = changed(resources, "payments-key", "inputs", servers=[HOST, US])
+    resources = changed(resources, "payments-secrets", "inputs", secrets=dict.fromkeys(names, "[secret]"))
+    nowhere = "arn:aws:ecr:eu-north-1:123456789012:repository/nowhere"
+    assert [(row.secrets, row.registry, row.pulls) for row in rows_of(resources)] == [
+        ("PAYMENTS", HOST, (nowhere, "both", "here")),
+        ("AMERICA", US, (nowhere, "both", "there")),
+    ]
+    unknown = changed(resources, "payments", "outputs", secretNames=names[:3])
+    assert [row.registry for row in rows_of(unknown)] == [None, None]
+
+
+def test_repositories_by_tag():
+    tagged = tagged_document("aws", "eu-west-1", "123456789012", {"team": "payments", "stage": "prod"})
+    (row,) = rows_of(ecr(policy=tagged))
+    assert row.pulls == ("* tagged stage=prod,team=payments",)
+
+
+def test_a_suspended_user():
+    (row,) = rows_of(ecr(suspended=True))
+    assert (row.suspended, table([row], writers=False)[0][3]) == (True, "nothing (suspended)")
+
+
+@pytest.mark.parametrize("made", ["", "yesterday", "2026-11-01T00:00:00"])
+def test_a_key_whose_age_is_not_known(made):
+    (row,) = rows_of(ecr(made=made))
+    assert (row.key_made, row.age_days) == (made or None, None)
+
+
+@pytest.mark.parametrize(
+    ("arn", "host", "name"),
+    [
+        (f"{EU_ARN}a/b", HOST, "a/b"),
+        (f"{US_ARN}a/b", HOST, ""),
+        ("arn:aws:ecr:*:123456789012:repository/a*", HOST, "a*"),
+        ("arn:aws:ecr:eu-west-1:999999999999:repository/a", HOST, ""),
+        (f"{EU_ARN}a", "acme.azurecr.io", ""),
+        ("*", HOST, ""),
+        ("everything but x", HOST, ""),
+    ],
+)
+def test_the_repository_of_an_arn(arn, host, name):
+    assert repository_in(arn, host) == name
+
+
+def test_writers_are_a_column_where_they_were_asked_for():
+    (row,) = rows_of(login())
+    assert headers(writers=True) == [*headers(writers=False), "writers"]
+    assert table([row], writers=True)[0][-1] == "(unknown)"
+    assert json.loads(as_json([row], writers=True))[0]["writers"] is None
+    assert "writers" not in json.loads(as_json([row], writers=False))[0]
+
+
+@pytest.mark.parametrize("beginning", ["=", "+", "-", "@", "\t", "\r", "\n"])
+def test_no_cell_is_a_formula(beginning):
+    formula = f'{beginning}cmd|"/C calc",A1;x'
+    shown = as_csv(rows_of([*login(readers=(formula,)), *ecr(readers=("a-b",))]), writers=False)
+    found = list(csv.reader(io.StringIO(shown, newline="")))
+    assert [row[1] for row in found] == ["repository", *sorted([f"'{formula}", "a-b"], key=lambda it: it.lstrip("'"))]
+
+
+def test_no_secret_is_in_any_form():
+    canary = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "plaintext": '"CANARY"'}
+    resources = changed(ecr(), "payments-key", "inputs", secretAccessKey=canary)
+    secrets = dict.fromkeys((f"PAYMENTS_CONTAINER_REGISTRY_{one}" for one in ("USER", "PASSWORD", "SERVER")), canary)
+    rows = rows_of(changed(resources, "payments-secrets", "inputs", secrets=secrets))
+    assert len(rows) == 1
+    assert "CANARY" not in as_csv(rows, writers=True) + as_json(rows, writers=True)
