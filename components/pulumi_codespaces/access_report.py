@@ -116,7 +116,7 @@ async def _of_organization(github: GitHub, rows: Sequence[Row]) -> tuple[list[Ro
 
 
 def _expanded(row: Row, everything: Iterable[Repository]) -> list[Row]:
-    """A row for each repository that `every` means: an archived one has no codespaces, and nobody may write to it."""
+    """A row for each repository that `every` means; an archived one is read-only, so that nobody may write to it."""
     meant = [
         replace(row, repository=one.name)
         for one in sorted(everything, key=lambda it: it.name)
