@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ..rules import RuleViolation
 from ..rules.github_host import api_base_url, check_login
 from .failures import Failure, InvalidInputs
-from .resource import is_text
-from .values import Secret, is_unknown, reveal
+from .values import Secret, is_text, is_unknown, reveal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

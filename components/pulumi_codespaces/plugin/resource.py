@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from .failures import Failure, InvalidInputs, PluginError
-from .values import Unknown, is_unknown, plain_map, reveal
+from .values import Unknown, is_text, is_unknown, plain_map, reveal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,16 +89,6 @@ def same_owner(run: Run, state: Properties) -> None:
             f"these secrets belong to organization {owner}, but the provider works for {run.configuration.owner}. Set "
             f"GITHUB_OWNER (or the provider's `owner`) back to {owner}."
         )
-
-
-def is_text(value: Value) -> bool:
-    """Whether an input is text, or not known yet."""
-    return isinstance(value, (str, Unknown))
-
-
-def is_id(value: Value) -> bool:
-    """Whether an input is the id of something at GitHub, or not known yet."""
-    return isinstance(value, Unknown) or (isinstance(value, int) and not isinstance(value, bool) and value > 0)
 
 
 def check_list(argument: str, given: Value) -> list[Failure]:

@@ -157,3 +157,13 @@ def _encode(value: Value) -> struct_pb2.Value:  # noqa: PLR0911 - one kind of va
         return struct_pb2.Value(struct_value=struct_pb2.Struct(fields=nested))
     items = [_encode(item) for item in cast("list[Value]", value)]
     return struct_pb2.Value(list_value=struct_pb2.ListValue(values=items))
+
+
+def is_text(value: Value) -> bool:
+    """Whether an input is text, or not known yet."""
+    return isinstance(value, (str, Unknown))
+
+
+def is_id(value: Value) -> bool:
+    """Whether an input is the id of something at GitHub, or not known yet."""
+    return isinstance(value, Unknown) or (isinstance(value, int) and not isinstance(value, bool) and value > 0)

@@ -18,8 +18,8 @@ from ...rules.rotation import (
 from ...rules.secret_names import Triple
 from ...rules.selection import check_repository_name
 from ..failures import CloudError, Failure, InvalidInputs, PluginError
-from ..resource import Difference, Resource, Stored, check_list, is_text, raise_if
-from ..values import UNKNOWN, Properties, Value, is_unknown, reveal
+from ..resource import Difference, Resource, Stored, check_list, raise_if
+from ..values import UNKNOWN, Properties, Value, is_text, is_unknown, reveal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from ...rules.selection import is_repository_name
 from ...rules.suggestions import did_you_mean
 from ..failures import Failure
-from ..resource import check_map, is_id, is_text, map_changes
+from ..resource import check_map, map_changes
 from ..secret_writer import Readers
-from ..values import Properties, Value, is_unknown, plain_map, reveal
+from ..values import Properties, Value, is_id, is_text, is_unknown, plain_map, reveal
 from .secret_set import SecretSet
 
 if TYPE_CHECKING:

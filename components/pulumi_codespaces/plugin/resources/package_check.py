@@ -22,9 +22,9 @@ from ...rules.packages import (
 )
 from ...rules.selection import Declared, check_repository_name
 from ..failures import CloudError, Failure, InvalidInputs
-from ..resource import Difference, Resource, Stored, check_map, is_id, is_text, map_changes, raise_if
+from ..resource import Difference, Resource, Stored, check_map, map_changes, raise_if
 from ..run import Run, Severity
-from ..values import UNKNOWN, Properties, Unknown, Value, is_unknown, plain_map, reveal
+from ..values import UNKNOWN, Properties, Unknown, Value, is_id, is_text, is_unknown, plain_map, reveal
 from .repository_selection import enough_repositories
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from ...rules import RuleViolation
 from ...rules.secret_names import mixed_logins
 from ...rules.selection import Declared, check_repository_name, is_repository_name, resolve
 from ..failures import CloudError, Failure, PluginError
-from ..resource import Difference, is_id, is_text
+from ..resource import Difference
 from ..run import Severity
 from ..secret_writer import Readers
-from ..values import UNKNOWN, Properties, is_unknown, plain_map, reveal
+from ..values import UNKNOWN, Properties, is_id, is_text, is_unknown, plain_map, reveal
 from .repository_selection import enough_repositories
 from .secret_set import SecretSet
 

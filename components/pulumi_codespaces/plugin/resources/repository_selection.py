@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from ...rules import RuleViolation
 from ...rules.selection import Declared, Repository, check_declared, joined_and_left, resolve
 from ..failures import Failure, InvalidInputs
-from ..resource import Difference, Resource, Stored, check_list, check_map, is_id, is_text, map_changes, raise_if
+from ..resource import Difference, Resource, Stored, check_list, check_map, map_changes, raise_if
 from ..run import Run, Severity
-from ..values import UNKNOWN, Properties, Unknown, Value, is_unknown, plain_map, reveal
+from ..values import UNKNOWN, Properties, Unknown, Value, is_id, is_text, is_unknown, plain_map, reveal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

@@ -19,10 +19,10 @@ from ...rules.secret_names import (
 )
 from ...rules.suggestions import did_you_mean
 from ..failures import CloudError, Failure, InvalidInputs, PartialWrite, PluginError
-from ..resource import Difference, Resource, Stored, check_map, is_text, join, map_changes, raise_if, same_owner
+from ..resource import Difference, Resource, Stored, check_map, join, map_changes, raise_if, same_owner
 from ..run import Claim, Severity
 from ..secret_writer import Readers, Written, whole_units, write_readers, write_values
-from ..values import UNKNOWN, Properties, Secret, Unknown, Value, is_unknown, plain_map, reveal
+from ..values import UNKNOWN, Properties, Secret, Unknown, Value, is_text, is_unknown, plain_map, reveal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -8,9 +8,9 @@ from ...rules import RuleViolation
 from ...rules.registries import parse_ecr_host
 from ..ecr_client import AccessKey, verify
 from ..failures import Failure, InvalidInputs
-from ..resource import Difference, Resource, Stored, check_list, check_map, is_text, raise_if
+from ..resource import Difference, Resource, Stored, check_list, check_map, raise_if
 from ..run import Severity
-from ..values import UNKNOWN, Properties, Secret, Unknown, Value, is_unknown, reveal
+from ..values import UNKNOWN, Properties, Secret, Unknown, Value, is_text, is_unknown, reveal
 
 if TYPE_CHECKING:
     from ..resource import Change

@@ -12,10 +12,10 @@ from ...rules.registry_logins import as_published, check_credentials, check_scop
 from ..ecr_client import AccessKey, verify
 from ..failures import CloudError, Failure, InvalidInputs, PluginError
 from ..registry_client import Login, try_login
-from ..resource import Difference, Resource, Stored, check_list, is_text, raise_if
+from ..resource import Difference, Resource, Stored, check_list, raise_if
 from ..run import Severity
 from ..token_client import token_info
-from ..values import Properties, Secret, Unknown, is_unknown, reveal
+from ..values import Properties, Secret, Unknown, is_text, is_unknown, reveal
 
 if TYPE_CHECKING:
     from ..resource import Change
