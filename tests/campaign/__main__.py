@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -112,6 +113,8 @@ class _Progress:
 def main() -> int:
     """Run what is asked for; 1 if a case of this package did not hold what is promised."""
     given = _arguments()
+    # As an exception, so that everything that runs is ended in order.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if given.only:
         with Bench(given.only.split(" | ")[0]) as bench:
             result = bench.try_case(Case.named(given.only))

@@ -219,6 +219,9 @@ class Bench:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             output = process.communicate()[0] + "\n(hung)"
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
         deadline = time.monotonic() + _LINGER_SECONDS
         while left := [found for found in processes(process.pid) if found[0] != process.pid]:
             if time.monotonic() > deadline:

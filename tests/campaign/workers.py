@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 def _work(contender: str, portions: Any, results: Any, until: float) -> None:
     """Carry out portions of cases until there are none left."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     bench = Bench(contender).__enter__()
     try:
         while (portion := portions.get()) is not None:
@@ -24,6 +27,7 @@ def _work(contender: str, portions: Any, results: Any, until: float) -> None:
                     break
                 results.put(bench.try_case(case).as_dict())
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         bench.__exit__()
         results.put(None)
 
@@ -46,11 +50,16 @@ def carry_out(contender: str, portions: Sequence[list[Case]], jobs: int, until: 
     for worker in workers:
         worker.start()
     ended = 0
-    while ended < jobs:
-        result = results.get()
-        if result is None:
-            ended += 1
-        else:
-            yield result
-    for worker in workers:
-        worker.join()
+    try:
+        while ended < jobs:
+            result = results.get()
+            if result is None:
+                ended += 1
+            else:
+                yield result
+    finally:
+        for worker in workers:
+            if worker.is_alive():
+                worker.terminate()
+        for worker in workers:
+            worker.join()
