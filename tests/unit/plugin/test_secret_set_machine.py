@@ -144,7 +144,7 @@ class SecretSetMachine(RuleBasedStateMachine):
             return
         finally:
             self.destroying = False
-        for name, written in plain_map(self.stored.state["updatedAt"]).items():
+        for name, written in plain_map(self.stored.state.get("updatedAt")).items():
             assert name not in self.github.held or stamp(self.before[name].at) != written, name
         self.stored = Stored()
 
