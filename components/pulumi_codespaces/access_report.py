@@ -43,13 +43,13 @@ def report(
         return rows, []
     credentials: dict[str, Mapping[str, Any]] = {}
     for state in states:
-        credentials = _providers(state) | credentials
+        credentials = providers_of(state) | credentials
     found, problems = asyncio.run(_with_writers(rows, credentials, progress))
     return in_order(found), problems
 
 
-def _providers(state: str) -> dict[str, Mapping[str, Any]]:
-    """Organization -> the inputs of the provider by which the stack writes its secrets."""
+def providers_of(state: str) -> dict[str, Mapping[str, Any]]:
+    """Organization -> the inputs of the provider by which the stack works in it; the state has them in clear."""
     # They take a moment to load, and only this needs them.
     from .plugin.values import Secret  # noqa: PLC0415
 
@@ -58,6 +58,10 @@ def _providers(state: str) -> dict[str, Mapping[str, Any]]:
     for one in accesses(read_state(state).after).values():
         provider = resources.get(resources[one.urn].provider.rpartition("::")[0])
         found.setdefault(one.owner, provider.inputs if provider else {})
+    for one in resources.values():
+        provider = resources.get(one.provider.rpartition("::")[0])
+        if one.type.startswith("codespaces:index:") and provider:
+            found.setdefault(str(provider.inputs.get("owner") or ""), provider.inputs)
     return found
 
 
@@ -117,9 +121,14 @@ async def _of_organization(github: GitHub, rows: Sequence[Row]) -> tuple[list[Ro
 
 def _expanded(row: Row, everything: Iterable[Repository]) -> list[Row]:
     """A row for each repository that `every` means; an archived one is read-only, so that nobody may write to it."""
-    meant = [
-        replace(row, repository=one.name)
-        for one in sorted(everything, key=lambda it: it.name)
-        if not one.archived and (row.visibility == "all" or one.visibility != "public")
-    ]
+    meant = [replace(row, repository=one.name) for one in reached(everything, row.visibility)]
     return meant if row.repository in EVERY.values() and meant else [row]
+
+
+def reached(everything: Iterable[Repository], visibility: str) -> list[Repository]:
+    """The repositories with codespaces that secrets of the visibility `private` or `all` reach, by name."""
+    return [
+        one
+        for one in sorted(everything, key=lambda it: it.name)
+        if not one.archived and (visibility == "all" or one.visibility != "public")
+    ]

@@ -18,7 +18,7 @@ from .review.digest import NoDigest, read_digest
 from .review.render import as_json, as_markdown, as_text
 from .rules import RuleViolation
 from .stacks import NoState, exported
-from .tables import print_table
+from .tables import print_blocks, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,6 +147,56 @@ def verify(
         for line in verification.notes(verdicts):
             click.echo(line)
     if not all(one.ok for one in verdicts):
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--stack", "stacks", multiple=True, help=f"{_STACK_HELP} May be given again.")
+@_CWD
+@click.option("--json", "in_json", is_flag=True, help="Print a list of objects.")
+@click.option("--max-key-age-days", type=click.IntRange(min=1), default=90, show_default=True)
+@click.option(
+    "--unused-days",
+    type=click.IntRange(min=1),
+    default=90,
+    show_default=True,
+    help="After so many days without a use a key counts as needed by nobody.",
+)
+def doctor(stacks: tuple[str, ...], folder: Path, max_key_age_days: int, unused_days: int, *, in_json: bool) -> None:
+    """Find what is wrong with the registry access of stacks, why it matters, and what to type.
+
+    States, GitHub and AWS are read and nothing is changed: GitHub with the credentials of the stacks' providers, AWS
+    with those of the environment. What may not be read is a finding too, `unseen`. No secret value is ever printed.
+
+    Exit codes: 0 nothing was found; 1 something was; 2 wrong use, or no state.
+    """
+    # They take a moment to load, and `review` needs none of them.
+    from . import doctor as doctoring  # noqa: PLC0415
+    from .review import checkup  # noqa: PLC0415
+
+    try:
+        found = doctoring.diagnose(
+            [exported(stack, folder, show_secrets=True) for stack in stacks or (None,)],
+            datetime.now(timezone.utc),
+            max_age_days=max_key_age_days,
+            unused_days=unused_days,
+            progress=_tell,
+        )
+    except (NoDigest, NoState) as problem:
+        raise click.UsageError(str(problem)) from None
+    if in_json:
+        click.echo(checkup.as_json(found), nl=False)
+    elif found:
+        print_blocks(
+            [
+                (f"{one.severity} {one.code}: {one.resource}", [("what", one.what), ("why", one.why), ("fix", one.fix)])
+                for one in found
+            ],
+            alarming="error",
+        )
+    else:
+        click.echo("Nothing was found.")
+    if found:
         sys.exit(1)
 
 

@@ -25,6 +25,38 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
+def print_blocks(blocks: Sequence[tuple[str, Sequence[tuple[str, str]]]], *, alarming: str) -> None:
+    """Print blocks of a heading and labelled texts, with an empty line between them.
+
+    Args:
+        blocks: the headings, each with labels and texts.
+        alarming: a heading that begins with this word is red.
+    """
+    clean = [(_printable(heading), [(label, _printable(text)) for label, text in lines]) for heading, lines in blocks]
+    if sys.stdout.isatty():
+        _print_rich_blocks(clean, alarming)
+        return
+    for index, (heading, lines) in enumerate(clean):
+        click.echo(("\n" if index else "") + heading)
+        for label, text in lines:
+            click.echo(f"  {label}: {text}")
+
+
+def _print_rich_blocks(blocks: Sequence[tuple[str, Sequence[tuple[str, str]]]], alarming: str) -> None:
+    from rich.console import Console  # noqa: PLC0415 - for terminals only
+    from rich.padding import Padding  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console()
+    for heading, lines in blocks:
+        console.print(Text(heading, style="bold red" if heading.startswith(alarming) else "bold"))
+        table = Table.grid(padding=(0, 2))
+        for label, text in lines:
+            table.add_row(Text(label, style="dim"), Text(text, overflow="fold"))
+        console.print(Padding(table, (0, 0, 1, 2)))
+
+
 def _print_rich(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.box import SIMPLE  # noqa: PLC0415 - for terminals only
     from rich.console import Console  # noqa: PLC0415

@@ -17,7 +17,7 @@ from .review.auditing import repository_in
 from .review.digest import read_state
 from .rules import RuleViolation
 from .rules.policies import PULL_ACTIONS
-from .rules.registries import DOCKER_HUB, check_server, known_registry, same_registry
+from .rules.registries import DOCKER_HUB, check_server, known_registry, same_registry, split_host
 from .rules.registry_logins import check_credentials, ecr_pair
 from .rules.secret_names import Triple, triples_in
 from .rules.suggestions import did_you_mean
@@ -145,7 +145,7 @@ def with_images(found: Iterable[Registry], images: Iterable[str]) -> list[Regist
     """
     rest = list(found)
     for image in images:
-        host, name = _split_host(image)
+        host, name = split_host(image)
         if not any(same_registry(one.server, host) for one in rest):
             there = ", ".join(sorted({one.server for one in rest}))
             raise RuleViolation("image", f"image {image!r} is of {host}, to which codespaces do not log in: {there}.")
@@ -243,20 +243,12 @@ def _probe_images(secrets: Resource, server: str, digest: Digest) -> Iterable[st
             continue
         images: list[str] = reveal(one.inputs.get("probeImages")) or []
         for image in images:
-            host, name = _split_host(image)
+            host, name = split_host(image)
             if same_registry(host, server):
                 yield name
             elif same_registry(host, DOCKER_HUB):
                 # Those of a `RegistryLogin` may be named without their host.
                 yield image
-
-
-def _split_host(image: str) -> tuple[str, str]:
-    """The registry and the rest of an image, as docker splits them."""
-    host, slash, name = image.partition("/")
-    if slash and (host == "localhost" or set(host) & set(".:")):
-        return (DOCKER_HUB if same_registry(host, DOCKER_HUB) else host), name
-    return DOCKER_HUB, image if slash else f"library/{image}"
 
 
 # -- what the registry says

@@ -219,13 +219,18 @@ class GitHub:
 
     async def file(self, repository: str, path: str) -> str | None:
         """The text of a file on the default branch of a repository; None where there is none."""
+        place = f"/repos/{self.organization}/{repository}/contents/{quote(path)}"
         try:
-            answer = await self.send("GET", f"/repos/{self.organization}/{repository}/contents/{path}", need=_CONTENTS)
+            answer = await self.send("GET", place, need=_CONTENTS)
         except CloudError as error:
             if error.status == 404:
                 return None
             raise
-        return b64decode(answer.json()["content"]).decode(errors="replace")
+        found: Any = answer.json()
+        # A folder is a list, and a submodule has no content
+        # (https://docs.github.com/en/rest/repos/contents#get-repository-content).
+        content: object = cast("dict[str, Any]", found).get("content") if isinstance(found, dict) else None
+        return b64decode(content).decode(errors="replace") if isinstance(content, str) else None
 
     def unseen_repositories(self) -> str:
         """Why the credentials do not see every repository, as the beginning of a sentence; "" where they do.

@@ -152,6 +152,15 @@ def read_state(text: str, secret: Callable[[object], object] = lambda _: SECRET)
     return Digest(_stack(steps), tuple(step for step in steps if step.resource.type != "pulumi:pulumi:Stack"))
 
 
+def stack_outputs(text: str) -> dict[str, Any]:
+    """What a stack exports, from the output of `pulumi stack export`; secrets are masked."""
+    deployment = cast("dict[str, Any]", (_object_in(text) or {}).get("deployment") or {})
+    for one in map(_resource, _objects(deployment.get("resources"))):
+        if one and one.type == "pulumi:pulumi:Stack":
+            return one.outputs
+    return {}
+
+
 def is_known(value: object) -> bool:
     """Whether a value is known before the update, and no secret."""
     return value is not None and value not in (UNKNOWN, SECRET)

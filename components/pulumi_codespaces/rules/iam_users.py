@@ -29,3 +29,8 @@ def check_user(name: str, path: str) -> None:
         raise RuleViolation(
             "user_path", f"user_path {path!r}: a path begins and ends with / and has at most 512 characters."
         )
+
+
+def delete_key_command(user: str, key_id: str) -> str:
+    """What to type to delete an access key."""
+    return f"aws iam delete-access-key --user-name {user} --access-key-id {key_id}"

@@ -213,11 +213,7 @@ def asks_for(devcontainer: str, package: Package) -> bool:
     Raises:
         RuleViolation: it is no JSON.
     """
-    try:
-        content: Any = json.loads(without_comments(devcontainer))
-    except ValueError as error:
-        raise RuleViolation("", f"devcontainer.json is no JSON: {error}") from None
-    asked: Any = content
+    asked = read_devcontainer(devcontainer)
     for key in ("customizations", "codespaces", "repositories"):
         asked = cast("dict[str, Any]", asked).get(key) if isinstance(asked, dict) else None
     if not isinstance(asked, dict):
@@ -225,6 +221,18 @@ def asks_for(devcontainer: str, package: Package) -> bool:
     wanted = {f"{package.organization}/{package.repository}".lower(), f"{package.organization}/*".lower()}
     entries = cast("dict[str, Any]", asked)
     return any(_reads_packages(entry) for name, entry in entries.items() if name.lower() in wanted)
+
+
+def read_devcontainer(text: str) -> Any:
+    """What a devcontainer.json says.
+
+    Raises:
+        RuleViolation: it is no JSON.
+    """
+    try:
+        return json.loads(without_comments(text))
+    except (ValueError, RecursionError) as error:
+        raise RuleViolation("", f"devcontainer.json is no JSON: {error}") from None
 
 
 def without_comments(text: str) -> str:

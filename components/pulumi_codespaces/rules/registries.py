@@ -217,6 +217,14 @@ def same_registry(server_a: str, server_b: str) -> bool:
     return _canonical(server_a) == _canonical(server_b)
 
 
+def split_host(image: str) -> tuple[str, str]:
+    """The registry and the rest of an image, as docker splits them."""
+    host, slash, name = image.partition("/")
+    if slash and (host == "localhost" or set(host) & set(".:")):
+        return (DOCKER_HUB if same_registry(host, DOCKER_HUB) else host), name
+    return DOCKER_HUB, image if slash else f"library/{image}"
+
+
 def _canonical(server: str) -> str:
     host = _bare(server).lower().removesuffix(":443")
     return "index.docker.io" if host in _DOCKER_HUB_HOSTS else host

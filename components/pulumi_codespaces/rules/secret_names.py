@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from . import RuleViolation
@@ -21,6 +22,13 @@ VALUE_LIMIT_BYTES = 48 * 1024
 
 _SUFFIXES = ("_CONTAINER_REGISTRY_USER", "_CONTAINER_REGISTRY_PASSWORD", "_CONTAINER_REGISTRY_SERVER")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MEANT = {
+    "USER": ("USER", "USERNAME", "USER_NAME", "USR", "LOGIN"),
+    "PASSWORD": ("PASSWORD", "PASS", "PASSWD", "PWD", "TOKEN", "SECRET"),
+    "SERVER": ("SERVER", "HOST", "HOSTNAME", "URL", "ADDRESS", "REGISTRY", "ENDPOINT"),
+}
+"""What people write for the last part of such a name."""
+_NEAR = 0.9
 _TRIPLE_MEMBER = re.compile(r"(.+)(_CONTAINER_REGISTRY_(?:USER|PASSWORD|SERVER))")
 _PAGE = (
     "https://docs.github.com/en/codespaces/managing-codespaces-for-your-organization/"
@@ -68,6 +76,38 @@ def triples_in(names: Iterable[str]) -> list[Triple]:
     given = {name.upper() for name in names}
     prefixes = sorted({found[1] for name in given if (found := _TRIPLE_MEMBER.fullmatch(name))})
     return [triple for triple in map(Triple, prefixes) if given.issuperset(triple.names)]
+
+
+def incomplete_triples(names: Iterable[str]) -> dict[Triple, list[str]]:
+    """The triples of which one or two secrets are there, ordered by prefix -> the names that are missing."""
+    given = {name.upper() for name in names}
+    prefixes = sorted({found[1] for name in given if (found := _TRIPLE_MEMBER.fullmatch(name))})
+    missing = {triple: [name for name in triple.names if name not in given] for triple in map(Triple, prefixes)}
+    return {triple: some for triple, some in missing.items() if some}
+
+
+def near_miss(name: str) -> str | None:
+    """The name of a registry's secret that a name was probably meant to be; None if it is one, or nothing like one.
+
+    GitHub looks for the three endings of its guide, letter by letter, and ignores FOO_CONTAINER_REGISTRY_PASS.
+    """
+    upper = name.upper()
+    if _TRIPLE_MEMBER.fullmatch(upper):
+        return None
+    words = upper.split("_")
+    found = [
+        (
+            SequenceMatcher(None, "_".join(words[cut:]), f"CONTAINER_REGISTRY_{said}").ratio(),
+            "_".join(words[:cut]),
+            part,
+        )
+        for cut in range(1, len(words))
+        if any(words[:cut])
+        for part, variants in _MEANT.items()
+        for said in variants
+    ]
+    likeness, prefix, part = max(found, default=(0.0, "", ""))
+    return f"{prefix}_CONTAINER_REGISTRY_{part}" if likeness >= _NEAR else None
 
 
 def write_order(names: Iterable[str]) -> list[str]:

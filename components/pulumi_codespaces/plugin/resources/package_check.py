@@ -28,6 +28,7 @@ from ..values import UNKNOWN, Properties, Unknown, Value, is_id, is_text, is_unk
 from .repository_selection import enough_repositories
 
 if TYPE_CHECKING:
+    from ..github_client import GitHub
     from ..resource import Change
 
 _TEXTS = ("package", "packageType", "repository", "visibility", "onMismatch")
@@ -91,20 +92,12 @@ class PackageCheck(Resource):
     async def _compare(self, run: Run, urn: str, package: Package) -> tuple[list[str], bool, bool]:
         """Where the package is not as declared; whether it is linked, and of the visibility, as declared."""
         try:
-            there = await run.github.package(package.kind, package.name)
+            return await compared(run.github, package)
         except CloudError as error:
-            if error.status not in (403, 404):
+            if error.status != 403:
                 raise
-            if error.status == 403:
-                run.log(
-                    Severity.WARNING, urn, f"whether package {package.name} is as declared cannot be checked: {error}"
-                )
-                return [], True, True
-            missing = f"organization {package.organization} has no {package.kind} package {package.name}"
-            return [f"{missing}, or the credentials cannot see it"], False, True
-        found = differences(package, there.repository, there.visibility)
-        linked = (there.repository or "").lower() == package.repository.lower()
-        return found, linked, there.visibility == package.visibility
+            run.log(Severity.WARNING, urn, f"whether package {package.name} is as declared cannot be checked: {error}")
+            return [], True, True
 
     async def _ways(self, run: Run, urn: str, package: Package, names: list[str]) -> dict[str, Way]:
         listed = await enough_repositories(run, Declared(names=tuple(names)), {})
@@ -155,6 +148,24 @@ class PackageCheck(Resource):
 
     async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
         """Nothing was made, so nothing is removed."""
+
+
+async def compared(github: GitHub, package: Package) -> tuple[list[str], bool, bool]:
+    """Where a package is not as declared, in sentences; whether it is linked, and of the visibility, as declared.
+
+    Raises:
+        CloudError: GitHub refused; a package that is not there is none of that.
+    """
+    try:
+        there = await github.package(package.kind, package.name)
+    except CloudError as error:
+        if error.status != 404:
+            raise
+        missing = f"organization {package.organization} has no {package.kind} package {package.name}"
+        return [f"{missing}, or the credentials cannot see it"], False, True
+    found = differences(package, there.repository, there.visibility)
+    linked = (there.repository or "").lower() == package.repository.lower()
+    return found, linked, there.visibility == package.visibility
 
 
 def _shape_failures(inputs: Properties) -> list[Failure]:

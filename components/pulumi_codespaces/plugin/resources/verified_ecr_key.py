@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...rules import RuleViolation
+from ...rules.iam_users import delete_key_command
 from ...rules.registries import parse_ecr_host
 from ..ecr_client import AccessKey, verify
 from ..failures import Failure, InvalidInputs
@@ -126,7 +127,7 @@ def _orphans(inputs: Properties, remembered: Properties) -> list[Failure]:
             "",
             f"user {user} has an access key {key} (made {made}) that this stack does not manage: a run was killed "
             "while it made the key, or somebody made it by hand. IAM allows two keys a user, so it blocks a rotation. "
-            f"If nothing uses it: aws iam delete-access-key --user-name {user} --access-key-id {key}",
+            f"If nothing uses it: {delete_key_command(str(user), key)}",
         )
         for key, made in sorted(listed.items())
         if key not in managed

@@ -1,0 +1,77 @@
+"""Asks IAM for the access keys of a user, by the credentials of the environment; it changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .failures import CloudError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class UserKey:
+    """An access key as IAM tells of it.
+
+    Attributes:
+        id: its id.
+        status: `Active` or `Inactive`.
+        made: when it was made.
+        used: when it was last used; None for never, or if that was not asked.
+    """
+
+    id: str
+    status: str
+    made: datetime
+    used: datetime | None = None
+
+
+def user_keys(user: str, arn: str, uses_of: Iterable[str]) -> list[UserKey]:
+    """The access keys of a user.
+
+    Sources: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListAccessKeys.html,
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccessKeyLastUsed.html
+
+    Args:
+        user: the user's name.
+        arn: its ARN, which tells it from one of the same name in another account; "" if it is not known.
+        uses_of: ids of the keys whose last use is to be told.
+
+    Raises:
+        CloudError: AWS refused or did not answer, or the credentials are those of another account.
+    """
+    # It takes half a second to load, and it has no types.
+    exceptions: Any = import_module("botocore.exceptions")
+    config: Any = import_module("botocore.config").Config(connect_timeout=_SECONDS, read_timeout=_SECONDS)
+    action = "iam:GetUser"
+    try:
+        client: Any = import_module("boto3").client("iam", config=config)
+        found: str = client.get_user(UserName=user)["User"]["Arn"]
+        if arn and found != arn:
+            raise CloudError(f"the AWS credentials of the environment are for {found}; the stack's user is {arn}")
+        action = "iam:ListAccessKeys"
+        pages: Any = client.get_paginator("list_access_keys").paginate(UserName=user)
+        listed: list[Any] = [one for page in pages for one in page["AccessKeyMetadata"]]
+        action = "iam:GetAccessKeyLastUsed"
+        used = {
+            one["AccessKeyId"]: client.get_access_key_last_used(AccessKeyId=one["AccessKeyId"])["AccessKeyLastUsed"]
+            for one in listed
+            if one["AccessKeyId"] in set(uses_of)
+        }
+    except exceptions.ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "an error")
+        raise CloudError(f"{action} of user {user} answers {code}") from None
+    except (exceptions.BotoCoreError, ValueError) as error:
+        raise CloudError(f"{action} of user {user} could not be asked ({type(error).__name__})") from None
+    return [
+        UserKey(
+            one["AccessKeyId"], one["Status"], one["CreateDate"], used.get(one["AccessKeyId"], {}).get("LastUsedDate")
+        )
+        for one in listed
+    ]
