@@ -49,12 +49,14 @@ def _print_rich_blocks(blocks: Sequence[tuple[str, Sequence[tuple[str, str]]]], 
     from rich.text import Text  # noqa: PLC0415
 
     console = Console()
-    for heading, lines in blocks:
+    for index, (heading, lines) in enumerate(blocks):
+        if index:
+            console.print()
         console.print(Text(heading, style="bold red" if heading.startswith(alarming) else "bold"))
         table = Table.grid(padding=(0, 2))
         for label, text in lines:
             table.add_row(Text(label, style="dim"), Text(text, overflow="fold"))
-        console.print(Padding(table, (0, 0, 1, 2)))
+        console.print(Padding(table, (0, 0, 0, 2)))
 
 
 def _print_rich(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

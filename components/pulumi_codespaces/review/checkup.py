@@ -253,7 +253,7 @@ def without_readers(held: Held, managed: Collection[str]) -> list[Finding]:
             "warning",
             held.place,
             f"{_and(group)} {_is(group)} for selected repositories, and none is selected.",
-            f"No codespace gets {_it(group)}, and {_it(group)} {'takes' if len(group) == 1 else 'take'} room "
+            f"No codespace gets {_it(group)}, and {'it takes' if len(group) == 1 else 'they take'} room "
             f"({SECRETS_LIMIT} secrets at most).",
             "; ".join(_delete(held, name) for name in group),
         )
@@ -340,7 +340,7 @@ def key_findings(
                     "missing-key",
                     "error" if published else "warning",
                     resource,
-                    f"AWS has no access key {key}, {'which is published' if published else 'as the state does'}.",
+                    f"AWS has no access key {key}, which is {'published' if published else 'Active in the state'}.",
                     "Codespaces cannot log in with it.",
                     refresh,
                 ))  # fmt: skip
@@ -365,12 +365,11 @@ def key_findings(
 
 
 def _other_status(key: str, wanted: str, status: str, resource: str, fix: str, *, published: bool) -> Finding:
+    code, severity, why = "revived-key", "warning", "A key that was retired lets in again whoever has it."
     if wanted == "Active":
-        why = "Codespaces cannot log in with it." if published else "Codespaces that run since before the rotation "
-        why += "" if published else "cannot log in with it any more."
-        code, severity = "inactive-key", cast("Severity", "error" if published else "warning")
-    else:
-        code, severity, why = "revived-key", "warning", "A key that was retired lets in again whoever has it."
+        code, why = "inactive-key", "Codespaces that run since before the rotation cannot log in with it any more."
+    if wanted == "Active" and published:
+        severity, why = "error", "Codespaces cannot log in with it."
     return Finding(code, severity, resource, f"access key {key} is {status}, and {wanted} in the state.", why, fix)
 
 

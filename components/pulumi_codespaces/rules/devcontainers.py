@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _FROM = re.compile(r"^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(\S+)", re.IGNORECASE | re.MULTILINE)
 _COPY = re.compile(r"^[ \t]*COPY[ \t]+(?:--\S+[ \t]+)*--from=(\S+)", re.IGNORECASE | re.MULTILINE)
 _IMAGE = re.compile(r"""^[ \t-]*["']?image["']?[ \t]*:[ \t]*["']?([^\s"'#]+)""", re.MULTILINE)
-_HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?")
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]+)?")
 _MOSTLY_PUBLIC = ("Docker Hub", "GitHub Container registry", "Google Container Registry")
 """Where an image may well be public, so that nothing follows from its host."""
 _NEVER_PUBLIC = ("Amazon ECR", "Azure Container Registry")

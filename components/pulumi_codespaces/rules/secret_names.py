@@ -25,10 +25,10 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MEANT = {
     "USER": ("USER", "USERNAME", "USER_NAME", "USR", "LOGIN"),
     "PASSWORD": ("PASSWORD", "PASS", "PASSWD", "PWD", "TOKEN", "SECRET"),
-    "SERVER": ("SERVER", "HOST", "HOSTNAME", "URL", "ADDRESS", "REGISTRY", "ENDPOINT"),
+    "SERVER": ("SERVER", "LOGIN_SERVER", "HOST", "HOSTNAME", "URL", "ADDRESS", "REGISTRY", "ENDPOINT"),
 }
 """What people write for the last part of such a name."""
-_NEAR = 0.9
+_NEAR = 0.8
 _TRIPLE_MEMBER = re.compile(r"(.+)(_CONTAINER_REGISTRY_(?:USER|PASSWORD|SERVER))")
 _PAGE = (
     "https://docs.github.com/en/codespaces/managing-codespaces-for-your-organization/"
@@ -95,19 +95,15 @@ def near_miss(name: str) -> str | None:
     if _TRIPLE_MEMBER.fullmatch(upper):
         return None
     words = upper.split("_")
-    found = [
-        (
-            SequenceMatcher(None, "_".join(words[cut:]), f"CONTAINER_REGISTRY_{said}").ratio(),
-            "_".join(words[:cut]),
-            part,
-        )
-        for cut in range(1, len(words))
-        if any(words[:cut])
-        for part, variants in _MEANT.items()
-        for said in variants
-    ]
-    likeness, prefix, part = max(found, default=(0.0, "", ""))
-    return f"{prefix}_CONTAINER_REGISTRY_{part}" if likeness >= _NEAR else None
+    best = (0.0, "")
+    for first in range(1, len(words)):
+        prefix = "_".join(words[:first])
+        for second in range(first + 1, len(words)):
+            middle = _likeness("_".join(words[first:second]), "CONTAINER_REGISTRY")
+            part, last = _meant("_".join(words[second:]))
+            if prefix and middle >= _NEAR and last >= _NEAR:
+                best = max(best, (middle + last, f"{prefix}_CONTAINER_REGISTRY_{part}"))
+    return best[1] or None
 
 
 def write_order(names: Iterable[str]) -> list[str]:
@@ -245,6 +241,16 @@ def check_capacity(existing: Collection[str], added: Collection[str], owner: str
         f"{len(triples_in(there))} of {limit // 3} registries used. GitHub stores at most {limit} for one {level} "
         f"({_PAGE}). Delete secrets that nobody reads any more, or keep some {other_level} instead.",
     )
+
+
+def _meant(last: str) -> tuple[str, float]:
+    """What the last part of such a name was meant to be, and how like that it is."""
+    choices = ((part, _likeness(last, said)) for part, variants in _MEANT.items() for said in variants)
+    return max(choices, key=lambda it: it[1])
+
+
+def _likeness(one: str, other: str) -> float:
+    return SequenceMatcher(None, one, other).ratio()
 
 
 def _counted(number: int, what: str) -> str:

@@ -12,7 +12,9 @@ from pulumi_codespaces.rules.secret_names import (
     check_name,
     check_prefix,
     check_value_size,
+    incomplete_triples,
     mixed_logins,
+    near_miss,
     prefix_from,
     triples_in,
     write_order,
@@ -48,6 +50,41 @@ def test_only_complete_triples_are_found_whatever_their_case():
     assert triples_in(names) == [Triple("A"), Triple("B")]
     assert triples_in(["_CONTAINER_REGISTRY_USER", "_CONTAINER_REGISTRY_PASSWORD", "_CONTAINER_REGISTRY_SERVER"]) == []
     assert triples_in(Triple("A").names[:2]) == []
+
+
+def test_triples_of_which_something_is_missing_whatever_their_case():
+    names = [*Triple("A").names, "b_container_registry_server", "C_CONTAINER_REGISTRY_USER", "NPM_TOKEN"]
+    assert incomplete_triples([*names, "C_CONTAINER_REGISTRY_SERVER"]) == {
+        Triple("B"): [Triple("B").user, Triple("B").password],
+        Triple("C"): [Triple("C").password],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("A_CONTAINER_REGISTRY_PASS", Triple("A").password),
+        ("a_container_registry_token", Triple("A").password),
+        ("A_CONTAINER_REGISTRY_USERNAME", Triple("A").user),
+        ("A_CONTAINER_REGISTRY_USER_NAME", Triple("A").user),
+        ("A_B_CONTAINER_REGISTRY_HOST", Triple("A_B").server),
+        ("A_CONTAINER_REGISTRY_LOGIN_SERVER", Triple("A").server),
+        ("A_CONTAINER_REGISTY_USER", Triple("A").user),
+        ("A_CONTAINERREGISTRY_SERVER", Triple("A").server),
+        ("A_CONTANER_REGISTRY_PASWORD", Triple("A").password),
+        (Triple("A").user, None),
+        ("CONTAINER_REGISTRY_USER", None),
+        ("_CONTAINER_REGISTRY_PASS", None),
+        ("A_CONTAINER_REGISTRY", None),
+        ("A_CONTAINER_REGISTRY_NAMESPACE", None),
+        ("A_CONTAINER_REGISTRY_REGION", None),
+        ("A_REGISTRY_USER", None),
+        ("NPM_TOKEN", None),
+        ("TOKEN", None),
+    ],
+)
+def test_what_a_name_was_meant_to_be(name, meant):
+    assert near_miss(name) == meant
 
 
 def test_a_prefix_may_hold_the_suffix_of_another():
