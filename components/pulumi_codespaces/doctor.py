@@ -119,8 +119,10 @@ def _keys(kept: Kept, now: datetime, *, max_age_days: int, unused_days: int) -> 
     try:
         listed = user_keys(user, kept.user_arn, [kept.access.key_id])
     except CloudError as error:
-        resource, way_out = f"user {user}", f"aws iam list-access-keys --user-name {user}, as somebody who may"
-        return [checkup.unseen(resource, f"its access keys were not looked at: {error}.", way_out)]
+        account = kept.user_arn.split(":")[4] if kept.user_arn.count(":") > 4 else ""
+        whose = f"account {account}" if account else "its account"
+        way_out = f"codespaces doctor --stack {kept.stack}, with AWS credentials of {whose}"
+        return [checkup.unseen(f"user {user}", f"its access keys were not looked at: {error}.", way_out)]
     live = {one.id: LiveKey(one.status, one.made, one.used) for one in listed}
     return checkup.key_findings(kept, live, now, max_age_days=max_age_days, unused_days=unused_days)
 

@@ -38,9 +38,10 @@ class Tools:
         self.stack = stack
         self.secrets = secret_values(cloud) | {PASSWORD}
 
-    def __call__(self, *arguments, text=None):
+    def __call__(self, *arguments, text=None, before=""):
+        """Run a command; `before` is Python to run first."""
         done = subprocess.run(
-            [sys.executable, "-c", "from pulumi_codespaces.cli import main; main()", *arguments],
+            [sys.executable, "-c", f"{before}\nfrom pulumi_codespaces.cli import main; main()", *arguments],
             input=text,
             capture_output=True,
             text=True,

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pulumi_codespaces import verification
+from pulumi_codespaces import doctor, verification
 from pulumi_codespaces.cli import main
 from pulumi_codespaces.review.changes import RISKS
+from pulumi_codespaces.review.checkup import Finding
 from pulumi_codespaces.verification import Check, Verdict
 
 sys.path.insert(0, str(Path(__file__).parent / "review"))
@@ -144,7 +145,7 @@ def test_access_in_columns_and_for_a_spreadsheet():
     )
 
 
-@pytest.mark.parametrize("command", ["access", "verify"])
+@pytest.mark.parametrize("command", ["access", "verify", "doctor"])
 def test_a_stack_that_cannot_be_read_is_wrong_use(pulumi, monkeypatch, command):
     code, shown, said = run(command, "--stack", "gone")
     assert (code, shown) == (2, "")
@@ -203,3 +204,72 @@ def test_verify_prints_a_table_and_exits_by_what_is_wrong(pulumi, monkeypatch, s
 def test_a_registry_or_an_image_that_is_not_there_is_wrong_use(pulumi, arguments, message):
     code, shown, said = run("verify", *arguments)
     assert (code, shown, said.splitlines()[-1]) == (2, "", message)
+
+
+FOUND = [
+    Finding("missing-key", "error", "user codespaces-payments", "what.", "why.", "pulumi up"),
+    Finding("unseen", "unseen", "organization acme", "other.", "more.", "gh secret list"),
+]
+
+
+@pytest.fixture
+def findings(monkeypatch):
+    """What the doctor finds, and how it was asked."""
+    found, asked = [], []
+
+    def diagnose(states, now, **given):
+        given.pop("progress")
+        asked.append((len(states), given))
+        return found
+
+    monkeypatch.setattr(doctor, "diagnose", diagnose)
+    return found, asked
+
+
+def test_doctor_prints_findings_and_exits_by_them(pulumi, findings):
+    found, _ = findings
+    assert run("doctor") == (0, "Nothing was found.\n", "")
+    assert run("doctor", "--json") == (0, "[]\n", "")
+    found += FOUND
+    assert run("doctor") == (
+        1,
+        """\
+error missing-key: user codespaces-payments
+  what: what.
+  why: why.
+  fix: pulumi up
+
+unseen unseen: organization acme
+  what: other.
+  why: more.
+  fix: gh secret list
+""",
+        "",
+    )
+    code, shown, said = run("doctor", "--json")
+    assert (code, said) == (1, "")
+    assert json.loads(shown)[0] == {
+        "code": "missing-key",
+        "severity": "error",
+        "resource": "user codespaces-payments",
+        "what": "what.",
+        "why": "why.",
+        "fix": "pulumi up",
+    }
+
+
+def test_doctor_reads_the_stacks_in_clear_and_takes_limits(pulumi, findings):
+    _, asked = findings
+    run("doctor", "--cwd", str(pulumi / "project"), "--stack", "eu", "--stack", "selected")
+    run("doctor", "--max-key-age-days", "30", "--unused-days", "60")
+    assert asked == [
+        (2, {"max_age_days": 90, "unused_days": 90}),
+        (1, {"max_age_days": 30, "unused_days": 60}),
+    ]
+    calls = (pulumi / "calls").read_text().splitlines()
+    assert calls[:2] == [f"project stack export --stack {name} --show-secrets {FLAGS}" for name in ("eu", "selected")]
+
+
+@pytest.mark.parametrize("arguments", [["--unused-days", "0"], ["--stack"], ["file.json"]])
+def test_doctor_used_wrongly(pulumi, arguments):
+    assert run("doctor", *arguments)[:2] == (2, "")

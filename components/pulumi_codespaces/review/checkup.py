@@ -385,7 +385,7 @@ def _of_age(
             resource,
             f"the published access key {key} is {age} days old, and at most {max_age_days} are wanted.",
             f"Whoever may write to a selected repository could have read it since ({_AGE}).",
-            f"pulumi config set --path 'registries.{name}.keyGeneration' {generation} --stack {kept.stack} (in a "
+            f"pulumi config set --path '{_setting(name)}.keyGeneration' {generation} --stack {kept.stack} (in a "
             f"program of your own: key_generation={generation}); then pulumi up --stack {kept.stack}",
         )
     idle = (now - (live.used or live.made)).days
@@ -397,7 +397,7 @@ def _of_age(
             resource,
             f"the published access key {key} {last}.",
             "No codespace has logged in since, so nobody may need it.",
-            f"pulumi config rm --path 'registries.{name}' --stack {kept.stack} (in a program of your own: take {name} "
+            f"pulumi config rm --path '{_setting(name)}' --stack {kept.stack} (in a program of your own: take {name} "
             f"out of it); then pulumi up --stack {kept.stack}",
         )
 
@@ -527,6 +527,11 @@ def as_json(findings: Iterable[Finding]) -> str:
 def some(names: Sequence[str]) -> str:
     """A few of many names."""
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _setting(name: str) -> str:
+    """Where the configuration has a registry, as a path (https://www.pulumi.com/docs/iac/concepts/config/)."""
+    return f'registries["{name}"]' if "." in name else f"registries.{name}"
 
 
 def _set(held: Held, name: str, like: str) -> str:

@@ -289,6 +289,11 @@ def test_a_key_that_is_old():
     ]  # fmt: skip
 
 
+def test_the_path_of_a_name_with_a_dot():
+    (found,) = key_findings(kept_of(ecr("a.b")), {"AKIAa": FRESH}, NOW, max_age_days=1, unused_days=90)
+    assert found.fix.startswith("""pulumi config set --path 'registries["a.b"].keyGeneration' 2 --stack prod (""")
+
+
 @pytest.mark.parametrize(
     ("used", "last"), [(None, "was never used"), (NOW - timedelta(days=92), "was last used 92 days ago")]
 )
