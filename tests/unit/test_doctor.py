@@ -187,6 +187,7 @@ def test_more_repositories_than_are_looked_at(github, monkeypatch):
         [("unseen", "unseen", "organization acme")],
         ["the Codespaces secrets and the devcontainer.json of web were not looked at: of 2 repositories, 1 were."],
     )
+    assert [path for path in paths(github) if path.startswith("/repos/acme/web/")] == []
 
 
 def test_what_a_stack_wrote_was_changed(github):
@@ -254,8 +255,8 @@ def test_credentials_that_end(github):
         ({".devcontainer/devcontainer.json": {"image": f"{HOST}/app"},
           ".devcontainer.json": {"image": "acme.azurecr.io/x"}}, []),
         ({".devcontainer.json": {"features": {"ghcr.io/a/b": {}, "acme.azurecr.io/f": {}}}}, ["acme.azurecr.io"]),
-        ({".devcontainer/devcontainer.json": {"build": {"dockerfile": "../Docker file"}},
-          "Docker file": "FROM acme.azurecr.io/a"}, ["acme.azurecr.io"]),
+        ({".devcontainer/devcontainer.json": {"build": {"dockerfile": "../Docker file#2"}},
+          "Docker file#2": "FROM acme.azurecr.io/a"}, ["acme.azurecr.io"]),
         ({".devcontainer.json": {"dockerComposeFile": ["none.yml", "c.yml"]}, "c.yml": "image: acme.azurecr.io/a"},
          ["acme.azurecr.io"]),
         ({".devcontainer.json": {"build": {"dockerfile": "folder"}}, "folder/x": "FROM acme.azurecr.io/a"}, []),
