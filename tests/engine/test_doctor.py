@@ -7,11 +7,11 @@ from datetime import datetime, timedelta, timezone
 
 from rig.github.state import Package
 
-from .ecr_programs import HOST, IAM_USER, PASSWORD, SERVER, USER, access, published
+from .ecr_programs import HOST, IAM_USER, PASSWORD, SERVER, access, published
 from .test_tools import AZURE, Tools
 
 CANARY = "CANARY-azure-password"
-AZURE_PASSWORD = "AZURE_CONTAINER_REGISTRY_PASSWORD"
+AZURE_USER, AZURE_PASSWORD = "AZURE_CONTAINER_REGISTRY_USER", "AZURE_CONTAINER_REGISTRY_PASSWORD"
 IN_100_DAYS = """
 import pulumi_codespaces.cli as cli
 from datetime import datetime, timedelta
@@ -45,9 +45,9 @@ def fall_ill(cloud, organization, package):
     organization.put_secret("OLD_CONTAINER_REGISTRY_USER", values[0], "all")
     organization.put_secret("NPM_CONTAINER_REGISTRY_PASS", values[1], "private")
     organization.put_secret("FORGOTTEN", "x", "selected", [])
-    for number in range(80):
+    for number in range(86):
         organization.put_secret(f"FILLING_{number}", "x", "all")
-    cloud.github.repository("acme/docs").put_secret(USER, values[2])
+    cloud.github.repository("acme/docs").put_secret(AZURE_USER, values[2])
     organization.put_secret(AZURE_PASSWORD, CANARY, "private").updated_at += timedelta(hours=1)
     organization.delete_secret(SERVER)
     organization.select(PASSWORD, {11})
@@ -91,6 +91,7 @@ def test_nothing_in_a_healthy_world_and_each_thing_in_another(cloud, new_cloud_s
         ("package-differs", "warning", "package base/image"),
         ("readers-changed", "warning", acme),
         ("secret-changed", "warning", acme),
+        ("secret-changed", "warning", acme),
         ("unmanaged-key", "warning", user),
         ("unused-key", "warning", user),
     ]
@@ -116,9 +117,9 @@ def test_nothing_in_a_healthy_world_and_each_thing_in_another(cloud, new_cloud_s
     assert cloud.delete_named_keys(by_code["unmanaged-key"]["fix"]) == [orphan]
     for name in ("OLD_CONTAINER_REGISTRY_USER", "NPM_CONTAINER_REGISTRY_PASS", "FORGOTTEN"):
         organization.delete_secret(name)
-    for number in range(80):
+    for number in range(86):
         organization.delete_secret(f"FILLING_{number}")
-    cloud.github.repository("acme/docs").delete_secret(USER)
+    cloud.github.repository("acme/docs").delete_secret(AZURE_USER)
     package.visibility = "private"
     commit(cloud, "docs", f"{HOST}/payments/api:latest")
     stack.run("up", "--yes", "--refresh", "--stack", "test")
