@@ -61,5 +61,7 @@ def carry_out(contender: str, portions: Sequence[list[Case]], jobs: int, until: 
         for worker in workers:
             if worker.is_alive():
                 worker.terminate()
+        # What nobody is going to read must not keep this process.
+        queue.cancel_join_thread()
         for worker in workers:
             worker.join()
