@@ -21,6 +21,7 @@ from .rules.registries import DOCKER_HUB, check_server, known_registry, same_reg
 from .rules.registry_logins import check_credentials, ecr_pair
 from .rules.secret_names import Triple, triples_in
 from .rules.suggestions import did_you_mean
+from .rules.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -377,4 +378,4 @@ def _joined(problems: list[str], right: str, nothing: str) -> Check:
 
 def _counted(images: int, repositories: int) -> str:
     parts = [(images, "image", "images"), (repositories, "repository", "repositories")]
-    return ", ".join(f"{count} {one if count == 1 else many}" for count, one, many in parts if count)
+    return ", ".join(counted(*part) for part in parts if part[0])

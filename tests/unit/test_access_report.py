@@ -46,9 +46,7 @@ PROVIDER = "urn:pulumi:prod::access::pulumi:providers:codespaces::github"
 
 
 @pytest.fixture
-def github(monkeypatch):
-    for name in ("GITHUB_TOKEN", "GITHUB_OWNER", "GITHUB_APP_ID", "GITHUB_APP_INSTALLATION_ID", "GITHUB_APP_PEM_FILE"):
-        monkeypatch.delenv(name, raising=False)
+def github(monkeypatch, no_github_credentials):
     with GitHubStandIn(SEED) as standing_in:
         monkeypatch.setenv("GITHUB_BASE_URL", f"{standing_in.url}/")
         yield standing_in

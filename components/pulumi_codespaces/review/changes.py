@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from ..rules.secret_names import triples_in
+from ..rules.wording import are, in_words
 from .access import LOGINS, PULLS, accesses
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def _repositories(owner: str, names: Collection[str]) -> str:
         return "no repository"
     shown = full if len(full) <= _MANY else full[:_NAMED]
     more = len(full) - len(shown)
-    return _joined([f"`{name}`" for name in shown] + ([f"{more} more"] if more else []))
+    return in_words([f"`{name}`" for name in shown] + ([f"{more} more"] if more else []))
 
 
 def _full_name(owner: str, name: str) -> str:
@@ -202,10 +203,6 @@ def _full_name(owner: str, name: str) -> str:
 
 def _full(owner: str, names: Collection[str], above: int) -> tuple[str, ...]:
     return tuple(sorted(f"`{_full_name(owner, name)}`" for name in names)) if len(names) > above else ()
-
-
-def _joined(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def _capital(text: str) -> str:
@@ -222,7 +219,7 @@ def _registry(access: Access) -> str:
     if not access.servers:
         return f"the registry of `{access.name}`"
     more = len(access.servers) - _NAMED
-    return _joined([f"`{server}`" for server in access.servers[:_NAMED]] + ([f"{more} more"] if more > 0 else []))
+    return in_words([f"`{server}`" for server in access.servers[:_NAMED]] + ([f"{more} more"] if more > 0 else []))
 
 
 def _use(access: Access) -> str:
@@ -237,7 +234,7 @@ def _uses(some: list[Access]) -> str:
         return _use(some[0])
     parts = [_registry(one) if one.prefixes else _secrets(one) for one in sorted(some, key=lambda it: it.name)]
     shown = parts if len(parts) <= _MANY else [*parts[:_NAMED], f"{len(parts) - _NAMED} more"]
-    return f"pull from {_joined(shown)}"
+    return f"pull from {in_words(shown)}"
 
 
 def _secrets(access: Access) -> str:
@@ -245,7 +242,7 @@ def _secrets(access: Access) -> str:
     others = sorted(set(access.secrets) - {name for triple in triples for name in triple.names})
     names = [f"`{triple.prefix}_CONTAINER_REGISTRY_*`" for triple in triples] + [f"`{name}`" for name in others]
     shown = names if len(names) <= _MANY else [*names[:_NAMED], f"{len(names) - _NAMED} more"]
-    return f"the secret{'s' if len(access.secrets) > 1 else ''} {_joined(shown)}"
+    return f"the secret{'s' if len(access.secrets) > 1 else ''} {in_words(shown)}"
 
 
 def _images(access: Access) -> str:
@@ -254,7 +251,7 @@ def _images(access: Access) -> str:
         return ""
     shown = names if len(names) <= _MANY else names[:_NAMED]
     more = len(names) - len(shown)
-    return _joined([f"`{name}`" for name in shown] + ([f"{more} more repositories"] if more else []))
+    return in_words([f"`{name}`" for name in shown] + ([f"{more} more repositories"] if more else []))
 
 
 def _short(arn: str) -> str:
@@ -288,14 +285,10 @@ def _removed(old: Access) -> Iterable[Change]:
     user = f", and the IAM user `{old.user}` with its keys" if old.user else ""
     yield Change(
         _capital(f"{_who(old.owner, old.readers)} can no longer {_use(old)}: ")
-        + f"{_secrets(old)} {_are(old.secrets)} deleted{user}.",
+        + f"{_secrets(old)} {are(old.secrets)} deleted{user}.",
         "secrets-deleted",
         (*_full(old.owner, old.readers.names, _MANY), *_listed(old)),
     )
-
-
-def _are(things: Collection[str]) -> str:
-    return "are" if len(things) > 1 else "is"
 
 
 def _kept(old: Access, new: Access, steps: Mapping[str, Step]) -> Iterable[Change]:
@@ -344,13 +337,13 @@ def _is_user(step: Step, access: Access) -> bool:
 
 def _opened(owner: str, names: Collection[str]) -> tuple[str, str]:
     return (
-        f"{_repositories(owner, names)} {_are(names)} public; whoever may write to it can read the secrets.",
+        f"{_repositories(owner, names)} {are(names)} public; whoever may write to it can read the secrets.",
         "public-repository",
     )
 
 
 def _names(names: Collection[str]) -> str:
-    return _joined([f"`{name}`" for name in sorted(names)])
+    return in_words([f"`{name}`" for name in sorted(names)])
 
 
 def _rotation(old: Access, new: Access) -> Change:
@@ -380,14 +373,14 @@ def _policy(old: Access, new: Access) -> Iterable[Change]:
         what = (
             "do more than pull"
             if any(map(_is_wide, added))
-            else f"pull {_joined([f'`{name}`' for name in more[:_MANY]])}"
+            else f"pull {in_words([f'`{name}`' for name in more[:_MANY]])}"
         )
         tail = f" and {len(more) - _MANY} more" if len(more) > _MANY else ""
-        instead = f", and no longer {_joined([f'`{name}`' for name in less[:_MANY]])}" if less else ""
+        instead = f", and no longer {in_words([f'`{name}`' for name in less[:_MANY]])}" if less else ""
         where = f", in codespaces of {_who(new.owner, new.readers)}"
         yield Change(f"`{new.user}` may now {what}{tail}{instead}{where}.", "wider-policy", diff=diff)
     elif gone:
-        yield Change(f"`{new.user}` may no longer pull {_joined([f'`{name}`' for name in less[:_MANY]])}.", diff=diff)
+        yield Change(f"`{new.user}` may no longer pull {in_words([f'`{name}`' for name in less[:_MANY]])}.", diff=diff)
     if old.boundary and old.boundary != new.boundary:
         yield Change(f"The permissions boundary of `{new.user}` changes.", "wider-policy")
 

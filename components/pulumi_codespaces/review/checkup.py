@@ -14,6 +14,7 @@ from ..rules.iam_users import delete_key_command
 from ..rules.lifetimes import checked_end, days_left
 from ..rules.registries import same_registry
 from ..rules.secret_names import SECRETS_LIMIT, incomplete_triples, mixed_logins, near_miss, triples_in, write_order
+from ..rules.wording import are, counted, in_words
 from .access import accesses
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def names_that_miss(held: Held, managed: Collection[str], above: Collection[str]
             "incomplete-login",
             "error",
             held.place,
-            f"{_and(there)} {_is(there)} there, and {_and(missing)} {_is(missing)} not.",
+            f"{in_words(there)} {are(there)} there, and {in_words(missing)} {are(missing)} not.",
             f"GitHub logs a codespace in only where it finds all three ({_GUIDE}).",
             "; ".join(_set(held, name, there[0]) for name in missing)
             + "; or, if nobody needs it: "
@@ -216,8 +217,8 @@ def mixtures(above: Iterable[str], below: Held, organization: str) -> list[Findi
             "mixed-login",
             "error",
             below.place,
-            f"codespaces log in with a mixture for {triple.prefix}: {_and(shared)} {_is(shared)} the repository's own, "
-            f"and the rest is that of organization {organization}.",
+            f"codespaces log in with a mixture for {triple.prefix}: {in_words(shared)} {are(shared)} the repository's "
+            f"own, and the rest is that of organization {organization}.",
             "GitHub takes each secret by itself from the lowest level that has it, so that user and password do not "
             "belong together.",
             "; ".join(_delete(below, name) for name in shared) + "; or give the repository all three",
@@ -252,7 +253,7 @@ def without_readers(held: Held, managed: Collection[str]) -> list[Finding]:
             "no-readers",
             "warning",
             held.place,
-            f"{_and(group)} {_is(group)} for selected repositories, and none is selected.",
+            f"{in_words(group)} {are(group)} for selected repositories, and none is selected.",
             f"No codespace gets {_it(group)}, and {'it takes' if len(group) == 1 else 'they take'} room "
             f"({SECRETS_LIMIT} secrets at most).",
             "; ".join(_delete(held, name) for name in group),
@@ -273,7 +274,7 @@ def room(held: Held) -> list[Finding]:
         "warning",
         held.place,
         f"{count} of {SECRETS_LIMIT} secrets are used, {registries} of {SECRETS_LIMIT // 3} registries: room for "
-        f"{_counted(left, 'registry', 'registries')} more.",
+        f"{counted(left, 'registry', 'registries')} more.",
         "GitHub refuses what is more.",
         f"gh secret list --app codespaces {held.flags}, and for what nobody reads: gh secret delete NAME --app "
         f"codespaces {held.flags}; or keep a login with the repository that needs it (`repository`)",
@@ -293,15 +294,15 @@ def changed_outside(kept: Kept, held: Held) -> list[Finding]:
     up = f"pulumi up --refresh --stack {kept.stack}"
     by = f"stack {kept.stack} ({kept.access.name})"
     told: list[tuple[list[str], str, Severity, str, str]] = [
-        (deleted, "secret-deleted", "error", f"that {by} wrote {_is(deleted)} not there any more",
+        (deleted, "secret-deleted", "error", f"that {by} wrote {are(deleted)} not there any more",
          "Codespaces that start do not get it."),
         (changed, "secret-changed", "warning", f"{_was(changed)} written by somebody else since {by} did",
          "Codespaces that start may get credentials that do not work, or that nobody reviewed."),
-        (readers, "readers-changed", "warning", f"{_is(readers)} for others than {by} wrote {_it(readers)} for",
+        (readers, "readers-changed", "warning", f"{are(readers)} for others than {by} wrote {_it(readers)} for",
          "Codespaces get it that should not, or do not get it that should."),
     ]  # fmt: skip
     return [
-        Finding(code, severity, held.place, f"{_and(some)} {text}.", why, up)
+        Finding(code, severity, held.place, f"{in_words(some)} {text}.", why, up)
         for some, code, severity, text, why in told
         if some
     ]
@@ -426,7 +427,7 @@ def endings(stack: str, outputs: Mapping[str, Any], now: datetime) -> list[Findi
             "error" if days < 0 else "warning",
             f"stack {stack}",
             f"the credentials of {name} ended at {until}." if days < 0
-            else f"the credentials of {name} end in {_counted(days, 'day', 'days')}, at {until}.",
+            else f"the credentials of {name} end in {counted(days, 'day', 'days')}, at {until}.",
             "Codespaces cannot log in with them then.",
             f"give new ones (a token of Amazon ECR is renewed by every update); then pulumi up --stack {stack}",
         ))  # fmt: skip
@@ -489,7 +490,7 @@ def hosts_without_login(
         by_name = [one.access.name for one in kept if any(same_registry(host, server) for server in one.access.servers)]
         log_in = "its codespaces do not log in there"
         if unknown:
-            log_in = f"whether {_and(unknown)} {_is(unknown)} for that registry is not told"
+            log_in = f"whether {in_words(unknown)} {are(unknown)} for that registry is not told"
         where = f"add a registry to the program or the configuration: server: {host}, repositories: [{name}]"
         if by_name:
             where = f"add {name} to the repositories of {' or '.join(by_name)}"
@@ -552,21 +553,9 @@ def _map(given: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", given) if isinstance(given, dict) else {}
 
 
-def _and(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
-
-
-def _is(names: Sequence[str]) -> str:
-    return "is" if len(names) == 1 else "are"
-
-
 def _was(names: Sequence[str]) -> str:
     return "was" if len(names) == 1 else "were"
 
 
 def _it(names: Sequence[str]) -> str:
     return "it" if len(names) == 1 else "them"
-
-
-def _counted(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"

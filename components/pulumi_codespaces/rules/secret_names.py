@@ -12,6 +12,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from . import RuleViolation
+from .wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -237,9 +238,9 @@ def check_capacity(existing: Collection[str], added: Collection[str], owner: str
         level, other_level = "repository", "for the organization"
     raise RuleViolation(
         "",
-        f"this run adds {_counted(len(new), 'secret')} to the {len(there)} of {level} {owner}: {total} of {limit}; "
-        f"{len(triples_in(there))} of {limit // 3} registries used. GitHub stores at most {limit} for one {level} "
-        f"({_PAGE}). Delete secrets that nobody reads any more, or keep some {other_level} instead.",
+        f"this run adds {counted(len(new), 'secret', 'secrets')} to the {len(there)} of {level} {owner}: {total} of "
+        f"{limit}; {len(triples_in(there))} of {limit // 3} registries used. GitHub stores at most {limit} for one "
+        f"{level} ({_PAGE}). Delete secrets that nobody reads any more, or keep some {other_level} instead.",
     )
 
 
@@ -251,10 +252,6 @@ def _meant(last: str) -> tuple[str, float]:
 
 def _likeness(one: str, other: str) -> float:
     return SequenceMatcher(None, one, other).ratio()
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _prefix_problem(prefix: str) -> str | None:

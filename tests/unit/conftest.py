@@ -1,0 +1,12 @@
+"""What unit tests of several modules need."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def no_github_credentials(monkeypatch):
+    """Take away the credentials that the machine itself has for GitHub."""
+    for name in ("GITHUB_TOKEN", "GITHUB_OWNER", "GITHUB_APP_ID", "GITHUB_APP_INSTALLATION_ID", "GITHUB_APP_PEM_FILE"):
+        monkeypatch.delenv(name, raising=False)
