@@ -155,7 +155,7 @@ def _access(secrets: Resource, name: str, siblings: list[Resource], component: R
     key = keys.get(current)
     slots = cast("dict[str, dict[str, Any]]", state.get("slots") or {})
     statuses = cast("dict[str, Any]", state.get("statuses") or {})
-    names = tuple(sorted(cast("dict[str, Any]", secrets.inputs.get("secrets") or {})))
+    names = _names(secrets)
     servers = _servers(siblings, component)
     return Access(
         urn=secrets.urn,
@@ -177,6 +177,14 @@ def _access(secrets: Resource, name: str, siblings: list[Resource], component: R
         key_id=key.id if key else "",
         key_made=str(key.outputs.get("createDate") or "") if key else "",
         hosts=_hosts(names, servers, component),
+    )
+
+
+def _names(secrets: Resource) -> tuple[str, ...]:
+    """The names of the secrets; where the whole map is masked the id tells them, once there is one."""
+    given = secrets.inputs.get("secrets")
+    return tuple(
+        sorted(cast("dict[str, Any]", given) if isinstance(given, dict) else filter(None, secrets.id.split(",")))
     )
 
 

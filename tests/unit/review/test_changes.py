@@ -243,6 +243,16 @@ def test_a_group_of_other_secrets():
     )
 
 
+def test_secrets_whose_whole_map_is_masked_are_named_by_their_id():
+    inputs = {"owner": "acme", "secrets": "[secret]", "visibility": "selected", "selectedRepositories": {"web": 1}}
+    known = state(SECRETS, "npm", inputs, identifier="NPM_TOKEN,PIP_TOKEN")
+    named = "the secrets `NPM_TOKEN` and `PIP_TOKEN`"
+    assert told(digest([known], [])) == (
+        [("secrets-deleted", f"`acme/web` can no longer read {named}: {named} are deleted.")],
+        [],
+    )
+
+
 def test_the_secrets_of_one_repository():
     secrets = {f"P_CONTAINER_REGISTRY_{part}": "[secret]" for part in ("USER", "PASSWORD", "SERVER")}
     one = state("codespaces:index:RepositorySecrets", "p", {
