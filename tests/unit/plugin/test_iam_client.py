@@ -66,6 +66,8 @@ def test_what_may_not_be_asked(iam):
 
 
 def test_no_credentials(monkeypatch, tmp_path):
+    # boto3 keeps its first session for the process, with the credentials that it found then.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):

@@ -411,6 +411,7 @@ def test_the_environment_is_enough_for_a_client_that_reads_it(
     assert httpx.get(f"https://{HOST}/v2/", auth=login(token)).status_code == 200
     import boto3
 
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     assert boto3.client("sts").get_caller_identity()["Account"] == ACCOUNT
     assert boto3.client("ecr").meta.region_name == REGION
 
