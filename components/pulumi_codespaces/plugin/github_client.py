@@ -17,6 +17,7 @@ from urllib.parse import quote
 from ..rules.selection import Repository
 from .configuration import NO_CREDENTIALS
 from .failures import CloudError, OutcomeUnknown
+from .pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -279,11 +280,15 @@ class GitHub:
         items = _items(first, key)
         last = _last_page(first)
         gate = asyncio.Semaphore(_CONCURRENT_PAGES)
+        pace = Pace(self._progress, f"reading pages of {path}", last)
+        pace.step()
 
         async def page(number: int) -> list[dict[str, Any]]:
             async with gate:
                 params = {"per_page": _PAGE, "page": number}
-                return _items(await self.send("GET", path, params=params, need=need), key)
+                found = _items(await self.send("GET", path, params=params, need=need), key)
+                pace.step()
+                return found
 
         for more in await asyncio.gather(*(page(number) for number in range(2, last + 1))):
             items.extend(more)

@@ -66,6 +66,10 @@ class Run:
     _github: GitHub | None = None
     _secrets: dict[str, Secrets] = field(default_factory=dict[str, Secrets])
 
+    def teller(self, urn: str) -> Callable[[str], None]:
+        """What puts a text into the status line of a resource (its URN, or "" for that of the stack)."""
+        return lambda text: self.log(Severity.STATUS, urn, text)
+
     def wants(self, place: Place, name: str) -> bool:
         """Whether a resource of the program declares, or wrote in this run, the secret of this name."""
         return name in self.claimed(place) or (place, name) in self.written
@@ -86,7 +90,7 @@ class Run:
     def github(self) -> GitHub:
         """The client of the organization, made on first use."""
         if self._github is None:
-            self._github = GitHub(self.configuration, lambda text: self.log(Severity.STATUS, "", text))
+            self._github = GitHub(self.configuration, self.teller(""))
         return self._github
 
     async def give_up(self) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from .pace import Pace
     from .secret_client import SecretInfo
 
 _STAMP_SECONDS = 1.0
@@ -114,6 +115,8 @@ async def write_values(
     existing: Mapping[str, SecretInfo],
     readers_before: Readers | None = None,
     drifted: Collection[str] = (),
+    *,
+    pace: Pace | None = None,
 ) -> Written:
     """Write secrets in this order; put a pair that did not become whole back.
 
@@ -128,6 +131,7 @@ async def write_values(
         readers_before: who may read what is put back; the new readers if it is not known who might before.
         drifted: names that may hold something else than `fallback` before this writes anything: a run that was killed
             wrote them. Of a pair they are put back too, or it would be left in two halves.
+        pace: counts the secrets that are written.
     """
     written = Written()
     for unit in _units(names):
@@ -156,10 +160,14 @@ async def write_values(
                 written.error = error
                 written.uncertain.append(triple.server)
                 return written
+        if pace:
+            pace.step(len(triple.names) if triple else 1)
     return written
 
 
-async def write_readers(store: SecretStore, names: Sequence[str], new: Readers, old: Readers | None) -> Written:
+async def write_readers(
+    store: SecretStore, names: Sequence[str], new: Readers, old: Readers | None, *, pace: Pace | None = None
+) -> Written:
     """Change who may read the secrets, leaving the values alone; all of them, or as it was before.
 
     Args:
@@ -167,6 +175,7 @@ async def write_readers(store: SecretStore, names: Sequence[str], new: Readers, 
         names: the secrets.
         new: who may read them from now on.
         old: who might before; None where that is not known.
+        pace: counts the secrets that are written.
     """
     written = Written()
     for name in names:
@@ -187,6 +196,8 @@ async def write_readers(store: SecretStore, names: Sequence[str], new: Readers, 
                 except CloudError:
                     written.readers_uncertain.append(touched)
             return written
+        if pace:
+            pace.step()
     return written
 
 

@@ -19,6 +19,7 @@ from ...rules.secret_names import (
 )
 from ...rules.suggestions import did_you_mean
 from ..failures import CloudError, Failure, InvalidInputs, PartialWrite, PluginError
+from ..pace import Pace
 from ..resource import Difference, Resource, Stored, check_map, join, map_changes, raise_if, same_owner
 from ..run import Claim, Severity
 from ..secret_writer import Readers, Written, whole_units, write_readers, write_values
@@ -261,7 +262,9 @@ class SecretSet(Resource):
         """Tell the reviewer of logins that codespaces would put together from secrets of two levels."""
         declared = set(plain_map(new["secrets"]))
         unseen: list[str] = []
+        others = await self.other_levels(run, state, new)
         gate = asyncio.Semaphore(_CONCURRENT_LISTINGS)
+        pace = Pace(run.teller(urn), "looking for secrets of the same names", len(others[:_LISTINGS]))
 
         async def look(other: Secrets) -> None:
             async with gate:
@@ -270,11 +273,12 @@ class SecretSet(Resource):
                 except CloudError:
                     unseen.append(other.place.full_name)
                     return
+                finally:
+                    pace.step()
             levels = (declared, there) if other.place.repository else (there, declared)
             for triple, shared in mixed_logins(*levels).items():
                 run.log(Severity.WARNING, urn, _mixed(triple, shared, secrets.place, other.place))
 
-        others = await self.other_levels(run, state, new)
         await asyncio.gather(*(look(other) for other in others[:_LISTINGS]))
         unseen += [other.place.full_name for other in others[_LISTINGS:]]
         if unseen and triples_in(declared):
@@ -296,6 +300,7 @@ class SecretSet(Resource):
     ) -> Written:
         """Write values, then readers, then remove what is declared no more; ends at the first failure."""
         written = Written()
+        pace = Pace(run.teller(urn), "writing secrets", len(plan.names) + len(plan.readers_alone))
         if plan.names:
             written = await write_values(
                 secrets,
@@ -306,9 +311,10 @@ class SecretSet(Resource):
                 live,
                 plan.old_readers,
                 plan.drifted,
+                pace=pace,
             )
         if written.error is None and plan.readers_alone:
-            readers = await write_readers(secrets, plan.readers_alone, plan.readers, plan.old_readers)
+            readers = await write_readers(secrets, plan.readers_alone, plan.readers, plan.old_readers, pace=pace)
             readers.names = written.names + readers.names
             written = readers
         run.written.update({(secrets.place, name): urn for name in written.names})

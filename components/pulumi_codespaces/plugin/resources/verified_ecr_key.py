@@ -10,7 +10,6 @@ from ...rules.registries import parse_ecr_host
 from ..ecr_client import AccessKey, verify
 from ..failures import Failure, InvalidInputs
 from ..resource import Difference, Resource, Stored, check_list, check_map, raise_if
-from ..run import Severity
 from ..values import UNKNOWN, Properties, Secret, Unknown, Value, is_text, is_unknown, reveal
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ class VerifiedEcrKey(Resource):
                 servers=new.get("servers") or [],
                 images=new.get("probeImages") or [],
                 timeout_seconds=reveal(new.get("timeoutSeconds")) or _TIMEOUT_SECONDS,
-                progress=lambda text: run.log(Severity.STATUS, urn, text),
+                progress=run.teller(urn),
             )
         return outputs
 
