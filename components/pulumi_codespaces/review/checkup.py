@@ -112,7 +112,7 @@ class Kept:
         written_at: secret -> when the stack last wrote it.
         repository_ids: who may read them, where visibility is `selected`.
         user_arn: the ARN of the IAM user; "" if there is none.
-        keys: id -> status of the access keys.
+        keys: id -> status of the access keys, those that are left to be deleted too.
     """
 
     stack: str
@@ -138,12 +138,11 @@ def kept_by(state: Digest) -> list[Kept]:
     """The secrets of a stack, with the access keys that are published by them."""
     known = {one.urn: one for one in state.after}
     stack = state.stack.rpartition("/")[2]
-    return [_kept(stack, one, known) for one in accesses(known.values()).values()]
+    return [_kept(stack, one, known[one.urn], state.before) for one in accesses(known.values()).values()]
 
 
-def _kept(stack: str, access: Access, known: Mapping[str, Resource]) -> Kept:
-    secrets = known[access.urn]
-    siblings = [one for one in known.values() if one.parent == secrets.parent and access.user]
+def _kept(stack: str, access: Access, secrets: Resource, resources: Iterable[Resource]) -> Kept:
+    siblings = [one for one in resources if one.parent == secrets.parent and access.user]
     user = next((one for one in siblings if one.type == _USER), None)
     selected = _map(secrets.outputs.get("selectedRepositories"))
     return Kept(

@@ -132,6 +132,8 @@ def read_digest(text: str) -> Digest:
 def read_state(text: str, secret: Callable[[object], object] = lambda _: SECRET) -> Digest:
     """Read the output of `pulumi stack export`, as a preview in which everything stays as it is.
 
+    What a replacement that did not come to its end has left to be deleted is going to be deleted.
+
     Args:
         text: the output.
         secret: what to put in place of each secret. It is given the value where the output was made with
@@ -145,7 +147,7 @@ def read_state(text: str, secret: Callable[[object], object] = lambda _: SECRET)
     if not isinstance(deployment, dict):
         raise NoDigest("this is not what `pulumi stack export` prints (an object with `deployment`).")
     steps = [
-        Step("same", resource, resource, ())
+        Step("delete", resource, None, ()) if one.get("delete") is True else Step("same", resource, resource, ())
         for one in _objects(cast("dict[str, Any]", deployment).get("resources"))
         if (resource := _resource(one, secret))
     ]

@@ -220,6 +220,13 @@ def test_the_arn_and_the_keys_are_those_of_the_same_component():
     ]
 
 
+def test_a_key_that_is_left_to_be_deleted_is_in_the_state():
+    resources = ecr()
+    (key,) = [one for one in resources if one["type"] == "aws:iam/accessKey:AccessKey"]
+    left = {**key, "id": "AKIALEFT", "delete": True}
+    assert kept_of([*resources, left]).keys == {key["id"]: "Active", "AKIALEFT": "Active"}
+
+
 KEPT = kept_of(ecr(), updatedAt=dict.fromkeys(PAYMENTS.names, AT), selectedRepositories={"web": 11})
 AS_WRITTEN = dict.fromkeys(PAYMENTS.names, Listed(AT, "selected", {11: "web"}))
 UP = "pulumi up --refresh --stack prod"

@@ -87,6 +87,13 @@ def test_a_state():
     assert step.resource.inputs == {"password": SECRET, "list": [SECRET]}
 
 
+def test_what_is_left_to_be_deleted_is_not_what_there_is():
+    left = {**state("a:b:C", "it", {"size": 1}), "delete": True}
+    found = read_state(json.dumps({"deployment": {"resources": [state("a:b:C", "it", {"size": 2}), left]}}))
+    assert [one.inputs for one in found.after] == [{"size": 2}]
+    assert [one.inputs for one in found.before] == [{"size": 2}, {"size": 1}]
+
+
 @pytest.mark.parametrize("text", ["", "{}", '{"deployment": null}'])
 def test_what_is_no_state_is_refused(text):
     with pytest.raises(NoDigest, match="pulumi stack export"):
