@@ -313,14 +313,19 @@ def _grant(
 ) -> list[pulumi.Resource]:
     """The policies of the user; whatever proves or publishes a key has to wait for all of them."""
     parent = pulumi.ResourceOptions(parent=component)
-    suspended = bool(args.get("suspended"))
-    login = aws.iam.UserPolicy(f"{name}-login", user=user.name, policy=login_document(suspended=suspended), opts=parent)
-    granted: list[pulumi.Resource] = [login]
+    # Under a name that Pulumi makes up, a policy whose answer was lost would stay with the user, in no state, and grant
+    # what the program grants no more; under its own it is put again. It cannot be replaced but after it was deleted.
+    inline = pulumi.ResourceOptions(parent=component, delete_before_replace=True)
+
+    def put(what: str, document: pulumi.Input[str]) -> pulumi.Resource:
+        return aws.iam.UserPolicy(f"{name}-{what}", name=what, user=user.name, policy=document, opts=inline)
+
+    granted = [put("login", login_document(suspended=bool(args.get("suspended"))))]
     if plan.tags:
         document = pulumi.Output.all(here.account, here.region).apply(
             lambda it: tagged_document(partition_of(it[1]), it[1], it[0], plan.tags)
         )
-        granted.append(aws.iam.UserPolicy(f"{name}-pull-tagged", user=user.name, policy=document, opts=parent))
+        granted.append(put("pull-tagged", document))
     for policy in plan.policies:
         made = pulumi.Output.all(
             **{str(one): plan.made[str(one)] for one in policy.repositories if isinstance(one, NewRepository)}
@@ -329,7 +334,7 @@ def _grant(
             lambda it, policy=policy: _pull_document(name, plan, policy, it[0], it[1], it[2])
         )
         if policy.inline:
-            granted.append(aws.iam.UserPolicy(f"{name}-pull", user=user.name, policy=document, opts=parent))
+            granted.append(put("pull", document))
             continue
         managed = aws.iam.Policy(
             f"{name}-pull-{policy.label}",

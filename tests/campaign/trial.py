@@ -533,11 +533,13 @@ class Bench:
             result.problems += differences
 
     def _strangers(self) -> list[str]:
-        """Users and access keys that the state does not know; a preview names a key."""
+        """Users, access keys and inline policies that the state does not know; a preview names a key."""
         ids = {one.get("id") for one in self._checkpoint().get("resources") or []}
         users = self.cloud.aws.users()
         found = [f"user {name}" for name in users if name not in ids]
-        return found + [f"key {key.id}" for name in users for key in users[name].access_keys if key.id not in ids]
+        found += [f"key {key.id}" for name in users for key in users[name].access_keys if key.id not in ids]
+        policies = [f"{user}:{name}" for user in users for name in users[user].inline_policies]
+        return found + [f"policy {one}" for one in policies if one not in ids]
 
     def _checkpoint(self) -> dict[str, Any]:
         path = self.stack.folder / f"backend/.pulumi/stacks/{self.stack.project}/{self.stack.name}.json"

@@ -20,6 +20,7 @@ LISTING = f"GET {SECRETS}"
 FIXED: dict[str, list[tuple[str, str]]] = {
     "create": [
         ("aws iam.CreateUser #1", "SIGKILL to everything"),
+        ("aws iam.PutUserPolicy #1", "AWS connection reset at each try, handled"),
         ("aws iam.CreateAccessKey #1", "AWS connection reset, handled"),
         (f"github {PASSWORD} #1", "503 from everything from then on"),
         (f"github {SERVER} #1", "SIGKILL to everything"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from datetime import datetime, timedelta, timezone
 
 from rig.cloud import DEFAULT_SEED, LocalCloud
@@ -311,6 +313,27 @@ def test_the_secrets_are_replaced_without_an_outage_and_the_rotation_is_not_repl
         assert steps(stack.preview())["payments-key-a"] == "replace"
         stack.up()
     assert list(held)[1] in keys(cloud)
+
+
+def test_a_policy_whose_answer_was_lost_is_put_again_and_one_that_is_replaced_is_there(cloud, new_cloud_stack):
+    stack = new_cloud_stack(ecr_program())
+    run = stack.start("up", "--yes", "--skip-preview")
+    cloud.aws.faults.add_callback("PutUserPolicy", lambda _: os.kill(run.pid, signal.SIGKILL), when="after")
+    run.communicate()
+    cloud.aws.faults.clear()
+    stack.run("cancel", "--yes")
+    assert cloud.aws.policies(IAM_USER)
+    # The state does not know of it, and AWS deletes no user that has a policy.
+    assert "DeleteConflict" in stack.destroy(check=False).output
+    stack.up()
+    assert set(cloud.aws.policies(IAM_USER)) == {"login", "pull"}
+
+    for name in ("payments-login", "payments-pull"):
+        stack.up("--replace", in_state(stack, name)["urn"])
+    assert set(cloud.aws.policies(IAM_USER)) == {"login", "pull"}
+    assert can_pull(cloud)
+    stack.destroy()
+    assert cloud.aws.users() == {}
 
 
 def test_a_protected_component_rotates_and_a_retained_one_leaks_no_key(cloud, new_cloud_stack):
