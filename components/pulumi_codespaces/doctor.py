@@ -10,7 +10,7 @@ from .access_report import providers_of, reached
 from .plugin.configuration import configure
 from .plugin.failures import CloudError, PluginError
 from .plugin.github_client import GitHub
-from .plugin.iam_client import user_keys
+from .plugin.iam_client import holdings
 from .plugin.resources.package_check import compared
 from .plugin.secret_client import Place, Secrets
 from .review import checkup
@@ -87,7 +87,7 @@ def diagnose(
             one.provider = one.provider or provider
     for one in organizations.values():
         for kept in one.kept:
-            findings += _keys(kept, now, max_age_days=max_age_days, unused_days=unused_days)
+            findings += _user(kept, now, max_age_days=max_age_days, unused_days=unused_days)
     findings += asyncio.run(_at_github(list(organizations.values()), progress))
     return checkup.in_order(findings)
 
@@ -112,19 +112,20 @@ def _packages(resources: Iterable[Resource]) -> list[Package]:
     return found
 
 
-def _keys(kept: Kept, now: datetime, *, max_age_days: int, unused_days: int) -> list[Finding]:
+def _user(kept: Kept, now: datetime, *, max_age_days: int, unused_days: int) -> list[Finding]:
     user = kept.access.user
     if not user:
         return []
     try:
-        listed = user_keys(user, kept.user_arn, [kept.access.key_id])
+        has = holdings(user, kept.user_arn, [kept.access.key_id])
     except CloudError as error:
         account = kept.user_arn.split(":")[4] if kept.user_arn.count(":") > 4 else ""
         whose = f"account {account}" if account else "its account"
         way_out = f"codespaces doctor --stack {kept.stack}, with AWS credentials of {whose}"
-        return [checkup.unseen(f"user {user}", f"its access keys were not looked at: {error}.", way_out)]
-    live = {one.id: LiveKey(one.status, one.made, one.used) for one in listed}
-    return checkup.key_findings(kept, live, now, max_age_days=max_age_days, unused_days=unused_days)
+        return [checkup.unseen(f"user {user}", f"its access keys and policies were not looked at: {error}.", way_out)]
+    live = {one.id: LiveKey(one.status, one.made, one.used) for one in has.keys}
+    found = checkup.key_findings(kept, live, now, max_age_days=max_age_days, unused_days=unused_days)
+    return found + checkup.policy_findings(kept, has.inline, has.attached)
 
 
 async def _at_github(organizations: Sequence[_Organization], progress: Callable[[str], None]) -> list[Finding]:

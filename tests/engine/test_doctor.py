@@ -11,6 +11,7 @@ from .ecr_programs import HOST, IAM_USER, PASSWORD, SERVER, access, published
 from .test_tools import AZURE, Tools
 
 CANARY = "CANARY-azure-password"
+WIDER = json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "ecr:*", "Resource": "*"}})
 AZURE_USER, AZURE_PASSWORD = "AZURE_CONTAINER_REGISTRY_USER", "AZURE_CONTAINER_REGISTRY_PASSWORD"
 IN_100_DAYS = """
 import pulumi_codespaces.cli as cli
@@ -55,6 +56,7 @@ def fall_ill(cloud, organization, package):
     commit(cloud, "docs", "other.azurecr.io/team/app")
     orphan = cloud.aws.create_access_key(IAM_USER)
     cloud.aws.set_access_key_status(IAM_USER, key, "Inactive")
+    cloud.aws.client("iam").put_user_policy(UserName=IAM_USER, PolicyName="wider", PolicyDocument=WIDER)
     return key, orphan.access_key_id, {*values, orphan.secret_access_key}
 
 
@@ -71,7 +73,9 @@ def test_nothing_in_a_healthy_world_and_each_thing_in_another(cloud, new_cloud_s
     cloud.aws.clear_requests()
     assert doctor("doctor", "--stack", "test") == (0, "Nothing was found.\n", "")
 
+    assert [one.action for one in cloud.aws.requests if one.written] == []
     key, orphan, values = fall_ill(cloud, organization, package)
+    cloud.aws.clear_requests()
     doctor.secrets |= values
     code, shown, said = doctor("doctor", "--stack", "test", "--json", before=IN_100_DAYS)
     assert (code, said) == (1, "")
@@ -93,6 +97,7 @@ def test_nothing_in_a_healthy_world_and_each_thing_in_another(cloud, new_cloud_s
         ("secret-changed", "warning", acme),
         ("secret-changed", "warning", acme),
         ("unmanaged-key", "warning", user),
+        ("unmanaged-policy", "warning", user),
         ("unused-key", "warning", user),
     ]
     by_code = {one["code"]: one for one in found}
@@ -111,10 +116,16 @@ def test_nothing_in_a_healthy_world_and_each_thing_in_another(cloud, new_cloud_s
     ]
     assert [one for one in cloud.github.requests if one.method != "GET"] == []
     assert [one.action for one in cloud.aws.requests if one.written] == []
-    assert {one.action for one in cloud.aws.requests} == {"GetUser", "ListAccessKeys", "GetAccessKeyLastUsed"}
+    assert {one.action for one in cloud.aws.requests} == {
+        "GetUser", "ListAccessKeys", "GetAccessKeyLastUsed", "ListUserPolicies", "ListAttachedUserPolicies"
+    }  # fmt: skip
 
     # -- what it says to type is what helps
     assert cloud.delete_named_keys(by_code["unmanaged-key"]["fix"]) == [orphan]
+    assert by_code["unmanaged-policy"]["fix"] == (
+        f"aws iam delete-user-policy --user-name {IAM_USER} --policy-name wider, if nobody needs it"
+    )
+    cloud.aws.client("iam").delete_user_policy(UserName=IAM_USER, PolicyName="wider")
     for name in ("OLD_CONTAINER_REGISTRY_USER", "NPM_CONTAINER_REGISTRY_PASS", "FORGOTTEN"):
         organization.delete_secret(name)
     for number in range(86):

@@ -11,7 +11,7 @@ import pytest
 
 from pulumi_codespaces import doctor
 from pulumi_codespaces.plugin.failures import CloudError
-from pulumi_codespaces.plugin.iam_client import UserKey
+from pulumi_codespaces.plugin.iam_client import Holdings, UserKey
 from pulumi_codespaces.rules.secret_names import Triple
 from rig.github import GitHubStandIn
 
@@ -58,16 +58,16 @@ def github(monkeypatch, no_github_credentials):
 
 @pytest.fixture(autouse=True)
 def aws(monkeypatch):
-    """The keys of each user, as `user_keys` gives them; a CloudError is raised."""
+    """The keys of each user, as AWS has them; a CloudError is raised."""
     keys = {"codespaces-payments": [UserKey("AKIAa", "Active", NOW - timedelta(days=25), NOW)]}
 
-    def user_keys(user, arn, uses_of):
+    def holdings(user, arn, uses_of):
         assert [*uses_of] == ["AKIAa"]
         if isinstance(keys[user], CloudError):
             raise keys[user]
-        return keys[user]
+        return Holdings(keys[user], ["login", "pull"], [])
 
-    monkeypatch.setattr(doctor, "user_keys", user_keys)
+    monkeypatch.setattr(doctor, "holdings", holdings)
     return keys
 
 
@@ -218,7 +218,7 @@ def test_keys_and_what_aws_does_not_tell(github, aws):
     aws["codespaces-payments"] = CloudError("iam:GetUser of user codespaces-payments answers AccessDenied")
     assert found_in(state_of(ecr())) == (
         [("unseen", "unseen", "user codespaces-payments")],
-        ["its access keys were not looked at: iam:GetUser of user codespaces-payments answers AccessDenied."],
+        [f"its access keys and policies were not looked at: {aws['codespaces-payments']}."],
     )
 
 

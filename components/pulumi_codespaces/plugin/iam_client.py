@@ -1,4 +1,4 @@
-"""Asks IAM for the access keys of a user, by the credentials of the environment; it changes nothing."""
+"""Asks IAM for what a user has, by the credentials of the environment; it changes nothing."""
 
 from __future__ import annotations
 
@@ -32,11 +32,28 @@ class UserKey:
     used: datetime | None = None
 
 
-def user_keys(user: str, arn: str, uses_of: Iterable[str]) -> list[UserKey]:
-    """The access keys of a user.
+@dataclass(frozen=True)
+class Holdings:
+    """What an IAM user has.
+
+    Attributes:
+        keys: its access keys.
+        inline: the names of the policies that are part of it.
+        attached: the ARNs of the managed policies that are attached to it.
+    """
+
+    keys: list[UserKey]
+    inline: list[str]
+    attached: list[str]
+
+
+def holdings(user: str, arn: str, uses_of: Iterable[str]) -> Holdings:
+    """What a user has.
 
     Sources: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListAccessKeys.html,
-    https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccessKeyLastUsed.html
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccessKeyLastUsed.html,
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListUserPolicies.html,
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListAttachedUserPolicies.html
 
     Args:
         user: the user's name.
@@ -55,23 +72,31 @@ def user_keys(user: str, arn: str, uses_of: Iterable[str]) -> list[UserKey]:
         found: str = client.get_user(UserName=user)["User"]["Arn"]
         if arn and found != arn:
             raise CloudError(f"the AWS credentials of the environment are for {found}; the stack's user is {arn}")
+
+        def listed_by(call: str, key: str) -> list[Any]:
+            return [one for page in client.get_paginator(call).paginate(UserName=user) for one in page[key]]
+
         action = "iam:ListAccessKeys"
-        pages: Any = client.get_paginator("list_access_keys").paginate(UserName=user)
-        listed: list[Any] = [one for page in pages for one in page["AccessKeyMetadata"]]
+        listed = listed_by("list_access_keys", "AccessKeyMetadata")
         action = "iam:GetAccessKeyLastUsed"
         used = {
             one["AccessKeyId"]: client.get_access_key_last_used(AccessKeyId=one["AccessKeyId"])["AccessKeyLastUsed"]
             for one in listed
             if one["AccessKeyId"] in set(uses_of)
         }
+        action = "iam:ListUserPolicies"
+        inline: list[str] = listed_by("list_user_policies", "PolicyNames")
+        action = "iam:ListAttachedUserPolicies"
+        attached = [str(one["PolicyArn"]) for one in listed_by("list_attached_user_policies", "AttachedPolicies")]
     except exceptions.ClientError as error:
         code = error.response.get("Error", {}).get("Code", "an error")
         raise CloudError(f"{action} of user {user} answers {code}") from None
     except (exceptions.BotoCoreError, ValueError) as error:
         raise CloudError(f"{action} of user {user} could not be asked ({type(error).__name__})") from None
-    return [
+    keys = [
         UserKey(
             one["AccessKeyId"], one["Status"], one["CreateDate"], used.get(one["AccessKeyId"], {}).get("LastUsedDate")
         )
         for one in listed
     ]
+    return Holdings(keys, inline, attached)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from ..rules import RuleViolation
-from ..rules.iam_users import delete_key_command
+from ..rules.iam_users import delete_key_command, remove_policy_command
 from ..rules.lifetimes import checked_end, days_left
 from ..rules.registries import same_registry
 from ..rules.secret_names import SECRETS_LIMIT, incomplete_triples, mixed_logins, near_miss, triples_in, write_order
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 SEVERITIES = ("error", "warning", "unseen")
 """Codespaces cannot pull; they may not for long, or more is open than need be; it could not be looked at."""
 _ACCESS_KEY, _USER = "aws:iam/accessKey:AccessKey", "aws:iam/user:User"
+_INLINE, _ATTACHMENT = "aws:iam/userPolicy:UserPolicy", "aws:iam/userPolicyAttachment:UserPolicyAttachment"
 _LITTLE_ROOM = 3
 """Of so few registries left an organization is told."""
 _GUIDE = "https://docs.github.com/en/codespaces/reference/allowing-your-codespace-to-access-a-private-registry"
@@ -113,6 +114,7 @@ class Kept:
         repository_ids: who may read them, where visibility is `selected`.
         user_arn: the ARN of the IAM user; "" if there is none.
         keys: id -> status of the access keys, those that are left to be deleted too.
+        policies: the names of the user's own policies, and the ARNs of those that are attached to it.
     """
 
     stack: str
@@ -121,6 +123,7 @@ class Kept:
     repository_ids: frozenset[int] = field(default_factory=frozenset[int])
     user_arn: str = ""
     keys: Mapping[str, str] = field(default_factory=dict[str, str])
+    policies: frozenset[str] = field(default_factory=frozenset[str])
 
     @property
     def repository(self) -> str:
@@ -156,7 +159,17 @@ def _kept(stack: str, access: Access, secrets: Resource, resources: Iterable[Res
             for one in siblings
             if one.type == _ACCESS_KEY and one.id
         },
+        frozenset(_policies_of(access.user, resources)),
     )
+
+
+def _policies_of(user: str, resources: Iterable[Resource]) -> Iterable[str]:
+    """The policies that a stack gives a user; the program may give more than the component does."""
+    for one in resources:
+        if one.type == _INLINE and one.id.startswith(f"{user}:"):
+            yield one.id.partition(":")[2]
+        if one.type == _ATTACHMENT and (one.outputs or one.inputs).get("user") == user:
+            yield str((one.outputs or one.inputs).get("policyArn"))
 
 
 # -- secrets by their names
@@ -362,6 +375,28 @@ def key_findings(
         if key not in kept.keys
     ]
     return found
+
+
+def policy_findings(kept: Kept, inline: Iterable[str], attached: Iterable[str]) -> list[Finding]:
+    """The policies of a stack's user of which the stack does not know.
+
+    Args:
+        kept: what the state says.
+        inline: the names of the user's own policies, as AWS lists them.
+        attached: the ARNs of those that are attached to it.
+    """
+    return [
+        Finding(
+            "unmanaged-policy",
+            "warning",
+            f"user {kept.access.user}",
+            f"policy {policy} is in no state.",
+            "Codespaces may do what it allows, and nobody reviewed that. Somebody made it by hand, or a run was killed "
+            "while it made the policy and the program was changed then.",
+            f"{remove_policy_command(kept.access.user, policy)}, if nobody needs it",
+        )
+        for policy in sorted({*inline, *attached} - kept.policies)
+    ]
 
 
 def _other_status(key: str, wanted: str, status: str, resource: str, fix: str, *, published: bool) -> Finding:

@@ -34,3 +34,9 @@ def check_user(name: str, path: str) -> None:
 def delete_key_command(user: str, key_id: str) -> str:
     """What to type to delete an access key."""
     return f"aws iam delete-access-key --user-name {user} --access-key-id {key_id}"
+
+
+def remove_policy_command(user: str, policy: str) -> str:
+    """What to type to take a policy from a user: one of its own by its name, an attached one by its ARN."""
+    verb, flag = ("detach", "arn") if policy.startswith("arn:") else ("delete", "name")
+    return f"aws iam {verb}-user-policy --user-name {user} --policy-{flag} {policy}"

@@ -1,4 +1,4 @@
-"""What IAM is asked of the keys of a user, and how its refusals are told."""
+"""What IAM is asked of a user, and how its refusals are told."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pytest
 from botocore.stub import Stubber
 
 from pulumi_codespaces.plugin.failures import CloudError
-from pulumi_codespaces.plugin.iam_client import UserKey, user_keys
+from pulumi_codespaces.plugin.iam_client import Holdings, UserKey, holdings
 
 USER, ARN = "codespaces-payments", "arn:aws:iam::123456789012:user/codespaces/codespaces-payments"
+MORE = "arn:aws:iam::123456789012:policy/codespaces/more"
 MADE, USED = (datetime(2026, month, 1, tzinfo=timezone.utc) for month in (8, 9))
 FOUND = {"Path": "/codespaces/", "UserName": USER, "UserId": "AIDAIOSFODNN7EXAMPLE", "Arn": ARN, "CreateDate": MADE}
 KEYS = [
@@ -35,22 +36,27 @@ def answer(iam, used):
     iam.add_response("list_access_keys", {"AccessKeyMetadata": KEYS, "IsTruncated": False}, {"UserName": USER})
     last = {"ServiceName": "N/A", "Region": "N/A", **({"LastUsedDate": used} if used else {})}
     iam.add_response("get_access_key_last_used", {"AccessKeyLastUsed": last}, {"AccessKeyId": FIRST})
+    more = {"PolicyNames": ["login"], "IsTruncated": True, "Marker": "m"}
+    iam.add_response("list_user_policies", more, {"UserName": USER})
+    rest = {"PolicyNames": ["pull"], "IsTruncated": False}
+    iam.add_response("list_user_policies", rest, {"UserName": USER, "Marker": "m"})
+    attached = {"AttachedPolicies": [{"PolicyName": "more", "PolicyArn": MORE}], "IsTruncated": False}
+    iam.add_response("list_attached_user_policies", attached, {"UserName": USER})
 
 
 @pytest.mark.parametrize("used", [None, USED])
 @pytest.mark.parametrize("arn", ["", ARN])
-def test_keys_and_the_last_use_of_some(iam, used, arn):
+def test_keys_with_the_last_use_of_some_and_policies(iam, used, arn):
     answer(iam, used)
-    assert user_keys(USER, arn, [FIRST]) == [
-        UserKey(FIRST, "Active", MADE, used),
-        UserKey(SECOND, "Inactive", MADE, None),
-    ]
+    assert holdings(USER, arn, [FIRST]) == Holdings(
+        [UserKey(FIRST, "Active", MADE, used), UserKey(SECOND, "Inactive", MADE, None)], ["login", "pull"], [MORE]
+    )
 
 
 def test_a_user_of_the_same_name_in_another_account(iam):
     iam.add_response("get_user", {"User": FOUND})
     with pytest.raises(CloudError) as refused:
-        user_keys(USER, ARN.replace("1234", "9999"), [])
+        holdings(USER, ARN.replace("1234", "9999"), [])
     assert str(refused.value) == (
         f"the AWS credentials of the environment are for {ARN}; the stack's user is "
         "arn:aws:iam::999956789012:user/codespaces/codespaces-payments"
@@ -61,7 +67,7 @@ def test_what_may_not_be_asked(iam):
     iam.add_response("get_user", {"User": FOUND})
     iam.add_client_error("list_access_keys", "AccessDenied")
     with pytest.raises(CloudError) as refused:
-        user_keys(USER, ARN, [])
+        holdings(USER, ARN, [])
     assert str(refused.value) == "iam:ListAccessKeys of user codespaces-payments answers AccessDenied"
 
 
@@ -74,5 +80,5 @@ def test_no_credentials(monkeypatch, tmp_path):
         monkeypatch.setenv(name, str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(CloudError) as refused:
-        user_keys(USER, ARN, [])
+        holdings(USER, ARN, [])
     assert str(refused.value) == "iam:GetUser of user codespaces-payments could not be asked (NoCredentialsError)"

@@ -60,9 +60,9 @@ def ecr(
             "generation": generation, "current": current, "keepPreviousKey": keep, "slots": slots,
             "statuses": dict(zip("ab", statuses, strict=True)), "userName": user}, parent=parent),
         state("aws:iam/userPolicy:UserPolicy", f"{name}-login",
-              {"policy": login_document(suspended=suspended)}, parent=parent),
+              {"policy": login_document(suspended=suspended)}, parent=parent, identifier=f"{user}:login"),
         state("aws:iam/userPolicy:UserPolicy", f"{name}-pull",
-              {"policy": policy or pull_document(arns)}, parent=parent),
+              {"policy": policy or pull_document(arns)}, parent=parent, identifier=f"{user}:pull"),
         state("codespaces:index:VerifiedEcrKey", f"{name}-key",
               {"servers": [HOST], "secretAccessKey": "[secret]"}, parent=parent),
         state(SECRETS, f"{name}-secrets", {

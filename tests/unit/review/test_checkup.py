@@ -24,6 +24,7 @@ from pulumi_codespaces.review.checkup import (
     mixtures,
     names_that_miss,
     package_findings,
+    policy_findings,
     reaching,
     room,
     some,
@@ -327,6 +328,37 @@ def test_a_key_that_no_state_knows():
             "aws iam delete-access-key --user-name codespaces-payments --access-key-id AKIAx, if nothing uses it",
         )
     ]
+
+
+MORE = "arn:aws:iam::123456789012:policy/codespaces/more"
+
+
+def test_policies_that_no_state_knows():
+    why = (
+        "Codespaces may do what it allows, and nobody reviewed that. Somebody made it by hand, or a run was killed "
+        "while it made the policy and the program was changed then."
+    )
+    user = "--user-name codespaces-payments"
+    assert policy_findings(KEPT, ["login", "pull", "wider"], [MORE]) == [
+        Finding("unmanaged-policy", "warning", OF_USER, f"policy {policy} is in no state.", why, fix)
+        for policy, fix in (
+            (MORE, f"aws iam detach-user-policy {user} --policy-arn {MORE}, if nobody needs it"),
+            ("wider", f"aws iam delete-user-policy {user} --policy-name wider, if nobody needs it"),
+        )
+    ]
+
+
+def test_policies_that_a_program_gives_the_user_by_itself():
+    given = {"user": "codespaces-payments", "policyArn": MORE}
+    of_another = state("aws:iam/userPolicy:UserPolicy", "other", identifier="codespaces-payments2:wider")
+    kept = kept_of([
+        *ecr(),
+        state("aws:iam/userPolicyAttachment:UserPolicyAttachment", "more", given, outputs=given),
+        state("aws:iam/userPolicy:UserPolicy", "logs", identifier="codespaces-payments:logs"),
+        of_another,
+    ])  # fmt: skip
+    assert kept.policies == {"login", "pull", "logs", MORE}
+    assert policy_findings(kept, ["login", "pull", "logs"], [MORE]) == []
 
 
 def with_statuses(first, second):
