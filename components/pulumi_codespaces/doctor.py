@@ -14,7 +14,7 @@ from .plugin.iam_client import holdings
 from .plugin.resources.package_check import compared
 from .plugin.secret_client import Place, Secrets
 from .review import checkup
-from .review.checkup import Finding, Held, Kept, Listed, LiveKey
+from .review.checkup import Finding, Held, Kept, Listed
 from .review.digest import is_known, read_state, stack_outputs
 from .rules import RuleViolation
 from .rules.devcontainers import images_in, needs_login, parse_devcontainer, registries_of
@@ -123,8 +123,7 @@ def _user(kept: Kept, now: datetime, *, max_age_days: int, unused_days: int) -> 
         whose = f"account {account}" if account else "its account"
         way_out = f"codespaces doctor --stack {kept.stack}, with AWS credentials of {whose}"
         return [checkup.unseen(f"user {user}", f"its access keys and policies were not looked at: {error}.", way_out)]
-    live = {one.id: LiveKey(one.status, one.made, one.used) for one in has.keys}
-    found = checkup.key_findings(kept, live, now, max_age_days=max_age_days, unused_days=unused_days)
+    found = checkup.key_findings(kept, has.keys, now, max_age_days=max_age_days, unused_days=unused_days)
     return found + checkup.policy_findings(kept, has.inline, has.attached)
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from pulumi_codespaces import doctor
 from pulumi_codespaces.plugin.failures import CloudError
-from pulumi_codespaces.plugin.iam_client import Holdings, UserKey
+from pulumi_codespaces.plugin.iam_client import Holdings
+from pulumi_codespaces.rules.iam_users import LiveKey
 from pulumi_codespaces.rules.secret_names import Triple
 from rig.github import GitHubStandIn
 
@@ -59,7 +60,7 @@ def github(monkeypatch, no_github_credentials):
 @pytest.fixture(autouse=True)
 def aws(monkeypatch):
     """The keys of each user, as AWS has them; a CloudError is raised."""
-    keys = {"codespaces-payments": [UserKey("AKIAa", "Active", NOW - timedelta(days=25), NOW)]}
+    keys = {"codespaces-payments": {"AKIAa": LiveKey("Active", NOW - timedelta(days=25), NOW)}}
 
     def holdings(user, arn, uses_of):
         assert [*uses_of] == ["AKIAa"]
@@ -210,7 +211,7 @@ def test_the_secrets_of_one_repository(github):
 
 def test_keys_and_what_aws_does_not_tell(github, aws):
     put(github, PAYMENTS.names)
-    aws["codespaces-payments"] = [UserKey("AKIAa", "Inactive", NOW - timedelta(days=2), None)]
+    aws["codespaces-payments"] = {"AKIAa": LiveKey("Inactive", NOW - timedelta(days=2), None)}
     wanted = [("inactive-key", "error", "user codespaces-payments")]
     assert found_in(state_of(ecr()))[0] == wanted
     more = [("old-key", "warning", "user codespaces-payments"), ("unused-key", "warning", "user codespaces-payments")]

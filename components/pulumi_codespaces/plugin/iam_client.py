@@ -6,30 +6,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ..rules.iam_users import LiveKey
 from .failures import CloudError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
 _SECONDS = 15.0
-
-
-@dataclass(frozen=True)
-class UserKey:
-    """An access key as IAM tells of it.
-
-    Attributes:
-        id: its id.
-        status: `Active` or `Inactive`.
-        made: when it was made.
-        used: when it was last used; None for never, or if that was not asked.
-    """
-
-    id: str
-    status: str
-    made: datetime
-    used: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -37,12 +20,12 @@ class Holdings:
     """What an IAM user has.
 
     Attributes:
-        keys: its access keys.
+        keys: id -> its access key.
         inline: the names of the policies that are part of it.
         attached: the ARNs of the managed policies that are attached to it.
     """
 
-    keys: list[UserKey]
+    keys: dict[str, LiveKey]
     inline: list[str]
     attached: list[str]
 
@@ -93,10 +76,10 @@ def holdings(user: str, arn: str, uses_of: Iterable[str]) -> Holdings:
         raise CloudError(f"{action} of user {user} answers {code}") from None
     except (exceptions.BotoCoreError, ValueError) as error:
         raise CloudError(f"{action} of user {user} could not be asked ({type(error).__name__})") from None
-    keys = [
-        UserKey(
-            one["AccessKeyId"], one["Status"], one["CreateDate"], used.get(one["AccessKeyId"], {}).get("LastUsedDate")
+    keys = {
+        one["AccessKeyId"]: LiveKey(
+            one["Status"], one["CreateDate"], used.get(one["AccessKeyId"], {}).get("LastUsedDate")
         )
         for one in listed
-    ]
+    }
     return Holdings(keys, inline, attached)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Literal
 
+    from ..rules.iam_users import LiveKey
     from .access import Access
     from .digest import Digest, Resource
 
@@ -86,21 +87,6 @@ class Held:
     place: str
     flags: str
     secrets: Mapping[str, Listed]
-
-
-@dataclass(frozen=True)
-class LiveKey:
-    """An access key as AWS tells of it.
-
-    Attributes:
-        status: `Active` or `Inactive`.
-        made: when it was made.
-        used: when it was last used; None for never.
-    """
-
-    status: str
-    made: datetime
-    used: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Names and paths of IAM users.
+"""IAM users: their names and paths, their access keys, and what to type about them.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 """
@@ -6,11 +6,31 @@ Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.ht
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from . import RuleViolation
 
+if TYPE_CHECKING:
+    from datetime import datetime
+
 _NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
 _PATH = re.compile(r"/|/[\x21-\x7e]{1,510}/")
+
+
+@dataclass(frozen=True)
+class LiveKey:
+    """An access key as AWS tells of it.
+
+    Attributes:
+        status: `Active` or `Inactive`.
+        made: when it was made.
+        used: when it was last used; None for never, or if that was not asked.
+    """
+
+    status: str
+    made: datetime
+    used: datetime | None = None
 
 
 def check_user(name: str, path: str) -> None:

@@ -9,7 +9,8 @@ import pytest
 from botocore.stub import Stubber
 
 from pulumi_codespaces.plugin.failures import CloudError
-from pulumi_codespaces.plugin.iam_client import Holdings, UserKey, holdings
+from pulumi_codespaces.plugin.iam_client import Holdings, holdings
+from pulumi_codespaces.rules.iam_users import LiveKey
 
 USER, ARN = "codespaces-payments", "arn:aws:iam::123456789012:user/codespaces/codespaces-payments"
 MORE = "arn:aws:iam::123456789012:policy/codespaces/more"
@@ -49,7 +50,7 @@ def answer(iam, used):
 def test_keys_with_the_last_use_of_some_and_policies(iam, used, arn):
     answer(iam, used)
     assert holdings(USER, arn, [FIRST]) == Holdings(
-        [UserKey(FIRST, "Active", MADE, used), UserKey(SECOND, "Inactive", MADE, None)], ["login", "pull"], [MORE]
+        {FIRST: LiveKey("Active", MADE, used), SECOND: LiveKey("Inactive", MADE, None)}, ["login", "pull"], [MORE]
     )
 
 

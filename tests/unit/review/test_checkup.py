@@ -13,7 +13,6 @@ from pulumi_codespaces.review.checkup import (
     Finding,
     Held,
     Listed,
-    LiveKey,
     as_json,
     changed_outside,
     endings,
@@ -32,6 +31,7 @@ from pulumi_codespaces.review.checkup import (
     without_readers,
 )
 from pulumi_codespaces.review.digest import SECRET, read_state, stack_outputs
+from pulumi_codespaces.rules.iam_users import LiveKey
 from pulumi_codespaces.rules.secret_names import Triple
 
 NOW = datetime(2026, 11, 26, tzinfo=timezone.utc)

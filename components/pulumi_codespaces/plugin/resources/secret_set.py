@@ -263,8 +263,9 @@ class SecretSet(Resource):
         declared = set(plain_map(new["secrets"]))
         unseen: list[str] = []
         others = await self.other_levels(run, state, new)
+        looked_at, left = others[:_LISTINGS], others[_LISTINGS:]
         gate = asyncio.Semaphore(_CONCURRENT_LISTINGS)
-        pace = Pace(run.teller(urn), "looking for secrets of the same names", len(others[:_LISTINGS]))
+        pace = Pace(run.teller(urn), "looking for secrets of the same names", len(looked_at))
 
         async def look(other: Secrets) -> None:
             async with gate:
@@ -279,8 +280,8 @@ class SecretSet(Resource):
             for triple, shared in mixed_logins(*levels).items():
                 run.log(Severity.WARNING, urn, _mixed(triple, shared, secrets.place, other.place))
 
-        await asyncio.gather(*(look(other) for other in others[:_LISTINGS]))
-        unseen += [other.place.full_name for other in others[_LISTINGS:]]
+        await asyncio.gather(*(look(other) for other in looked_at))
+        unseen += [other.place.full_name for other in left]
         if unseen and triples_in(declared):
             run.log(
                 Severity.INFO,
