@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -153,7 +151,7 @@ def test_a_run_that_was_killed_while_it_made_a_key(cloud, new_cloud_stack):
         """An update that dies when AWS has made the key; gives the key that nobody knows of."""
         stack.write(ecr_program(key_generation=generation))
         run = stack.start("up", "--yes", "--skip-preview")
-        cloud.aws.faults.add_callback("CreateAccessKey", lambda _: os.kill(run.pid, signal.SIGKILL), when="after")
+        cloud.aws.faults.add_callback("CreateAccessKey", lambda _: stack.kill(run), when="after")
         run.communicate()
         stack.run("cancel", "--yes")
         (lost,) = set(keys(cloud)) - {published(cloud)}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from datetime import datetime, timedelta, timezone
 
 from rig.cloud import DEFAULT_SEED, LocalCloud
@@ -318,7 +316,7 @@ def test_the_secrets_are_replaced_without_an_outage_and_the_rotation_is_not_repl
 def test_a_policy_whose_answer_was_lost_is_put_again_and_one_that_is_replaced_is_there(cloud, new_cloud_stack):
     stack = new_cloud_stack(ecr_program())
     run = stack.start("up", "--yes", "--skip-preview")
-    cloud.aws.faults.add_callback("PutUserPolicy", lambda _: os.kill(run.pid, signal.SIGKILL), when="after")
+    cloud.aws.faults.add_callback("PutUserPolicy", lambda _: stack.kill(run), when="after")
     run.communicate()
     cloud.aws.faults.clear()
     stack.run("cancel", "--yes")

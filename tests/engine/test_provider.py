@@ -335,8 +335,11 @@ def stopped_in_the_middle(github, stack, sent, *, answers):
     def stop(event):
         if event.name == USER and not stopped:
             stopped.append(time.monotonic())
-            # As a terminal does, SIGINT goes to the whole process group.
-            (os.killpg if sent is signal.SIGINT else os.kill)(process.pid, sent)
+            if sent is signal.SIGKILL:
+                stack.kill(process)
+            else:
+                # As a terminal does, SIGINT goes to the whole process group.
+                (os.killpg if sent is signal.SIGINT else os.kill)(process.pid, sent)
 
     github.observers[:] = [stop]
     process = stack.start("up", "--yes", "--skip-preview")

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from rig.cloud import LocalCloud
     from rig.github.faults import Action, FaultRequest
+    from rig.stack import Stack
 
 PUT = "/orgs/*/codespaces/secrets/"
 
@@ -246,7 +247,7 @@ def test_a_run_that_is_killed_between_user_and_password(cloud, new_cloud_stack):
     with watching(cloud):
         stack.write(ecr_program(key_generation=2))
         run = stack.start("up", "--yes", "--skip-preview")
-        kill_at(cloud, PUT + USER, lambda: os.kill(run.pid, signal.SIGKILL))
+        kill_at(cloud, PUT + USER, lambda: stack.kill(run))
         run.communicate()
         wait_until(lambda: len([one for one in writes_seen(cloud) if one == f"PUT {SERVER}"]) == 2)
         cloud.github.faults.clear()
@@ -257,7 +258,7 @@ def test_a_run_that_is_killed_between_user_and_password(cloud, new_cloud_stack):
 
     stack.write(ecr_program(key_generation=3))
     run = stack.start("up", "--yes", "--skip-preview")
-    kill_at(cloud, PUT + USER, lambda: kill_tree(run.pid))
+    kill_at(cloud, PUT + USER, lambda: kill_tree(stack, run))
     run.communicate()
     cloud.github.faults.clear()
     assert not can_pull(cloud)
@@ -288,14 +289,15 @@ def kill_at(cloud: LocalCloud, path: str, kill: Callable[[], object]) -> None:
     cloud.github.faults.add_callback(callback, when="after")
 
 
-def kill_tree(root: int) -> None:
-    """Kill a process and all that it started, children first asked for."""
+def kill_tree(stack: Stack, run: subprocess.Popen[str]) -> None:
+    """Kill the CLI and all that it started, children first asked for."""
     listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
     parents = {int(pid): int(parent) for pid, parent in (line.split() for line in listed.splitlines())}
-    found = [root]
+    found = [run.pid]
     for pid in found:
         found += [child for child, parent in parents.items() if parent == pid]
-    for pid in found:
+    stack.kill(run)
+    for pid in found[1:]:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 

@@ -57,6 +57,36 @@ def _plugins_folder(engine: Path) -> Path:
     return built if built.is_dir() else Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi") / "plugins"
 
 
+def kill_beside(run: subprocess.Popen[str], file: Path, seconds: float = 10) -> None:
+    """Send SIGKILL to a process at a moment when a JSON file that it writes is whole; leave one alone that has ended.
+
+    Raises:
+        AssertionError: the file has not been whole for that long.
+    """
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        run.send_signal(signal.SIGSTOP)
+        while (now := _process_state(run.pid)) not in ("T", "Z", ""):
+            time.sleep(0.002)
+        if now != "T":
+            return
+        try:
+            json.loads(file.read_bytes())
+        except (FileNotFoundError, json.JSONDecodeError):
+            run.send_signal(signal.SIGCONT)
+            time.sleep(0.005)
+        else:
+            run.kill()
+            return
+    raise AssertionError(f"{file} has not been whole for {seconds:g} s")
+
+
+def _process_state(number: int) -> str:
+    """The first letter of what `ps` says of a process; empty where there is none."""
+    said = subprocess.run(["ps", "-o", "state=", "-p", str(number)], capture_output=True, text=True, check=False)
+    return said.stdout.strip()[:1]
+
+
 @dataclass
 class Outcome:
     """What one operation of the CLI did."""
@@ -121,8 +151,8 @@ class Stack:
         self.project: str = description["name"]
         description["packages"] = {"codespaces": str(COMPONENTS)} if packages is None else packages
         (self.program_folder / "Pulumi.yaml").write_text(json.dumps(description))
-        backend = backend or folder / "backend"
-        backend.mkdir(exist_ok=True)
+        self._backend = backend or folder / "backend"
+        self._backend.mkdir(exist_ok=True)
         home = folder / "home"
         (home / ".pulumi").mkdir(parents=True)
         engine = engine_folder()
@@ -133,7 +163,7 @@ class Stack:
             ),
             "HOME": str(home),
             "PULUMI_HOME": str(home / ".pulumi"),
-            "PULUMI_BACKEND_URL": f"file://{backend}",
+            "PULUMI_BACKEND_URL": f"file://{self._backend}",
             "PULUMI_CONFIG_PASSPHRASE": "passphrase",
             "VIRTUAL_ENV": str(Path(sys.executable).parent.parent),
             "PYTHONPATH": str(COMPONENTS),
@@ -201,6 +231,14 @@ class Stack:
     def destroy(self, *arguments: str, check: bool = True) -> Outcome:
         """`pulumi destroy`."""
         return self.run("destroy", "--yes", "--skip-preview", *arguments, check=check)
+
+    def kill(self, run: subprocess.Popen[str]) -> None:
+        """Send SIGKILL to the CLI alone, at a moment when its state is whole.
+
+        The CLI writes the file of a local backend in place; a kill in the middle of that leaves a state that no command
+        can read ("failed to load checkpoint: EOF"), and that is not what a test of the program is about.
+        """
+        kill_beside(run, self._backend / ".pulumi/stacks" / self.project / f"{self.name}.json")
 
     def processes(self) -> list[int]:
         """The processes that the CLI and its children have started for this stack and that still run (needs /proc)."""

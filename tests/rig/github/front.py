@@ -54,7 +54,7 @@ class Exchange:
             not travel.
         handled_at: when it had taken effect; None for a request that was refused by a fault before that.
         status: of the answer that was sent; None where none was.
-        answered_at: when the answer was sent, or the connection given up.
+        answered_at: when the answer set out, or the connection was given up.
         fault: the kind of fault that hit it.
     """
 
@@ -201,10 +201,10 @@ class Front:
                 await self._pause(action.seconds, receive)
             self.reset_connection(scope)
             await receive()
+            exchange.answered_at = time.time()
         else:
             by_fault = action is not None and action.kind != "delay"
             await self._send(send, request, exchange, answer, by_fault=by_fault)
-        exchange.answered_at = time.time()
         for listener in self.finished:
             listener(exchange)
 
@@ -333,6 +333,8 @@ class Front:
         if status == 204:
             del headers["Content-Length"]
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        # Before the client can know of the answer: it may look for this as soon as it does.
+        exchange.answered_at = time.time()
         await send({"type": "http.response.start", "status": status, "headers": encoded})
         await send({"type": "http.response.body", "body": body})
 
