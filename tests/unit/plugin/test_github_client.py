@@ -59,7 +59,7 @@ async def until(happened: Callable[[], bool]) -> None:
     """Wait for what happens in the stand-in's thread, and for the client to hear of it."""
     while not happened():  # noqa: ASYNC110
         await asyncio.sleep(0.01)
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.5)
 
 
 # -- listings
@@ -77,7 +77,7 @@ def test_who_asks_while_a_listing_is_under_way_shares_the_next_one(github: GitHu
 
 def test_a_listing_that_was_begun_before_is_not_fresh(github: GitHubStandIn) -> None:
     async def work(client: Secrets) -> None:
-        github.faults.add("GET", SECRETS, kind="delay", seconds=0.3)
+        github.faults.add("GET", SECRETS, kind="delay", seconds=2)
         begun = asyncio.create_task(client.secrets(fresh=True))
         await until(lambda: len(github.requests) == 1)
         github.organization("acme").put_secret("NPM", "x")

@@ -255,7 +255,7 @@ def test_temporary_credentials_are_no_login_without_their_session_token(aws: Loc
 
 def test_time_alone_can_end_a_right(aws: LocalAws, key: Credentials) -> None:
     """What was answered before must not be remembered past the time that a condition names."""
-    end = datetime.now(timezone.utc) + timedelta(seconds=1.5)
+    end = datetime.now(timezone.utc) + timedelta(seconds=3)
     until = {"Condition": {"DateLessThan": {"aws:CurrentTime": end.isoformat()}}}
     aws.put_user_policy(owner(aws, key), "p", document(allow(PULL, "*", **until)))
     assert both(aws, key, "ecr:BatchGetImage", "team/a") is True

@@ -397,7 +397,7 @@ def test_open_connections_do_not_hold_up_the_end(caplog: pytest.LogCaptureFixtur
         client = httpx.Client(proxy=aws.proxy_url, verify=context, trust_env=False)
         assert client.get(f"https://{HOST}/v2/").status_code == 401
         start = time.monotonic()
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 10
     silent.close()
     client.close()
     assert caplog.records == []

@@ -137,7 +137,7 @@ class TestChildren:
             process.stdout.readline()
             started = time.monotonic()
         assert process.returncode == -signal.SIGKILL
-        assert 0.3 <= time.monotonic() - started < 3
+        assert 0.3 <= time.monotonic() - started < 30
         process.stdout.close()
         process.stderr.close()
 
