@@ -249,7 +249,7 @@ def test_inputs_of_another_kind(stack: Stack, changes: dict[str, Any], text: str
 odd = st.sampled_from([None, True, 0, 7, 1.5, "", "x", [], ["x"], [7], {}, {"a": "x"}, UNKNOWN, {"a": UNKNOWN}])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(changes=st.dictionaries(st.sampled_from(sorted(inputs())), odd | odd.map(Secret)))
 def test_whatever_is_sent_is_checked_or_refused(stack: Stack, changes: dict[str, Any]) -> None:
     try:

@@ -96,8 +96,7 @@ def plugin():
 
 ANYTHING = settings(
     max_examples=300,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
@@ -107,9 +106,7 @@ def told(error):
 
 
 @pytest.mark.parametrize("token", sound)
-@settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_check_never_crashes(plugin, token, data):
     news, olds = data.draw(inputs(token)), data.draw(st.just({}) | inputs(token))
@@ -135,9 +132,7 @@ def test_check_never_crashes(plugin, token, data):
         told(error)
 
 
-@settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     news=st.fixed_dictionaries(
         {},

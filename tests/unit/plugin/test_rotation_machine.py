@@ -10,7 +10,7 @@ import asyncio
 import os
 
 from fault_world import Fault, Script, World, scripts
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -91,9 +91,6 @@ class RotationMachine(RuleBasedStateMachine):
 RotationMachine.TestCase.settings = settings(
     max_examples=EXAMPLES,
     stateful_step_count=20,
-    deadline=None,
-    database=None,
     report_multiple_bugs=False,
-    suppress_health_check=[HealthCheck.too_slow],
 )
 TestRotation = RotationMachine.TestCase

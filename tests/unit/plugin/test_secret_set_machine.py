@@ -10,7 +10,7 @@ import asyncio
 import os
 
 from fault_world import SECRETS, URN, Broken, GitHub, Killed, Script, Stored, refresh, scripts, stamp, up
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
@@ -216,9 +216,6 @@ class SecretSetMachine(RuleBasedStateMachine):
 SecretSetMachine.TestCase.settings = settings(
     max_examples=EXAMPLES,
     stateful_step_count=25,
-    deadline=None,
-    database=None,
     report_multiple_bugs=False,
-    suppress_health_check=[HealthCheck.too_slow],
 )
 TestSecretSet = SecretSetMachine.TestCase

@@ -284,7 +284,7 @@ STATEMENTS = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     inline=st.lists(STATEMENTS, max_size=3),
     boundary=st.none() | st.lists(STATEMENTS, min_size=1, max_size=2),

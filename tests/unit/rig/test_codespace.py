@@ -410,7 +410,7 @@ def triple_choices(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(choices=st.lists(triple_choices(), max_size=3))
 def test_the_judge_says_what_happens_over_the_network(
     github: GitHubStandIn, acme: Organization, aws: LocalAws, choices: list[dict[str, Any]]

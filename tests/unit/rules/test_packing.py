@@ -91,7 +91,7 @@ def test_the_largest_thing_that_one_change_can_add_leaves_every_other_where_it_i
             assert set().union(*kept) == set().union(*items(before).values())
 
 
-@settings(deadline=None, database=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1, 300), st.integers(0, 300), st.booleans(), st.randoms(use_true_random=False))
 def test_a_repository_that_stays_listed_is_granted_at_every_instant_of_any_update(many, others, with_cache, chance):
     """The update as Pulumi runs it: new policies and updates in place in any order, deletions last."""
@@ -116,7 +116,7 @@ def test_a_repository_that_stays_listed_is_granted_at_every_instant_of_any_updat
     assert live == after
 
 
-@settings(deadline=None, database=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 300), st.randoms(use_true_random=False))
 def test_each_layout_grants_exactly_what_is_listed_and_nothing_twice(many, chance):
     listed = ["hub/*", *chance.sample(pool(4), many)]
@@ -134,7 +134,7 @@ def test_each_layout_grants_exactly_what_is_listed_and_nothing_twice(many, chanc
         assert granted == [] or (len(granted) == len(wanted) and set(granted) == wanted)
 
 
-@settings(deadline=None, database=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 200), st.randoms(use_true_random=False))
 def test_order_and_doubles_do_not_matter(many, chance):
     listed = chance.sample(pool(5), many)

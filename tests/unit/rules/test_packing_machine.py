@@ -182,7 +182,5 @@ def _granted(document):
     return set(granted)
 
 
-PackingMachine.TestCase.settings = settings(
-    max_examples=EXAMPLES, stateful_step_count=20, deadline=None, database=None, report_multiple_bugs=False
-)
+PackingMachine.TestCase.settings = settings(max_examples=EXAMPLES, stateful_step_count=20, report_multiple_bugs=False)
 TestPacking = PackingMachine.TestCase

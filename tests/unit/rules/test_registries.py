@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pulumi_codespaces.rules import RuleViolation
@@ -15,7 +15,6 @@ from pulumi_codespaces.rules.registries import (
 )
 
 ACCOUNT = "012345678901"
-quick = settings(deadline=None, database=None)
 
 
 def refusal(call, *arguments):
@@ -98,7 +97,6 @@ def test_what_github_would_not_swap_a_key_for(server, way_out):
     assert way_out in str(violation)
 
 
-@quick
 @given(st.from_regex(r"[0-9]{12}", fullmatch=True), st.sampled_from(["eu-west-1", "us-gov-east-1", "cn-north-1"]))
 def test_a_host_parses_back(account, region):
     registry = parse_ecr_host(ecr_registry_host(account, region))
@@ -187,7 +185,6 @@ def test_credentials_in_an_address_stay_out_of_the_text(server):
         assert "robot" not in text
 
 
-@quick
 @given(st.text(max_size=30), st.text(st.characters(categories=["L", "N"]), min_size=6, max_size=12))
 def test_no_user_name_before_an_at_sign_is_ever_shown(tail, credential):
     text = str(refusal(check_server, f"{credential}9x7q@{tail}"))

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pulumi_codespaces.rules import RuleViolation
@@ -49,7 +49,6 @@ def test_accounts():
         assert refusal(check_account, account).argument == "account"
 
 
-@settings(deadline=None, database=None)
 @given(NAMES, st.sampled_from(["eu-west-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1", "us-iso-east-1"]))
 def test_an_arn_parses_back(name, region):
     arn = RepositoryArn.of(name, ACCOUNT, region)

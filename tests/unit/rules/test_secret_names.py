@@ -2,7 +2,7 @@ import re
 import string
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pulumi_codespaces.rules import RuleViolation
@@ -23,7 +23,6 @@ from pulumi_codespaces.rules.secret_names import (
 PREFIXES = st.from_regex(r"[A-Z_][A-Z0-9_]{0,11}", fullmatch=True).filter(
     lambda prefix: prefix != "GITHUB" and not prefix.startswith("GITHUB_") and "_CONTAINER_REGISTRY" not in prefix
 )
-quick = settings(deadline=None, database=None)
 
 
 def refusal(call, *arguments):
@@ -104,7 +103,6 @@ def test_write_order_puts_each_server_last_and_other_names_first():
     assert write_order([Triple("A").server, Triple("A").password]) == [Triple("A").password, Triple("A").server]
 
 
-@quick
 @given(st.sets(PREFIXES, max_size=4), st.sets(PREFIXES, max_size=4), st.randoms(use_true_random=False))
 def test_write_order_keeps_every_pair_together(prefixes, others, random):
     names = [*others, *(name for prefix in prefixes for name in Triple(prefix).names)]
@@ -208,7 +206,6 @@ def test_names_that_github_refuses(name, argument):
     assert refusal(check_name, name, "secrets.other").argument == "secrets.other"
 
 
-@quick
 @given(PREFIXES)
 def test_a_valid_prefix_gives_valid_names(prefix):
     check_prefix(prefix)
@@ -218,7 +215,6 @@ def test_a_valid_prefix_gives_valid_names(prefix):
     assert prefix_from("any", prefix.lower()) == prefix
 
 
-@quick
 @given(st.text(st.sampled_from(string.printable + "éß"), max_size=20))
 def test_a_prefix_from_any_resource_name_is_valid_or_refused(resource_name):
     try:

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pulumi_codespaces.rules.suggestions import did_you_mean
@@ -44,7 +44,6 @@ def test_the_first_of_equals_whatever_their_order():
         assert did_you_mean("docs", choices) == "; did you mean 'docs-logistics'?"
 
 
-@settings(deadline=None, database=None)
 @given(st.text(max_size=12), st.lists(st.text(max_size=12), max_size=8), st.randoms(use_true_random=False))
 def test_suggests_only_choices_whatever_their_order(word, choices, random):
     answer = did_you_mean(word, choices)
