@@ -8,7 +8,8 @@ import pulumi
 import pulumi_aws as aws
 
 import pulumi_codespaces as codespaces
-from pulumi_codespaces.settings import Account, EcrRegistry, EcrTokenRegistry, LoginRegistry, Organization, load
+from pulumi_codespaces.settings import Account, EcrRegistry, EcrTokenRegistry, LoginRegistry, Organization
+from pulumi_codespaces.stack_config import load
 
 config = pulumi.Config()
 settings = load(config)

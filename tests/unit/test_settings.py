@@ -20,9 +20,9 @@ from pulumi_codespaces.settings import (
     Organization,
     Package,
     Selection,
-    load,
 )
 from pulumi_codespaces.settings_schema import stack_schema
+from pulumi_codespaces.stack_config import load
 
 CANARY = "CANARYcanary0123"
 ECR = {"ecrRepositories": ["payments/api"], "repositories": ["web"]}
