@@ -547,8 +547,7 @@ class Bench:
         return found + [f"policy {one}" for one in policies if one not in ids]
 
     def _checkpoint(self) -> dict[str, Any]:
-        path = self.stack.folder / f"backend/.pulumi/stacks/{self.stack.project}/{self.stack.name}.json"
-        return json.loads(path.read_text())["checkpoint"]["latest"] or {}
+        return json.loads(self.stack.state_file.read_text())["checkpoint"]["latest"] or {}
 
     def _shown_secrets(self, said: list[str]) -> list[str]:
         """Secrets that show in what the CLI printed, in the backend's files, or in temporary files."""

@@ -75,8 +75,7 @@ def secret_values(cloud: LocalCloud) -> set[str]:
 
 def checkpoint(stack: Stack) -> list[dict[str, Any]]:
     """The resources in the state, read from the backend's file."""
-    path = stack.folder / f"backend/.pulumi/stacks/{stack.project}/{stack.name}.json"
-    return json.loads(path.read_text())["checkpoint"]["latest"].get("resources") or []
+    return json.loads(stack.state_file.read_text())["checkpoint"]["latest"].get("resources") or []
 
 
 def in_state(stack: Stack, name: str) -> dict[str, Any]:

@@ -172,6 +172,11 @@ class Stack:
         }
         self.run("stack", "init", name)
 
+    @property
+    def state_file(self) -> Path:
+        """Where the backend keeps the state, secrets encrypted."""
+        return self._backend / ".pulumi/stacks" / self.project / f"{self.name}.json"
+
     def write(self, program: str) -> None:
         """Change the program."""
         (self.program_folder / "__main__.py").write_text(program)
@@ -238,7 +243,7 @@ class Stack:
         The CLI writes the file of a local backend in place; a kill in the middle of that leaves a state that no command
         can read ("failed to load checkpoint: EOF"), and that is not what a test of the program is about.
         """
-        kill_beside(run, self._backend / ".pulumi/stacks" / self.project / f"{self.name}.json")
+        kill_beside(run, self.state_file)
 
     def processes(self) -> list[int]:
         """The processes that the CLI and its children have started for this stack and that still run (needs /proc)."""

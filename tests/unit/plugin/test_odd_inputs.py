@@ -94,10 +94,7 @@ def plugin():
         yield served
 
 
-ANYTHING = settings(
-    max_examples=300,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+anything = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 
 
 def told(error):
@@ -106,7 +103,7 @@ def told(error):
 
 
 @pytest.mark.parametrize("token", sound)
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@anything
 @given(data=st.data())
 def test_check_never_crashes(plugin, token, data):
     news, olds = data.draw(inputs(token)), data.draw(st.just({}) | inputs(token))
@@ -132,7 +129,7 @@ def test_check_never_crashes(plugin, token, data):
         told(error)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@anything
 @given(
     news=st.fixed_dictionaries(
         {},

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WRITER = """
 import sys, time
 while True:
-    with open(sys.argv[1], "w", buffering=1) as file:
+    with open(sys.argv[1], "w") as file:
         for part in ('{"a":', ' 1', '}'):
             time.sleep(0.002)
             file.write(part)
