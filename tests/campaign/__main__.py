@@ -9,6 +9,7 @@ tests/campaign.sh --report-only --write docs/faults.md
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import signal
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from benchmarks.measuring import write_between_marks
 
-from .cases import all_cases, chunks, requests, sample
+from .cases import all_cases, chunks, in_common, requests, sample
 from .contenders import CONTENDERS
 from .faults import Target
 from .report import comparison, good, page, table
@@ -45,6 +46,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--operation", action="append", help="only this one; may be given again")
     parser.add_argument("--fault", action="append", help="only this one; may be given again")
     parser.add_argument("--sample", type=int, help="so many cases of each contender, chosen by the seed")
+    parser.add_argument(
+        "--common", action="store_true", help="only cases that every contender has which the results tell of"
+    )
     parser.add_argument("--only", help="one case by its name; prints what the CLI said")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
@@ -73,10 +77,36 @@ def _commit() -> str:
     return said.stdout.strip() or "unknown"
 
 
-def _read(path: Path) -> tuple[list[dict[str, Any]], dict[str, dict[str, list[Target]]]]:
-    """The results so far, and by contender and operation the requests of which the cases were made."""
+def _code() -> str:
+    """What a result depends on: the package, the campaign and the local cloud as they are committed."""
+    folders = ("components/pulumi_codespaces", "tests/campaign", "tests/rig")
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=_ROOT, capture_output=True, text=True, check=True).stdout
+
+    try:
+        if git("status", "--porcelain", "--", *folders):
+            return f"changed at {time.time():.0f}"
+        trees = git("rev-parse", *(f"HEAD:{folder}" for folder in folders))
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return hashlib.sha256(trees.encode()).hexdigest()[:12]
+
+
+def _read(path: Path, code: str | None) -> tuple[list[dict[str, Any]], dict[str, dict[str, list[Target]]]]:
+    """The results so far, and by contender and operation the requests of which the cases were made.
+
+    Args:
+        path: the file.
+        code: with which code they were made; those of other code are left out. None for that of the last one.
+    """
     text = path.read_text() if path.exists() else ""
-    lines: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]
+    everything: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]
+    if code is None:
+        code = everything[-1].get("code") if everything else None
+    lines = [line for line in everything if line.get("code") == code]
+    if len(lines) < len(everything):
+        print(f"{len(everything) - len(lines)} lines of {path} are of other code and left out", file=sys.stderr)
     made = {
         contender: {operation: [Target(*one) for one in targets] for operation, targets in some.items()}
         for line in lines
@@ -122,7 +152,8 @@ def main() -> int:
         print(json.dumps({**result.as_dict(), "output": ""}, indent=1))
         return int(not result.good)
     head: dict[str, Any] = {"commit": _commit(), "seed": given.seed, "command": "tests/campaign.sh"}
-    lines, made = _read(given.results)
+    code = _code()
+    lines, made = _read(given.results, None if given.report_only else code)
     until = time.time() + given.minutes * 60 if given.minutes else float("inf")
     if not given.report_only:
         given.results.parent.mkdir(parents=True, exist_ok=True)
@@ -132,9 +163,10 @@ def main() -> int:
                     print(f"{CONTENDERS[contender].name}: which requests do the operations make?", file=sys.stderr)
                     made[contender] = requests(contender, CONTENDERS[contender].operations)
                     found = {name: [astuple(one) for one in some] for name, some in made[contender].items()}
-                    _write(file, {"requests": {contender: found}})
-                for result in _campaign(contender, made[contender], given, {one["case"] for one in lines}, until):
-                    lines.append({**result, "commit": head["commit"]})
+                    _write(file, {"requests": {contender: found}, "code": code})
+                done = {one["case"] for one in lines}
+                for result in _campaign(contender, made, given, done, until):
+                    lines.append({**result, "commit": head["commit"], "code": code})
                     _write(file, {name: value for name, value in lines[-1].items() if value})
     commits = sorted({one.get("commit", "") for one in lines})
     cases = {contender: len(all_cases(contender, found)) for contender, found in made.items()}
@@ -156,10 +188,16 @@ def _write(file: TextIO, line: dict[str, Any]) -> None:
 
 
 def _campaign(
-    contender: str, made: dict[str, list[Target]], given: argparse.Namespace, done: set[str], until: float
+    contender: str,
+    made: dict[str, dict[str, list[Target]]],
+    given: argparse.Namespace,
+    done: set[str],
+    until: float,
 ) -> Iterator[dict[str, Any]]:
-    wanted = {name: some for name, some in made.items() if not given.operation or name in given.operation}
+    wanted = {name: some for name, some in made[contender].items() if not given.operation or name in given.operation}
     cases = all_cases(contender, wanted, given.fault)
+    if given.common:
+        cases = in_common(cases, *(all_cases(other, found) for other, found in made.items()))
     if given.sample:
         cases = sample(cases, given.seed, given.sample)
     left = [case for case in cases if case.name not in done]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from .contenders import CONTENDERS
 from .faults import FAULTS
-from .operations import OPERATIONS
+from .operations import OPERATIONS, TURNS
 from .trial import Bench, Case
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from .faults import Target
 
 TWO_IN_A_ROW = ("rotation", "rotation, the key before is not kept")
-"""Operations whose failed publication is followed by another generation."""
+"""Operations whose failed publication is followed by another update, which fails too or does not."""
+NEXT = ("raised", "reverted", "raised and failing", "repeated and failing", "reverted and failing")
+"""What that update does with the generation; repeated without a fault is the recovery of every case."""
 _LASTING = ("502 at each try", "503 from everything from then on", "connection reset at each try, handled",
             "401, the token is revoked", "SIGKILL to the plugin", "SIGKILL to everything", "AWS 503 at each try",
             "AWS connection reset at each try, handled")  # fmt: skip
@@ -34,7 +37,7 @@ def all_cases(contender: str, made: dict[str, list[Target]], faults: Iterable[st
     names = list(faults or FAULTS)
     cases: list[Case] = []
     for operation in CONTENDERS[contender].operations:
-        for target in made.get(operation, []):
+        for target in _struck(operation, made.get(operation, [])):
             fitting = [name for name in names if FAULTS[name].fits(target)]
             cases += [Case(contender, operation, target, name) for name in fitting]
             if contender == "ours" and operation in TWO_IN_A_ROW and _may_fail_a_publication(target):
@@ -42,20 +45,29 @@ def all_cases(contender: str, made: dict[str, list[Target]], faults: Iterable[st
                     Case(contender, operation, target, name, then)
                     for name in fitting
                     if name in _LASTING
-                    for then in ("raised", "reverted")
+                    for then in NEXT
                 ]
     return cases
 
 
+def _struck(operation: str, targets: Sequence[Target]) -> list[Target]:
+    """The requests of an operation at which faults happen."""
+    if OPERATIONS[operation].each:
+        return list(targets)
+    last = {target.call: target for target in targets}
+    return [target for target in targets if target.number == 1 or target == last[target.call]]
+
+
 def _may_fail_a_publication(target: Target) -> bool:
-    return target.call.startswith(_PUBLISHES) or target.call in ("iam.CreateAccessKey", "ecr.GetAuthorizationToken")
+    return target.number == 1 and target.call.startswith(
+        (_PUBLISHES, "iam.CreateAccessKey", "ecr.GetAuthorizationToken")
+    )
 
 
 def chunks(cases: Sequence[Case], seed: int, size: int = 24) -> list[list[Case]]:
     """The cases in an order that the seed decides, in portions that one stack carries out one after the other.
 
-    Each portion is of one operation, since a stack would have to be changed between two; but what creates and what
-    destroys take turns.
+    Each portion is of one operation, since a stack would have to be changed between two; but some take turns.
     """
     order = random.Random(seed)
     by_operation: dict[str, list[Case]] = {}
@@ -64,27 +76,43 @@ def chunks(cases: Sequence[Case], seed: int, size: int = 24) -> list[list[Case]]
     for some in by_operation.values():
         order.shuffle(some)
     portions: list[list[Case]] = []
-    for one, other in (("create", "destroy"), ("suspend", "resume")):
-        turns = [by_operation.pop(one, []), by_operation.pop(other, [])]
-        mixed = [case for pair in zip(*turns, strict=False) for case in pair]
-        shorter = min(len(some) for some in turns)
-        mixed += [case for some in turns for case in some[shorter:]]
-        portions += _portions(mixed, size)
+    for names in TURNS:
+        rounds = zip_longest(*(by_operation.pop(name, []) for name in names))
+        portions += _portions([case for some in rounds for case in some if case], size)
     for some in by_operation.values():
         portions += _portions(some, size)
     order.shuffle(portions)
     return portions
 
 
+def in_common(cases: Iterable[Case], *others: Iterable[Case]) -> list[Case]:
+    """Those cases that are also among each of the others, whoever's they are."""
+    known = [{_without_contender(case) for case in some} for some in others]
+    return [case for case in cases if all(_without_contender(case) in some for some in known)]
+
+
+def _without_contender(case: Case) -> str:
+    return case.name.partition(" | ")[2]
+
+
 def sample(cases: Sequence[Case], seed: int, count: int) -> list[Case]:
-    """So many of the cases, with every operation and every fault among them as far as they reach."""
+    """So many of the cases, as many of each operation, with every fault among them as far as they reach."""
     order = random.Random(seed)
     mixed = list(cases)
     order.shuffle(mixed)
-    seen: set[tuple[str, str]] = set()
-    first = [one for one in mixed if not ({("o", one.operation), ("f", one.fault)} <= seen or seen.update(
-        {("o", one.operation), ("f", one.fault)}))]  # fmt: skip
-    return (first + [one for one in mixed if one not in first])[:count]
+    by_operation: dict[str, list[Case]] = {}
+    for case in mixed:
+        by_operation.setdefault(case.operation, []).append(case)
+    taken: list[Case] = []
+    faults: set[str] = set()
+    while len(taken) < count and any(by_operation.values()):
+        for some in by_operation.values():
+            if some and len(taken) < count:
+                case = next((one for one in some if one.fault not in faults), some[0])
+                some.remove(case)
+                taken.append(case)
+                faults.add(case.fault)
+    return taken
 
 
 def _portions(cases: Sequence[Case], size: int) -> list[list[Case]]:

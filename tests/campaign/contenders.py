@@ -114,7 +114,16 @@ def _stock(options: str) -> Callable[[Standing], str]:
     return program
 
 
-_STOCK_OPERATIONS = ("create", "destroy", "rotation", "repository change", "value change", "policy change")
+_STOCK_OPERATIONS = (
+    "create",
+    "rotation",
+    "a repository joins",
+    "a repository leaves",
+    "value change",
+    "a wider policy",
+    "a narrower policy",
+    "destroy",
+)
 CONTENDERS = {
     "ours": Contender("this package", _ours, tuple(OPERATIONS)),
     "stock": Contender("stock resources, default options", _stock(""), _STOCK_OPERATIONS),

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from rig.github import FaultRequest
 
 CloudName = Literal["github", "aws"]
+Lasting = Literal["once", "stuck", "outage"]
 _HANG_SECONDS = 60.0
 """Longer than any client of GitHub here waits."""
+_PATIENCE_SECONDS = 10.0
+"""How long ours waits for the answer to a write."""
 _AWS_HANG_SECONDS = 17.0
 """Longer than the key's verification waits; the AWS plugin's own patience is not what is tested."""
 
@@ -67,16 +70,20 @@ class Strike:
         cloud: where.
         target: at which request.
         session: the session id of the CLI's process, known once it runs.
+        beside: processes that work for it and are not of its session, killed with everything else.
         struck: whether the request came.
+        missed: whether a signal was sent to nobody, since no such process ran.
     """
 
     cloud: LocalCloud
     target: Target
     session: int = 0
+    beside: tuple[int, ...] = ()
     struck: bool = False
+    missed: bool = False
     seen: int = 0
 
-    def at_github(self, act: Callable[[], Action | None], lasting: Literal["once", "stuck", "outage"] = "once") -> None:
+    def at_github(self, act: Callable[[], Action | None], lasting: Lasting = "once") -> None:
         """Do something at the request; and at the same call again, or at every request, from then on."""
 
         def decide(request: FaultRequest) -> Action | None:
@@ -89,7 +96,7 @@ class Strike:
 
         self.cloud.github.faults.add_callback(decide)
 
-    def at_aws(self, kind: Any, *, lasting: Literal["once", "stuck", "outage"] = "once", **details: Any) -> None:
+    def at_aws(self, kind: Any, *, lasting: Lasting = "once", **details: Any) -> None:
         """The same at a call of AWS."""
         service, action = self.target.call.split(".", 1)
         times = 1 if lasting == "once" else None
@@ -103,10 +110,10 @@ class Strike:
         faults.add_callback(action, begins, after=self.target.number - 1, service=service)
         faults.add(action, kind, after=self.target.number - 1, times=times, service=service, **details)
 
-    def at_either(self, act: Callable[[], object]) -> None:
-        """Do something at the request, which is then answered as usual."""
+    def at_either(self, act: Callable[[], object], *, handled: bool = True) -> None:
+        """Do something at the request, which is then answered as usual, or comes to nothing."""
         if self.target.cloud == "github":
-            self.at_github(lambda: (act(), None)[1])
+            self.at_github(lambda: (act(), None if handled else Action("reset_before"))[1])
             return
         service, action = self.target.call.split(".", 1)
 
@@ -114,16 +121,22 @@ class Strike:
             self.struck = True
             act()
 
-        self.cloud.aws.faults.add_callback(action, strike, after=self.target.number - 1, service=service)
+        faults, passing = self.cloud.aws.faults, self.target.number - 1
+        faults.add_callback(action, strike, after=passing, service=service)
+        if not handled:
+            faults.add(action, "reset_before", after=passing, service=service)
 
     def kill(self, role: str, number: signal.Signals) -> None:
         """Send a signal to the processes with this role."""
-        for process, found in processes(self.session):
-            if role in ("everything", found):
-                try:
-                    os.kill(process, number)
-                except ProcessLookupError:
-                    continue
+        wanted = [process for process, found in processes(self.session) if role in ("everything", found)]
+        sent = 0
+        for process in (*wanted, *(self.beside if role == "everything" else ())):
+            try:
+                os.kill(process, number)
+                sent += 1
+            except ProcessLookupError:
+                continue
+        self.missed = not sent
 
     def lift(self) -> None:
         """Everything works again."""
@@ -164,12 +177,16 @@ class Fault:
         fits: whether it can happen at a request.
         order: puts it on order.
         kills: whether a process is killed.
+        outage: whether GitHub takes nothing at all until the recovery, so that nothing can be put back.
+        waits: seconds for which it holds up a request that then succeeds.
     """
 
     name: str
     fits: Callable[[Target], bool]
     order: Callable[[Strike], None]
     kills: bool = False
+    outage: bool = False
+    waits: float = 0.0
 
 
 def _github(target: Target) -> bool:
@@ -212,31 +229,35 @@ def _delay_new_keys(seconds: float) -> Callable[[Strike], None]:
     return order
 
 
-def _kill(role: str, number: signal.Signals) -> Fault:
+def _kill(role: str, number: signal.Signals, *, handled: bool = True) -> Fault:
     return Fault(
-        f"{number.name} to {'the ' if role != 'everything' else ''}{role}",
+        f"{number.name} to {'the ' if role != 'everything' else ''}{role}{'' if handled else ', not handled'}",
         lambda target: True,
-        lambda strike: strike.at_either(lambda: strike.kill(role, number)),
+        lambda strike: strike.at_either(lambda: strike.kill(role, number), handled=handled),
         kills=True,
     )
 
 
+def _at_github(name: str, act: Callable[[], Action], lasting: Lasting = "once", **details: Any) -> Fault:
+    return Fault(name, _github, lambda it: it.at_github(act, lasting), outage=lasting == "outage", **details)
+
+
 _TABLE = [
-    Fault("500", _github, lambda it: it.at_github(_answer(500))),
-    Fault("502 at each try", _github, lambda it: it.at_github(_answer(502), "stuck")),
-    Fault("503 from everything from then on", _github, lambda it: it.at_github(_answer(503), "outage")),
-    Fault("429 with Retry-After", _github, lambda it: it.at_github(
-        lambda: Action("secondary_limit", status=429, retry_after=1))),
-    Fault("403 secondary limit with Retry-After", _github, lambda it: it.at_github(
-        lambda: Action("secondary_limit", retry_after=2))),
-    Fault("403 primary limit with reset", _github, lambda it: it.at_github(
-        lambda: Action("primary_limit", reset_in=2))),
-    Fault("connection reset, not handled", _github, lambda it: it.at_github(lambda: Action("reset_before"))),
-    Fault("connection reset, handled", _github, lambda it: it.at_github(lambda: Action("reset_after"))),
+    _at_github("500", _answer(500)),
+    _at_github("502 at each try", _answer(502), "stuck"),
+    _at_github("503 from everything from then on", _answer(503), "outage"),
+    # One second more is waited than GitHub asks for; and the reset of a primary limit is a whole second of the clock.
+    _at_github("429 with Retry-After", lambda: Action("secondary_limit", status=429, retry_after=1), waits=2),
+    _at_github("403 secondary limit with Retry-After", lambda: Action("secondary_limit", retry_after=2), waits=3),
+    _at_github("403 primary limit with reset", lambda: Action("primary_limit", reset_in=2), waits=4),
+    _at_github("connection reset, not handled", lambda: Action("reset_before")),
+    _at_github("connection reset, handled", lambda: Action("reset_after")),
     Fault("connection reset at each try, handled", _github_writes, lambda it: it.at_github(
         lambda: Action("reset_after"), "stuck")),
-    Fault("hang until timeout", _github, lambda it: it.at_github(lambda: Action("hang", seconds=_HANG_SECONDS))),
-    Fault("401, the token is revoked", _github, lambda it: it.at_github(_answer(401, "Bad credentials"), "outage")),
+    _at_github("hang until timeout", lambda: Action("hang", seconds=_HANG_SECONDS), waits=_PATIENCE_SECONDS),
+    Fault("hang until timeout, handled", _github_writes, lambda it: it.at_github(
+        lambda: Action("hang_after", seconds=_HANG_SECONDS)), waits=_PATIENCE_SECONDS),
+    _at_github("401, the token is revoked", _answer(401, "Bad credentials"), "outage"),
     Fault("422, the public key was rotated", _seals_a_value, _rotate_key),
     Fault("AWS 500", _aws, lambda it: it.at_aws("status", status=500)),
     Fault("AWS 503 at each try", _aws, lambda it: it.at_aws(
@@ -260,5 +281,6 @@ _TABLE = [
     ),
     *(_kill(role, number) for role in ("cli", "plugin", "program") for number in (signal.SIGTERM, signal.SIGKILL)),
     _kill("everything", signal.SIGKILL),
+    _kill("everything", signal.SIGKILL, handled=False),
 ]  # fmt: skip
 FAULTS = {one.name: one for one in _TABLE}

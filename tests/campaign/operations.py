@@ -10,8 +10,19 @@ if TYPE_CHECKING:
 
 FEW = ("payments/api",)
 MORE = ("payments/api", "payments/web")
-MANY = ("payments/api", *(f"payments/service-number-{index:03}" for index in range(60)))
-"""More than an inline policy has room for."""
+
+
+def _services(count: int) -> tuple[str, ...]:
+    return ("payments/api", *(f"payments/service-number-{index:03}" for index in range(count)))
+
+
+MANY = _services(30)
+"""More than the inline policy has room for, so that there is one managed policy."""
+MANY_AND_ONE = _services(31)
+MOST = _services(60)
+"""So many that there are nine managed policies."""
+WATCHED = (*MORE, *(f"payments/service-number-{index:03}" for index in (0, 30, 59)))
+"""The repositories of ECR that have an image which codespaces try to pull."""
 ALWAYS_READS, SOMETIMES_READS, NEVER_READS = "acme/web", "acme/api", "acme/docs"
 
 
@@ -51,12 +62,15 @@ class Operation:
         before: what the stack must be for it, from what it is.
         after: what the program declares then.
         command: of the CLI.
+        each: whether faults happen at each of its requests; else only at the first and the last of the same ones, which
+            the AWS provider makes for each of nine policies.
     """
 
     name: str
     after: Callable[[Standing], Standing]
     before: Callable[[Standing], Standing] = lambda standing: replace(standing, exists=True, suspended=False)
     command: str = "up"
+    each: bool = True
 
 
 def _ready(**changes: object) -> Callable[[Standing], Standing]:
@@ -67,33 +81,59 @@ def _rotated(by: int) -> Callable[[Standing], Standing]:
     return lambda standing: replace(standing, generation=standing.generation + by, retired=False)
 
 
-def _toggled_repositories(other: tuple[str, ...]) -> Callable[[Standing], Standing]:
-    return lambda standing: replace(standing, repositories=FEW if standing.repositories == other else other)
+def _never_rotated(standing: Standing) -> Standing:
+    return standing if standing.exists and standing.generation == 1 else Standing()
 
 
-def _with(repositories: tuple[str, ...]) -> Callable[[Standing], Standing]:
-    """Ready for a change between a few repositories and these."""
-    return lambda it: _ready(repositories=repositories if it.repositories == repositories else FEW)(it)
+def _of_two_keys(standing: Standing) -> Standing:
+    """Ready for the rotation of a user that has two keys, which is every rotation but the first."""
+    two = standing.exists and not standing.retired
+    return _ready(keep=True)(standing if two else _rotated(1)(standing))
+
+
+def _set(**changes: object) -> Callable[[Standing], Standing]:
+    return lambda standing: replace(standing, **changes)  # type: ignore[arg-type]
+
+
+def _one_more_or_less(standing: Standing) -> Standing:
+    return replace(standing, repositories=MANY if standing.repositories == MANY_AND_ONE else MANY_AND_ONE)
+
+
+def _with_many(standing: Standing) -> Standing:
+    some = (MANY, MANY_AND_ONE)
+    return _ready(repositories=standing.repositories if standing.repositories in some else MANY)(standing)
 
 
 OPERATIONS = {
     one.name: one
     for one in (
-        Operation("create", lambda it: replace(it, exists=True, generation=1), lambda it: Standing(exists=False)),
-        Operation("destroy", lambda it: replace(it, exists=False), command="destroy"),
-        Operation("rotation", _rotated(1), _ready(keep=True)),
-        Operation("rotation by jump", _rotated(7), _ready(keep=True)),
+        Operation("create", _set(exists=True, generation=1), lambda it: Standing(exists=False)),
+        Operation("the first rotation", _rotated(1), _never_rotated),
+        Operation("rotation", _rotated(1), _of_two_keys),
+        Operation("rotation by jump", _rotated(7), _of_two_keys),
         Operation("rotation, the key before is not kept", _rotated(1), _ready(keep=False, retired=True)),
-        Operation(
-            "retirement of the key before",
-            lambda it: replace(it, retired=True),
-            lambda it: _ready(keep=False)(_rotated(1)(it)),
-        ),
-        Operation("repository change", lambda it: replace(it, api_reads=not it.api_reads)),
+        Operation("retirement of the key before", _set(retired=True), lambda it: _ready(keep=False)(_rotated(1)(it))),
+        Operation("a repository joins", _set(api_reads=True), _ready(api_reads=False)),
+        Operation("a repository leaves", _set(api_reads=False), _ready(api_reads=True)),
         Operation("value change", lambda it: replace(it, login=1 - it.login)),
-        Operation("policy change", _toggled_repositories(MORE), _with(MORE)),
-        Operation("policy change past one document", _toggled_repositories(MANY), _with(MANY)),
-        Operation("suspend", lambda it: replace(it, suspended=True)),
-        Operation("resume", lambda it: replace(it, suspended=False), _ready(suspended=True)),
+        Operation("a wider policy", _set(repositories=MORE), _ready(repositories=FEW)),
+        Operation("a narrower policy", _set(repositories=FEW), _ready(repositories=MORE)),
+        Operation("a policy past one document", _set(repositories=MANY), _ready(repositories=FEW)),
+        Operation("a policy back in one document", _set(repositories=FEW), _ready(repositories=MANY)),
+        Operation("change of a managed policy", _one_more_or_less, _with_many),
+        Operation("a policy of nine documents", _set(repositories=MOST), _ready(repositories=FEW), each=False),
+        Operation("suspend", _set(suspended=True)),
+        Operation("resume", _set(suspended=False), _ready(suspended=True)),
+        Operation(
+            "destroy", _set(exists=False), lambda it: _ready(repositories=FEW)(_of_two_keys(it)), command="destroy"
+        ),
     )
-}  # fmt: skip
+}
+TURNS = (
+    ("create", "the first rotation", "destroy"),
+    ("a repository joins", "a repository leaves"),
+    ("a wider policy", "a narrower policy"),
+    ("a policy past one document", "a policy back in one document"),
+    ("suspend", "resume"),
+)
+"""Operations that take turns, since each leaves what the next begins with."""

@@ -23,7 +23,8 @@ def summary(lines: Sequence[Line]) -> dict[str, str]:
     reached = [one for one in lines if one["reached"]]
     outcomes = Counter(one["outcome"] for one in reached)
     windows = [span for one in reached for span in one["windows"]]
-    left_open = [span for one in reached for span in one["left_open"]]
+    killed = [span for one in reached if one["outcome"] == "killed" for span in one["left_open"]]
+    failed = [span for one in reached if one["outcome"] != "killed" for span in one["left_open"]]
     recovered = [one for one in reached if one["recovery"]]
     return {
         "cases": f"{len(reached):,}",
@@ -34,12 +35,18 @@ def summary(lines: Sequence[Line]) -> dict[str, str]:
         "failed pulls": f"{sum(len(one['failed']) for one in reached):,}",
         "mismatch instants": f"{sum(one['in_windows'] for one in reached):,}",
         "longest mismatch": f"{max(windows, default=0):,.0f} ms",
-        "left for the next update": f"{len(left_open)}" + (f" (≤ {max(left_open) / 1000:.0f} s)" if left_open else ""),
+        "left by a kill": _count_of_spans(killed),
+        "left by an outage": _count_of_spans(failed),
         "recovered": f"{len(recovered):,}",
         "unattached policies left": f"{sum(one['unattached'] for one in reached):,}",
         "orphans left": f"{sum(len(one['orphans']) for one in reached):,}",
         "other problems": f"{sum(len(one['problems']) for one in reached):,}",
     }
+
+
+def _count_of_spans(milliseconds: Sequence[float]) -> str:
+    longest = f" (≤ {max(milliseconds) / 1000:.0f} s)" if milliseconds else ""
+    return f"{len(milliseconds)}{longest}"
 
 
 def table(lines: Sequence[Line], by: str) -> str:
@@ -70,14 +77,17 @@ def page(lines: Sequence[Line], head: dict[str, Any]) -> str:
         (
             f"Made by `{head['command']}` on commit {head['commit']}, seed {head['seed']}: {len(lines):,} trials "
             f"on the real engine, {hours:.1f} hours of it one after the other. A case that did not come to its "
-            "request (the operation took another way) is not counted."
+            "request (the operation took another way), or whose signal found no such process, is not counted."
         ),
     ]
     for name in dict.fromkeys(one["contender"] for one in lines):
         some = [one for one in lines if one["contender"] == name]
         parts += [
             f"## {CONTENDERS[name].name}",
-            f"{len(some):,} of {head['cases'][name]:,} cases were carried out.",
+            (
+                f"{len(some):,} of {head['cases'][name]:,} cases were carried out; "
+                f"{sum(not one['reached'] for one in some):,} of them are not counted."
+            ),
             table(some, "operation"),
             table(some, "fault"),
             recoveries(some),
@@ -92,11 +102,16 @@ def page(lines: Sequence[Line], head: dict[str, Any]) -> str:
 
 
 def comparison(lines: Sequence[Line]) -> str:
-    """The same faults at the same operations, by contender: one column each."""
-    operations = set.intersection(*(set(CONTENDERS[name].operations) for name in {one["contender"] for one in lines}))
+    """The same faults at the same requests of the same operations, by contender: one column each."""
+    names = [name for name in CONTENDERS if any(one["contender"] == name for one in lines)]
+    reached = {
+        name: {one["case"].partition(" | ")[2]: one for one in lines if one["contender"] == name and one["reached"]}
+        for name in names
+    }
+    common = set.intersection(*(set(some) for some in reached.values()))
     columns: dict[str, list[str]] = {}
-    for name in [name for name in CONTENDERS if any(one["contender"] == name for one in lines)]:
-        some = [one for one in lines if one["contender"] == name and one["reached"] and one["operation"] in operations]
+    for name in names:
+        some = [reached[name][case] for case in common]
 
         def share(count: int, of: int = len(some)) -> str:
             return f"{count:,} ({100 * count / of:.0f} %)" if count else "0"

@@ -18,6 +18,7 @@ from zlib import crc32
 
 from typing_extensions import Self
 
+from rig.aws import DEFAULT_ACCOUNT, DEFAULT_REGION
 from rig.cloud import DEFAULT_SEED, LocalCloud
 from rig.codespace import judge, visible_secrets
 from rig.stack import Outcome, Stack, engine_folder
@@ -25,18 +26,28 @@ from rig.stack import Outcome, Stack, engine_folder
 from .contenders import ACCOUNTS, AZURE, CONTENDERS, ECR
 from .faults import FAULTS, Strike, Target, aws_call, github_call, processes
 from .observer import SUFFIXES, Observer, Session
-from .operations import ALWAYS_READS, NEVER_READS, OPERATIONS, SOMETIMES_READS, Standing
+from .operations import ALWAYS_READS, NEVER_READS, OPERATIONS, SOMETIMES_READS, WATCHED, Standing
 
 if TYPE_CHECKING:
     from .contenders import Contender
+    from .faults import Fault
+    from .observer import Window
     from .operations import Operation
 
-_API, _WEB, _BASE = (f"{ECR}/{name}:latest" for name in ("payments/api", "payments/web", "shared/base"))
+
+def _image(repository: str) -> str:
+    return f"{ECR}/{repository}:latest"
+
+
+_API, _BASE = _image("payments/api"), _image("shared/base")
 _CHARTS = f"{AZURE}/charts:latest"
 IAM_USER = "codespaces-payments"
 PREFIXES = ("PAYMENTS", "AZURE")
 _NAMES = {prefix + suffix for prefix in PREFIXES for suffix in SUFFIXES}
 _USER_EXISTS = re.compile(r"EntityAlreadyExists?: User with name")
+_MISMATCH_SECONDS = 1.0
+"""For how long a user and a password may not belong together where nothing holds up the second write; on a machine with
+more to do than it has cores."""
 _ROUNDS = 6
 _TRIES = 3
 _LINGER_SECONDS = 15.0
@@ -50,7 +61,8 @@ class Case:
 
     Attributes:
         contender: whose program.
-        then: what is done after the failure, before the recovery: a generation that is `raised` or `reverted`.
+        then: what is done after the failure, before the recovery: a generation that is `raised` or `reverted`; or one
+            that is `raised and failing`, `repeated and failing` or `reverted and failing` in the same way again.
     """
 
     contender: str
@@ -123,8 +135,19 @@ class Result:
         return asdict(self) | ({} if not self.good else {"output": ""})
 
 
+def _too_long(window: Window, fault: Fault) -> list[str]:
+    """What is wrong with a window that was closed in the end, for how the fault is."""
+    if window.by_itself:
+        limit = 1000 * (_MISMATCH_SECONDS + fault.waits)
+        if window.milliseconds > limit:
+            return [f"{window.prefix}: a mismatch of {window.milliseconds:.0f} ms, and not of {limit:.0f} at most"]
+    elif not (fault.kills or fault.outage):
+        return [f"{window.prefix}: a mismatch was left by an update that could have put it back"]
+    return []
+
+
 def _is_previewed(case: str) -> bool:
-    """Whether a preview follows although nothing was killed: one costs as much as an update, so every fourth has it.
+    """Whether a preview follows although nothing failed: one costs as much as an update, so every fourth has it.
 
     The stack is carried on to the next trial, so what another preview would have shown, the next one shows.
     """
@@ -141,25 +164,27 @@ class Bench:
         self._made = 0
         self._aws_plugin: subprocess.Popen[str] | None = None
         self._attached: dict[str, str] = {}
+        self._observer: Observer | None = None
+        self._stuck: list[str] = []
+        self._looked_for: set[str] = set()
+        self._looked_for: set[str] = set()
 
     def __enter__(self) -> Self:
         seed = {
             "github": {**DEFAULT_SEED["github"], "tokens": {TOKEN: {
                 "kind": "classic", "scopes": ["admin:org", "repo"], "login": "platform"}}},
-            "aws": {**DEFAULT_SEED["aws"], "registries": {AZURE: {
-                "user": ACCOUNTS[0][0], "password": ACCOUNTS[0][1], "repositories": ["charts"]}}},
+            "aws": {
+                "accounts": {DEFAULT_ACCOUNT: {"repositories": {
+                    DEFAULT_REGION: {name: ["latest"] for name in (*WATCHED, "shared/base")}}}},
+                "registries": {AZURE: {
+                    "user": ACCOUNTS[0][0], "password": ACCOUNTS[0][1], "repositories": ["charts"]}},
+            },
         }  # fmt: skip
         self.cloud = LocalCloud(seed, docker="http").__enter__()
         registry = self.cloud.aws.registries.find(AZURE)
         assert registry is not None
         registry.others[ACCOUNTS[1][0]] = ACCOUNTS[1][1]
-        # It is not what is tested, and to start it anew takes a tenth of the time of every operation.
-        plugin = next((engine_folder().parent / "plugins").glob("resource-aws-*/pulumi-resource-aws"), None)
-        if plugin:
-            environment = {**os.environ, **self.cloud.environment}
-            self._aws_plugin = subprocess.Popen([plugin], env=environment, stdout=subprocess.PIPE, text=True)
-            assert self._aws_plugin.stdout is not None
-            self._attached = {"PULUMI_DEBUG_PROVIDERS": f"aws:{self._aws_plugin.stdout.readline().strip()}"}
+        self._attach_aws_plugin()
         self._new_stack()
         return self
 
@@ -170,11 +195,24 @@ class Bench:
         self.cloud.__exit__(None, None, None)
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def _attach_aws_plugin(self) -> None:
+        """Start the AWS plugin if it does not run: to start it anew takes a tenth of the time of every operation."""
+        if self._aws_plugin:
+            if self._aws_plugin.poll() is None:
+                return
+            self._aws_plugin.communicate()
+        plugin = next((engine_folder().parent / "plugins").glob("resource-aws-*/pulumi-resource-aws"), None)
+        if plugin:
+            environment = {**os.environ, **self.cloud.environment}
+            self._aws_plugin = subprocess.Popen([plugin], env=environment, stdout=subprocess.PIPE, text=True)
+            assert self._aws_plugin.stdout is not None
+            self._attached = {"PULUMI_DEBUG_PROVIDERS": f"aws:{self._aws_plugin.stdout.readline().strip()}"}
+
     def _new_stack(self) -> None:
         self._made += 1
         folder = self._folder / f"stack{self._made}"
         (folder / "tmp").mkdir(parents=True)
-        environment = {**self.cloud.environment, "TMPDIR": str(folder / "tmp"), **self._attached}
+        environment = {**self.cloud.environment, "TMPDIR": str(folder / "tmp")}
         self.stack = Stack(folder, environment, self.contender.program(self.standing))
 
     def start_anew(self) -> None:
@@ -212,21 +250,28 @@ class Bench:
             "refresh": ("refresh", "--yes", "--skip-preview"),
         }
         started = time.monotonic()
-        process = self.stack.start(*verbs[command], *flags)
+        self._attach_aws_plugin()
+        process = self.stack.start(*verbs[command], *flags, environment=self._attached)
         if strike:
             strike.session = process.pid
+            strike.beside = (self._aws_plugin.pid,) if self._aws_plugin else ()
         try:
             output, _ = process.communicate(timeout=400)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
-            output = process.communicate()[0] + "\n(hung)"
+            output = process.communicate()[0]
+            self._stuck.append(f"`pulumi {command}` did not end")
         except BaseException:
             os.killpg(process.pid, signal.SIGKILL)
             raise
         deadline = time.monotonic() + _LINGER_SECONDS
         while left := [found for found in processes(process.pid) if found[0] != process.pid]:
             if time.monotonic() > deadline:
-                output += f"\n(still running after {_LINGER_SECONDS:.0f} s: {left})"
+                self._stuck += [
+                    f"the {role} still ran {_LINGER_SECONDS:.0f} s after `pulumi {command}`"
+                    for _, role in left
+                    if role in ("cli", "plugin", "program")
+                ]
                 for number, _ in left:
                     os.kill(number, signal.SIGKILL)
                 break
@@ -235,6 +280,8 @@ class Bench:
         if command == "destroy" and not returncode and self._checkpoint().get("resources"):
             # The CLI (3.259) ends with 0, and says that all was deleted, where SIGTERM has cut it short.
             returncode = _CUT_SHORT
+        if self._observer:
+            self._observer.update_ended()
         return Outcome(returncode, output, time.monotonic() - started)
 
     def be(self, standing: Standing) -> None:
@@ -249,6 +296,11 @@ class Bench:
         kept = self.standing
         if gone and not kept.exists:
             self._declare(standing)
+            return
+        if not gone and kept.exists and standing.generation < kept.generation:
+            # A generation that is over does not come back; a new user begins with the first.
+            self.be(Standing(exists=False))
+            self.be(standing)
             return
         if not gone and not kept.exists and not standing.retired:
             # There has to be a rotation for a key before.
@@ -316,45 +368,61 @@ class Bench:
             self.start_anew()
         return result
 
-    def _try(self, case: Case, result: Result, operation: Operation, fault: Any) -> None:
+    def _try(self, case: Case, result: Result, operation: Operation, fault: Fault) -> None:
         before, after = self.standing, operation.after(self.standing)
-        observer = self._observer(before, after)
-        strike = Strike(self.cloud, case.target)
-        fault.order(strike)
+        observer = self._observer = self._watching(before, after)
         observer.begin()
         said: list[str] = []
         try:
             if operation.command == "up":
                 self._declare(after)
-            outcome = self._run(operation.command, strike=strike)
-            said.append(outcome.output)
-            observer.update_ended()
-            strike.lift()
-            result.reached = strike.struck
+            outcome, strike = self._struck(operation.command, case.target, fault, said)
+            result.reached = strike.struck and not strike.missed
             result.outcome = "green" if outcome.ok else "killed" if fault.kills else "failed"
+            killed = fault.kills
             if case.then and not outcome.ok:
                 if fault.kills:
                     self._note(result, said, "cancel")
                 if not observer.mismatched:
                     # What is published now is what a codespace from before holds when the next rotation begins.
                     observer.session = Session(visible_secrets(self.cloud.github, ALWAYS_READS), (_API, _CHARTS))
-                after = self._then(case.then, before, after, said)
-            after = self._recover(operation, after, outcome, result, said, killed=fault.kills)
+                after, outcome = self._then(case, before, after, fault, said)
+                killed = fault.kills and case.then.endswith("failing")
+            after = self._recover(operation, after, outcome, result, said, killed=killed)
         finally:
+            self._observer = None
             observer.end()
-            strike.lift()
         self._declare(after)
-        self._close(observer, result)
+        self._close(observer, result, fault)
         self._look_at_what_is_left(after, result)
-        result.problems += self._shown_secrets(said)
+        result.problems += self._shown_secrets(said) + self._stuck
+        self._stuck = []
         result.output = "\n----\n".join(said)[-12000:]
 
-    def _observer(self, before: Standing, after: Standing) -> Observer:
+    def _struck(self, command: str, target: Target, fault: Fault, said: list[str]) -> tuple[Outcome, Strike]:
+        """Run a command with a fault at a request."""
+        strike = Strike(self.cloud, target)
+        fault.order(strike)
+        try:
+            outcome = self._run(command, strike=strike)
+        finally:
+            strike.lift()
+        said.append(outcome.output)
+        return outcome, strike
+
+    def _watching(self, before: Standing, after: Standing) -> Observer:
         ours = self.contender is CONTENDERS["ours"]
+        readers = [ALWAYS_READS, *([SOMETIMES_READS] if before.api_reads and after.api_reads else [])]
+        strangers = [NEVER_READS, *([] if before.api_reads or after.api_reads else [SOMETIMES_READS])]
+        listed = [_image(name) for name in WATCHED if name in before.repositories and name in after.repositories]
+        unlisted = [
+            _image(name) for name in WATCHED if name not in before.repositories and name not in after.repositories
+        ]
         observer = Observer(
             self.cloud,
-            pulls=[(ALWAYS_READS, _API), (ALWAYS_READS, _CHARTS)],
-            never=[(NEVER_READS, _API), (NEVER_READS, _CHARTS), (ALWAYS_READS, _BASE)],
+            pulls=[(reader, image) for reader in readers for image in (*listed, _CHARTS)],
+            never=[(stranger, image) for stranger in strangers for image in (_API, _CHARTS)]
+            + [(ALWAYS_READS, image) for image in (*unlisted, _BASE)],
             denied=before.suspended or after.suspended,
             retires=not after.keep,
             whole=before.exists and after.exists,
@@ -367,17 +435,26 @@ class Bench:
                 observer.session = Session(secrets, (_API, _CHARTS))
         return observer
 
-    def _then(self, then: str, before: Standing, after: Standing, said: list[str]) -> Standing:
-        """Another generation than the one that failed, which may be refused: then that one has to be finished first."""
-        generation = after.generation + 1 if then == "raised" else before.generation
-        other = replace(after, generation=generation)
+    def _then(
+        self, case: Case, before: Standing, after: Standing, fault: Fault, said: list[str]
+    ) -> tuple[Standing, Outcome]:
+        """The update after a failure, which fails again or not; what is to be in the end, and how that update went.
+
+        One with another generation may be refused: then the one that failed has to be finished first.
+        """
+        word, _, failing = case.then.partition(" and ")
+        generations = {"raised": after.generation + 1, "repeated": after.generation, "reverted": before.generation}
+        other = replace(after, generation=generations[word])
         self._declare(other)
-        outcome = self._run("up")
-        said.append(outcome.output)
+        if failing:
+            outcome, _ = self._struck("up", case.target, fault, said)
+        else:
+            outcome = self._run("up")
+            said.append(outcome.output)
         if "Finish it first" in outcome.output:
             self._declare(after)
-            return after
-        return other
+            return after, outcome
+        return other, outcome
 
     # -- recovery
 
@@ -402,7 +479,7 @@ class Bench:
                 said.append(outcome.output)
                 after = replace(after, retired=outcome.ok)
                 continue
-            checked = result.outcome == "killed" or _is_previewed(result.case)
+            checked = result.outcome != "green" or _is_previewed(result.case)
             if not checked and not self._differences(after) + self._strangers():
                 return after
             outcome = self._run("preview", "--expect-no-changes")
@@ -467,13 +544,15 @@ class Bench:
 
     # -- what is left
 
-    def _close(self, observer: Observer, result: Result) -> None:
+    def _close(self, observer: Observer, result: Result, fault: Fault) -> None:
         result.instants, result.in_windows = observer.instants, observer.in_windows
         result.failed = observer.failed
         for window in observer.windows:
             (result.windows if window.by_itself else result.left_open).append(round(window.milliseconds, 1))
             if window.closed is None:
                 result.failed.append(f"{window.prefix} is left with a user and a password that do not belong together")
+            elif self.contender is CONTENDERS["ours"]:
+                result.failed += _too_long(window, fault)
 
     def _differences(self, after: Standing) -> list[str]:
         """Where the clouds are not as the program declares."""
@@ -485,16 +564,20 @@ class Bench:
         found += [
             f"{name} is read by {one.repository_ids}" for name, one in secrets.items() if one.repository_ids != readers
         ]
-        checks = [(ALWAYS_READS, _API), (ALWAYS_READS, _CHARTS)]
+        checks = [(ALWAYS_READS, _CHARTS)]
         checks += [(SOMETIMES_READS, _API)] if after.api_reads else []
-        checks += [(ALWAYS_READS, _WEB)] if "payments/web" in after.repositories else []
+        checks += [(ALWAYS_READS, _image(name)) for name in WATCHED if name in after.repositories]
         for repository, image in checks:
             pull = judge(self.cloud.github, self.cloud.aws, repository, image)
             denied = after.suspended and image.startswith(ECR)
             if pull.ok is denied:
                 found.append(f"{repository} {'can' if pull.ok else 'cannot'} pull {image}: {pull.reason}")
-        if "payments/web" not in after.repositories and judge(self.cloud.github, self.cloud.aws, ALWAYS_READS, _WEB).ok:
-            found.append(f"{ALWAYS_READS} can still pull {_WEB}")
+        others = [_image(name) for name in WATCHED if name not in after.repositories]
+        found += [
+            f"{ALWAYS_READS} can still pull {image}"
+            for image in others
+            if judge(self.cloud.github, self.cloud.aws, ALWAYS_READS, image).ok
+        ]
         return found + self._key_differences(after)
 
     def _key_differences(self, after: Standing) -> list[str]:
@@ -555,9 +638,10 @@ class Bench:
         texts = {str(one): one.read_text(errors="replace") for one in files if one.is_file()}
         texts |= {f"output {number}": text for number, text in enumerate(said, 1)}
         texts["requests"] = "".join(one.raw.decode("latin-1") + str(one.body) for one in self.cloud.github.requests)
-        secret = {
-            one.value for name, one in self.cloud.github.organization("acme").secrets.items() if "PASSWORD" in name
-        }
+        handed_out = self.cloud.aws.handed_out()
+        published = self.cloud.github.organization("acme").secrets.items()
+        secret = handed_out - self._looked_for | {one.value for name, one in published if "PASSWORD" in name}
+        self._looked_for = handed_out
         secret |= {password for _, password in ACCOUNTS} | {TOKEN, self.cloud.environment["AWS_SECRET_ACCESS_KEY"]}
         self.cloud.github.clear_requests()
         return [f"a secret shows in {where}" for where, text in texts.items() for value in secret if value in text]

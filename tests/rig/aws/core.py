@@ -9,7 +9,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -108,6 +108,9 @@ class Tokens:
     def find(self, password: str) -> Token | None:
         """What is known of a password; None if it is no token."""
         return self._tokens.get(password)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._tokens))
 
     def expire_all(self) -> None:
         """End the life of every token handed out so far."""

@@ -33,6 +33,9 @@ _TAG = re.compile(r"[^\W_\d]|[\d\s_.:/=+\-@]")
 
 _HANDLERS: dict[str, Handler] = iam._IAM_HANDLERS
 
+HANDED_OUT: list[str] = []
+"""The secret of every access key that was made, whatever became of it: it is looked for where it must not be."""
+
 
 class Refused(Exception):
     """An answer with an error."""
@@ -315,6 +318,7 @@ def _create_access_key(parameters: Parameters) -> Answer:
         "CreateDate": iam._now(),
     }
     iam._access_keys[key_id] = record
+    HANDED_OUT.append(secret)
     inner = "".join(f"<{tag}>{value}</{tag}>" for tag, value in record.items())
     answer: Answer = iam._xml(
         200,

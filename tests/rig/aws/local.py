@@ -403,6 +403,10 @@ class LocalAws:
             for one in found
         ]
 
+    def handed_out(self) -> set[str]:
+        """Every secret that was handed out so far: of access keys, also of deleted ones, and registry passwords."""
+        return {*self._core.emulator.ask("handed_out")["secrets"], *self._core.tokens}
+
     def authorize(self, access_key_id: str, checks: Sequence[Check], secret: str | None = None) -> Authorization:
         """Whether a key is accepted and what its owner may do, by every policy that bears on it."""
         return self._core.authorize(access_key_id, checks, secret)

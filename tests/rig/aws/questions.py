@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .iam_rules import Clock, repository_scope
+from .iam_rules import HANDED_OUT, Clock, repository_scope
 from .ministack import ecr, iam, iam_evaluator, responses, sts
 from .oci import digest_of
 
@@ -156,10 +156,15 @@ def _repositories(question: Question) -> dict[str, Any]:
     return {"repositories": found}
 
 
+def _handed_out(_question: Question) -> dict[str, Any]:
+    return {"secrets": list(HANDED_OUT)}
+
+
 _OPERATIONS: dict[str, Callable[[Question], dict[str, Any]]] = {
     "authorize": _authorize,
     "image": _image,
     "users": _users,
     "managed_policies": _managed_policies,
     "repositories": _repositories,
+    "handed_out": _handed_out,
 }

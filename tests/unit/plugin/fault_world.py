@@ -376,9 +376,13 @@ class World:
         )
         previous, self.rotation = self.rotation, rotation
         self.trace.append(f"{rotation}")
+        may_retire = not keep and previous is not None and rotation.generation == previous.generation
         for slot in chance.order(SLOTS):
             if slot == "b" and generation == 1:
                 continue
+            held = self.slot_keys.get(slot)
+            if held and rotation.statuses[slot] == "Inactive" and held[0] in self.once_published and not may_retire:
+                raise Broken(f"key {held[0]}, which codespaces from before hold, is retired by the update that rotates")
             self._key(slot, rotation.slots[slot].serial, rotation.statuses[slot])
         undeclared = self.slot_keys["b"][0] if generation == 1 and "b" in self.slot_keys else None
         current = self.slot_keys[rotation.current][0]

@@ -1,0 +1,151 @@
+"""The campaign's own bookkeeping: which cases there are, what counts as broken, and what the report adds up."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from campaign import __main__ as command
+from campaign.cases import NEXT, all_cases, chunks, in_common, sample
+from campaign.faults import FAULTS, Target
+from campaign.observer import Window
+from campaign.operations import OPERATIONS, TURNS
+from campaign.report import comparison, good, summary
+from campaign.trial import Case, Result, _too_long
+
+USER = Target("github", "PUT /orgs/acme/codespaces/secrets/PAYMENTS_CONTAINER_REGISTRY_USER", 1)
+LISTING = Target("github", "GET /orgs/acme/codespaces/secrets", 1)
+CREATE_KEY = Target("aws", "iam.CreateAccessKey", 1)
+
+
+def result(case, **details):
+    contender, operation, _, fault = case.split(" | ")
+    return {**vars(Result(case, contender, operation, fault)), "reached": True, **details}
+
+
+def test_a_case_has_every_fault_that_fits_its_request_and_a_name_that_leads_back_to_it():
+    cases = all_cases("ours", {"create": [CREATE_KEY], "suspend": [LISTING]})
+    assert len(set(cases)) == len(cases)
+    assert [Case.named(one.name) for one in cases] == cases
+    at_github = {one.fault for one in cases if one.target == LISTING}
+    assert at_github == {name for name, fault in FAULTS.items() if fault.fits(LISTING)}
+    assert "500" in at_github
+    assert not at_github & {"AWS 500", "422, the public key was rotated", "hang until timeout, handled"}
+
+
+def test_a_failed_publication_is_followed_by_each_next_update_and_a_failed_listing_is_not():
+    cases = all_cases("ours", {"rotation": [USER, LISTING]})
+    assert {one.then for one in cases if one.target == USER and one.fault == "502 at each try"} == {"", *NEXT}
+    assert {one.then for one in cases if one.target == LISTING} == {""}
+
+
+def test_of_the_requests_for_each_of_nine_policies_the_first_and_the_last_are_struck():
+    attachments = [Target("aws", "iam.AttachUserPolicy", number) for number in range(1, 10)]
+    made = {"a policy of nine documents": [*attachments, LISTING]}
+    assert {one.target for one in all_cases("ours", made)} == {attachments[0], attachments[8], LISTING}
+
+
+def test_portions_hold_every_case_and_operations_that_leave_what_the_next_needs_take_turns():
+    made = {name: [LISTING] for name in OPERATIONS}
+    cases = all_cases("ours", made)
+    portions = chunks(cases, seed=1)
+    assert sorted(one.name for some in portions for one in some) == sorted(one.name for one in cases)
+    assert portions == chunks(cases, seed=1) != chunks(cases, seed=2)
+    for some in portions:
+        operations = [one.operation for one in some]
+        (turn,) = {next((names for names in TURNS if name in names), (name,)) for name in operations}
+        assert operations == [turn[number % len(turn)] for number in range(len(operations))]
+
+
+def test_a_sample_is_the_same_for_a_seed_and_has_as_many_of_each_operation():
+    cases = all_cases("stock", {name: [LISTING, CREATE_KEY] for name in ("create", "rotation", "value change")})
+    chosen = sample(cases, 7, 60)
+    assert chosen == sample(cases, 7, 60) != sample(cases, 8, 60)
+    assert [sum(one.operation == name for one in chosen) for name in ("create", "rotation", "value change")] == [20] * 3
+    assert {one.fault for one in chosen} == {one.fault for one in cases}
+    assert sorted(one.name for one in sample(cases, 7, 10_000)) == sorted(one.name for one in cases)
+
+
+def test_cases_in_common_are_those_of_the_same_request_of_the_same_operation():
+    ours = all_cases("ours", {"create": [CREATE_KEY, LISTING]})
+    stock = all_cases("stock", {"create": [CREATE_KEY, USER]})
+    assert {one.target for one in in_common(stock, ours, stock)} == {CREATE_KEY}
+
+
+@pytest.mark.parametrize(
+    ("fault", "milliseconds", "by_itself", "told"),
+    [
+        ("500", 900, True, []),
+        ("500", 1100, True, ["PAYMENTS: a mismatch of 1100 ms, and not of 1000 at most"]),
+        ("403 secondary limit with Retry-After", 3900, True, []),
+        ("hang until timeout", 10_900, True, []),
+        ("hang until timeout", 11_100, True, ["PAYMENTS: a mismatch of 11100 ms, and not of 11000 at most"]),
+        ("SIGKILL to the plugin", 20_000, False, []),
+        ("401, the token is revoked", 20_000, False, []),
+        ("502 at each try", 500, False, ["PAYMENTS: a mismatch was left by an update that could have put it back"]),
+    ],
+)
+def test_how_long_a_user_and_a_password_may_not_belong_together(fault, milliseconds, by_itself, told):
+    window = Window("PAYMENTS", 10.0, 10.0 + milliseconds / 1000, by_itself)
+    assert _too_long(window, FAULTS[fault]) == told
+
+
+def test_a_summary_counts_what_came_to_its_request():
+    case = "ours | create | aws iam.CreateUser #1 | AWS 500"
+    lines = [
+        result(case, instants=3, recovery=["up"], outcome="failed", left_open=[2000.0]),
+        result(case, instants=4, windows=[12.0, 30.0], in_windows=2, outcome="killed", left_open=[4000.0, 9000.0]),
+        result(case, reached=False, instants=9, failed=["something"]),
+    ]
+    assert summary(lines) == {
+        "cases": "2",
+        "absorbed": "0",
+        "failed": "1",
+        "killed": "1",
+        "instants judged": "7",
+        "failed pulls": "0",
+        "mismatch instants": "2",
+        "longest mismatch": "30 ms",
+        "left by a kill": "2 (≤ 9 s)",
+        "left by an outage": "1 (≤ 2 s)",
+        "recovered": "1",
+        "unattached policies left": "0",
+        "orphans left": "0",
+        "other problems": "0",
+    }
+    assert [good(one) for one in lines] == [True, True, False]
+
+
+def test_a_comparison_has_only_what_every_contender_was_put_to():
+    where = "create | aws iam.CreateUser #1"
+    lines = [
+        result(f"ours | {where} | AWS 500"),
+        result(f"ours | {where} | AWS throttles", failed=["of a case that the other did not have"]),
+        result(f"stock | {where} | AWS 500", failed=["no pull"], problems=["not as declared"]),
+        result(f"stock | {where} | AWS hangs", failed=["of a case that this package did not have"]),
+    ]
+    rows = comparison(lines).splitlines()
+    assert rows[0] == "| | this package | stock resources, default options |"
+    assert [row.split(" | ")[1:] for row in rows[2:]] == [
+        ["1", "1 |"],
+        ["0", "1 (100 %) |"],
+        ["0", "0 |"],
+        ["0", "0 |"],
+        ["0", "1 (100 %) |"],
+    ]
+
+
+def test_results_of_other_code_do_not_count(tmp_path, capsys):
+    path = tmp_path / "results.jsonl"
+    made = {"ours": {"create": [["aws", "iam.CreateUser", 1]]}}
+    old = [{"requests": {"ours": {}}, "code": "old"}, {"case": "a", "code": "old"}]
+    new = [{"requests": made, "code": "new"}, {"case": "b", "code": "new"}]
+    path.write_text("".join(json.dumps(line) + "\n" for line in (*old, *new)))
+    lines, found = command._read(path, "new")
+    assert [one["case"] for one in lines] == ["b"]
+    assert found == {"ours": {"create": [Target("aws", "iam.CreateUser", 1)]}}
+    assert capsys.readouterr().err == f"2 lines of {path} are of other code and left out\n"
+    assert [one["case"] for one in command._read(path, "old")[0]] == ["a"]
+    assert [one["case"] for one in command._read(path, None)[0]] == ["b"]
+    assert command._read(tmp_path / "none", None) == ([], {})
