@@ -1,13 +1,16 @@
 """No secret shows: in no output, plan or state, no argument or variable of a process, no temporary file, no request.
 
 The output is that of every verbosity at which the engine itself prints no inputs, which is below 9. Every secret that
-there is has a canary: the token and the App's key, a registry's password, the access keys that AWS
-hands out, and what the program itself marks secret.
+there is is looked for: the token, the App's key, the tokens that it is given and the JSON Web Tokens that it signs, a
+registry's password, the access keys and the passwords that AWS hands out, what the program itself marks secret, and all
+of them as an HTTP header has them.
 """
 
 from __future__ import annotations
 
+import base64
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +22,7 @@ from campaign.faults import processes
 from rig.cloud import DEFAULT_SEED, LocalCloud
 from rig.stack import Stack
 
-from .ecr_programs import PASSWORD, ecr_program, secret_values
+from .ecr_programs import PASSWORD, USER, ecr_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 TOKEN, AZURE_PASSWORD, NPM = "ghp_CANARYtokenofprogram", "CANARY-azure-password", "CANARY-npm-token"
 AZURE = "acme.azurecr.io"
+JSON_WEB_TOKEN = re.compile(r"eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}")
 
 
 @pytest.fixture(scope="module")
@@ -111,11 +115,13 @@ def test_no_secret_shows_anywhere(cloud, pem, tmp_path, provider):
     cloud.aws.observers.append(eye)
     loud = ("-v=8", "--logtostderr", "--logflow", "--debug")
     said: list[Outcome] = []
-    handed_out: set[str] = set()
+    keys: dict[str, str] = {}
 
     def run(*arguments: str, check: bool = True) -> None:
         said.append(stack.run(*arguments, check=check))
-        handed_out.update(secret_values(cloud))
+        published = {name: one.value for name, one in cloud.github.organization("acme").secrets.items()}
+        if USER in published:
+            keys[published[USER]] = published[PASSWORD]
 
     run("preview", "--diff", *loud)
     run("preview", "--json", "--save-plan", str(tmp_path / "plan.json"))
@@ -133,10 +139,14 @@ def test_no_secret_shows_anywhere(cloud, pem, tmp_path, provider):
     run("stack", "export")
     run("destroy", "--yes", *loud)
 
-    values = {TOKEN, AZURE_PASSWORD, NPM, pem, pem.splitlines()[5], *handed_out} - {
-        environment["AWS_SECRET_ACCESS_KEY"]
-    }
-    assert len([one for one in values if len(one) == 40]) == 2
+    handed_out = cloud.aws.handed_out()
+    assert {one for one in handed_out if len(one) == 40} == set(keys.values())
+    assert len(keys) == 2
+    minted = cloud.github.tokens.installation_tokens()
+    assert bool(minted) is (provider == "an App")
+    pairs = [("puller", AZURE_PASSWORD), *(("AWS", one) for one in handed_out), *keys.items()]
+    values = {TOKEN, AZURE_PASSWORD, NPM, pem, pem.splitlines()[5], *handed_out, *minted}
+    values |= {base64.b64encode(f"{user}:{password}".encode()).decode() for user, password in pairs}
     texts = {f"output {number}": one.output for number, one in enumerate(said)} | eye.seen
     texts["plan"] = (tmp_path / "plan.json").read_text()
     texts |= {
@@ -147,5 +157,6 @@ def test_no_secret_shows_anywhere(cloud, pem, tmp_path, provider):
     texts["requests to GitHub"] = "".join(one.raw.decode("latin-1") for one in cloud.github.requests)
     texts["requests to AWS"] = "".join(str(one.parameters) for one in cloud.aws.requests)
     assert sorted({where for where, text in texts.items() for value in values if value in text}) == []
+    assert [where for where, text in texts.items() if JSON_WEB_TOKEN.search(text)] == []
     assert eye.looked > 20
     assert {name.split()[2] for name in eye.seen if name.startswith("environ")} >= {"cli", "program", "plugin"}

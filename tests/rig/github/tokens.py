@@ -242,6 +242,10 @@ class Tokens:
         """Forget a token."""
         self._tokens.pop(value, None)
 
+    def installation_tokens(self) -> list[str]:
+        """Those that Apps were given and that have not been made to expire."""
+        return [value for value, token in self._tokens.items() if token.kind == "installation"]
+
     def expire_installation_tokens(self) -> None:
         """End all tokens of installations now."""
         self._tokens = {value: token for value, token in self._tokens.items() if token.kind != "installation"}
