@@ -36,6 +36,13 @@ _ROOT = Path(__file__).resolve().parents[2]
 _DEFAULT_RESULTS = (
     Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pulumi-codespaces" / "campaign.jsonl"
 )
+_IMPORTED = """
+import sys
+import pulumi_codespaces, pulumi_codespaces.plugin.host
+pulumi_codespaces.EcrPullAccess, pulumi_codespaces.RegistryLogin
+modules = [module for name, module in sys.modules.items() if name.split(".")[0] == "pulumi_codespaces"]
+print(*(module.__file__ for module in modules), sep="\\n")
+"""
 
 
 def _arguments() -> argparse.Namespace:
@@ -77,34 +84,36 @@ def _commit() -> str:
     return said.stdout.strip() or "unknown"
 
 
-def _code() -> str:
-    """What a result depends on: the package, the campaign and the local cloud as they are committed."""
-    folders = ("components/pulumi_codespaces", "tests/campaign", "tests/rig")
+def code() -> str:
+    """What a result depends on: the modules that a program and the plugin import, the campaign, and the local cloud."""
+    imported = subprocess.run(
+        [sys.executable, "-c", _IMPORTED],
+        env={**os.environ, "PYTHONPATH": str(_ROOT / "components")},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    beside = (path for folder in ("campaign", "rig") for path in (_ROOT / "tests" / folder).rglob("*"))
+    files = {Path(line) for line in imported.splitlines()}
+    files |= {path for path in beside if path.is_file() and path.suffix not in (".pyc", ".md")}
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(f"{path.relative_to(_ROOT)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
 
-    def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], cwd=_ROOT, capture_output=True, text=True, check=True).stdout
 
-    try:
-        if git("status", "--porcelain", "--", *folders):
-            return f"changed at {time.time():.0f}"
-        trees = git("rev-parse", *(f"HEAD:{folder}" for folder in folders))
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return hashlib.sha256(trees.encode()).hexdigest()[:12]
-
-
-def _read(path: Path, code: str | None) -> tuple[list[dict[str, Any]], dict[str, dict[str, list[Target]]]]:
+def _read(path: Path, wanted: str | None) -> tuple[list[dict[str, Any]], dict[str, dict[str, list[Target]]]]:
     """The results so far, and by contender and operation the requests of which the cases were made.
 
     Args:
         path: the file.
-        code: with which code they were made; those of other code are left out. None for that of the last one.
+        wanted: with which code they were made; those of other code are left out. None for that of the last one.
     """
     text = path.read_text() if path.exists() else ""
     everything: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]
-    if code is None:
-        code = everything[-1].get("code") if everything else None
-    lines = [line for line in everything if line.get("code") == code]
+    if wanted is None:
+        wanted = everything[-1].get("code") if everything else None
+    lines = [line for line in everything if line.get("code") == wanted]
     if len(lines) < len(everything):
         print(f"{len(everything) - len(lines)} lines of {path} are of other code and left out", file=sys.stderr)
     made = {
@@ -152,8 +161,8 @@ def main() -> int:
         print(json.dumps({**result.as_dict(), "output": ""}, indent=1))
         return int(not result.good)
     head: dict[str, Any] = {"commit": _commit(), "seed": given.seed, "command": "tests/campaign.sh"}
-    code = _code()
-    lines, made = _read(given.results, None if given.report_only else code)
+    now = None if given.report_only else code()
+    lines, made = _read(given.results, now)
     until = time.time() + given.minutes * 60 if given.minutes else float("inf")
     if not given.report_only:
         given.results.parent.mkdir(parents=True, exist_ok=True)
@@ -163,10 +172,10 @@ def main() -> int:
                     print(f"{CONTENDERS[contender].name}: which requests do the operations make?", file=sys.stderr)
                     made[contender] = requests(contender, CONTENDERS[contender].operations)
                     found = {name: [astuple(one) for one in some] for name, some in made[contender].items()}
-                    _write(file, {"requests": {contender: found}, "code": code})
+                    _write(file, {"requests": {contender: found}, "code": now})
                 done = {one["case"] for one in lines}
                 for result in _campaign(contender, made, given, done, until):
-                    lines.append({**result, "commit": head["commit"], "code": code})
+                    lines.append({**result, "commit": head["commit"], "code": now})
                     _write(file, {name: value for name, value in lines[-1].items() if value})
     commits = sorted({one.get("commit", "") for one in lines})
     cases = {contender: len(all_cases(contender, found)) for contender, found in made.items()}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 
 import pytest
 
@@ -134,6 +136,31 @@ def test_a_comparison_has_only_what_every_contender_was_put_to():
         ["0", "0 |"],
         ["0", "1 (100 %) |"],
     ]
+
+
+def test_the_code_of_a_result_is_what_a_trial_runs(tmp_path, monkeypatch):
+    for folder in ("components", "tests/campaign", "tests/rig"):
+        shutil.copytree(command._ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "venv"))
+    monkeypatch.setattr(command, "_ROOT", tmp_path)
+    before = command.code()
+    assert re.fullmatch("[0-9a-f]{12}", before)
+    for aside in ("doctor.py", "review/render.py", "stack_config.py"):
+        (tmp_path / "components/pulumi_codespaces" / aside).write_text("changed = True\n")
+    (tmp_path / "tests/rig/README.md").write_text("changed")
+    assert command.code() == before
+    seen = {before}
+    for changed in (
+        "components/pulumi_codespaces/ecr_pull_access.py",
+        "components/pulumi_codespaces/registry_login.py",
+        "components/pulumi_codespaces/plugin/secret_writer.py",
+        "components/pulumi_codespaces/rules/packing.py",
+        "tests/campaign/observer.py",
+        "tests/rig/cloud.py",
+    ):
+        path = tmp_path / changed
+        path.write_text(path.read_text() + "\n")
+        seen.add(command.code())
+    assert len(seen) == 7
 
 
 def test_results_of_other_code_do_not_count(tmp_path, capsys):
