@@ -188,12 +188,15 @@ class GitHub:
         found = (self._memory.looked_up[name] for name in names)
         return [repository for repository in found if repository]
 
-    async def repository_by_id(self, number: int) -> Repository | None:
-        """A repository by its id, whatever its name and its owner are now; None where there is none to be seen."""
+    async def repository_by_id(self, number: int, *, fresh: bool = False) -> Repository | None:
+        """A repository by its id, whatever its name and its owner are now; None where there is none to be seen.
+
+        It is asked for once a run unless `fresh` is set.
+        """
         listed = next((one for one in self._memory.repositories or () if one.id == number), None)
-        if listed:
+        if listed and not fresh:
             return listed
-        if number not in self._memory.by_id:
+        if fresh or number not in self._memory.by_id:
             self._memory.by_id[number] = await self._lookup(f"/repositories/{number}")
         return self._memory.by_id[number]
 
@@ -252,6 +255,17 @@ class GitHub:
         if self.grants.repository_selection:
             return self.grants.repository_selection == "all"
         return "repo" in (self.grants.scopes or ())
+
+    def may_overlook(self) -> str:
+        """Why a repository that is not found may be there all the same, as a clause; "" where it is gone.
+
+        Ask for the repository first, as with `unseen_repositories`.
+        """
+        if self.sees_every_repository():
+            return ""
+        return self.unseen_repositories() or (
+            "of a fine-grained token and of an App's token GitHub does not tell which repositories they see"
+        )
 
     async def give_up(self) -> None:
         """End the requests that wait for an answer; those that follow are sent once and wait shortly."""

@@ -78,9 +78,9 @@ class Run:
         """The names of the secrets of a place that the program declares, as far as it was checked."""
         return {name for claim in self.claims.values() if claim.place == place for name in claim.names}
 
-    def secrets_of(self, repository: str = "") -> Secrets:
-        """The secrets of the organization, or of one repository of it."""
-        place = Place(self.configuration.owner, repository)
+    def secrets_of(self, repository: str = "", owner: str = "") -> Secrets:
+        """The secrets of the organization, or of one repository; `owner` is whose it is, if it was transferred."""
+        place = Place(owner or self.configuration.owner, repository)
         key = place.full_name.lower()
         if key not in self._secrets:
             self._secrets[key] = Secrets(self.github, place)

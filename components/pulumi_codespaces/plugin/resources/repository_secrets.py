@@ -8,7 +8,7 @@ from ...rules import RuleViolation
 from ...rules.secret_names import mixed_logins
 from ...rules.selection import Declared, check_repository_name, is_repository_name, resolve
 from ..failures import CloudError, Failure, PluginError
-from ..resource import Difference
+from ..resource import Difference, same_owner
 from ..run import Severity
 from ..secret_writer import Readers
 from ..values import UNKNOWN, Properties, is_id, is_text, is_unknown, plain_map, reveal
@@ -109,23 +109,32 @@ class RepositorySecrets(SecretSet):
 
     async def read(self, run: Run, urn: str, identifier: str, inputs: Properties, state: Properties) -> Stored | None:
         if state:
-            found = await run.github.repository_by_id(int(reveal(state["repositoryId"])))
+            found = await _found(run, urn, state)
             if found is None or found.moved_to:
                 return None
             state = state | {"repositoryName": found.name}
-        try:
-            return await super().read(run, urn, identifier, inputs, state)
-        except CloudError as error:
-            if error.status == 404:
-                return None
-            raise
+        return await super().read(run, urn, identifier, inputs, state)
 
     async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
+        same_owner(run, state)
+        # By now its name may be that of another repository.
+        found = await _found(run, urn, state)
+        if found is None:
+            return
         try:
-            await super().delete(run, urn, identifier, state)
+            await self.delete_from(run, urn, run.secrets_of(found.name, found.moved_to), state)
         except CloudError as error:
-            # Secrets go with their repository.
             if error.status != 404:
+                raise
+            # Secrets go with their repository, which may have gone since it was looked up.
+            if found.moved_to:
+                run.log(
+                    Severity.WARNING,
+                    urn,
+                    f"the secrets went along with the repository to {found.moved_to}/{found.name}, where these "
+                    "credentials cannot delete them; renew the credentials that they hold.",
+                )
+            elif await _found(run, urn, state, fresh=True):
                 raise
 
     async def other_levels(self, run: Run, state: Properties, new: Properties) -> list[Secrets]:
@@ -158,6 +167,24 @@ class RepositorySecrets(SecretSet):
             )
         where: Properties = {"repository": repository, "repositoryId": found[0].id, "repositoryName": found[0].name}
         return where, [name.strip().upper() for name in names.split(",") if name.strip()]
+
+
+async def _found(run: Run, urn: str, state: Properties, *, fresh: bool = False) -> Repository | None:
+    """The repository of a state, by its id; None where it is gone.
+
+    Raises:
+        PluginError: it is not found, and these credentials may just not see it.
+    """
+    number = int(reveal(state["repositoryId"]))
+    found = await run.github.repository_by_id(number, fresh=fresh)
+    doubt = "" if found else run.github.may_overlook()
+    if doubt:
+        raise PluginError(
+            f"repository {reveal(state['repositoryName'])} (id {number}) of organization {run.configuration.owner} is "
+            f"not found, which does not mean that it is gone with its secrets: {doubt}. Give the credentials access to "
+            f"it; or, if it is gone, let the stack forget its secrets: pulumi state delete '{urn}'"
+        )
+    return found
 
 
 def _left_out(name: str, why: str, found: Iterable[Repository]) -> Failure:

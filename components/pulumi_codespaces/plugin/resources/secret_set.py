@@ -378,7 +378,10 @@ class SecretSet(Resource):
 
     async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
         same_owner(run, state)
-        secrets = self._there(run, state)
+        await self.delete_from(run, urn, self._there(run, state), state)
+
+    async def delete_from(self, run: Run, urn: str, secrets: Secrets, state: Properties) -> None:
+        """Delete the secrets that a state tells of from the place where they are now."""
         live = await secrets.secrets()
         stamps = _stamps(state)
         for name in reversed(write_order(stamps)):
