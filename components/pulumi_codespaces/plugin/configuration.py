@@ -116,7 +116,7 @@ def changed(old: Properties, new: Properties) -> list[str]:
     Credentials are among them: of a provider that reports no difference the engine goes on using the old inputs, and a
     token that was rotated would be used only from the update after the next.
     """
-    return [name for name in (*_PLACES, *_CREDENTIALS) if _differs(old.get(name), new.get(name))]
+    return [name for name in (*_PLACES, *_CREDENTIALS) if _differs(name, old.get(name), new.get(name))]
 
 
 def replaces(old: Properties, new: Properties) -> list[str]:
@@ -127,12 +127,18 @@ def replaces(old: Properties, new: Properties) -> list[str]:
     return [
         name
         for name in _PLACES
-        if old.get(name) is not None and not is_unknown(new.get(name)) and _differs(old.get(name), new.get(name))
+        if old.get(name) is not None and not is_unknown(new.get(name)) and _differs(name, old.get(name), new.get(name))
     ]
 
 
-def _differs(old: Value, new: Value) -> bool:
-    return is_unknown(new) or reveal(old) != reveal(new)
+def _differs(name: str, old: Value, new: Value) -> bool:
+    if is_unknown(new):
+        return True
+    before, after = reveal(old), reveal(new)
+    if name == "owner" and isinstance(before, str) and isinstance(after, str):
+        # GitHub does not tell upper from lower case in a login.
+        return before.lower() != after.lower()
+    return before != after
 
 
 def _token(given: str) -> str | None:

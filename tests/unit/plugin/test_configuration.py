@@ -148,6 +148,7 @@ def test_another_organization_is_another_provider_and_other_credentials_are_not(
         ({"token": "one"}, [], []),
         ({"appAuth": Secret({"id": "1"})}, ["appAuth"], []),
         ({"owner": "umbrella"}, ["owner"], ["owner"]),
+        ({"owner": "ACME"}, [], []),
         ({"baseUrl": LOOPBACK, "owner": "umbrella"}, ["owner", "baseUrl"], ["owner", "baseUrl"]),
         ({"owner": UNKNOWN}, ["owner"], []),
     ):
