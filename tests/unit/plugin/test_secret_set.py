@@ -238,6 +238,33 @@ def test_what_another_resource_of_the_run_declares_is_not_deleted(github):
     assert set(live(github)) == {PAIR[0]}
 
 
+def test_what_another_process_has_just_written_is_not_deleted(github):
+    """A set that moves to another provider is made by that one's process, and then deleted by the first one's."""
+    stored, _ = up(github, BEFORE, Stored())
+    with running(github) as run, running(github) as other:
+        check(run, {"secrets": {"MORE": "x"}, "visibility": "all"})
+        again = check(other, BEFORE | {"adoptExisting": True})
+        other.do(SECRETS.create(other, URN, again, preview=False))
+        run.do(SECRETS.delete(run, URN, "id", stored.state))
+        assert [text.partition(" at ")[0] for text in run.said] == [
+            f"{name} was written by somebody else" for name in (SERVER, *reversed(PAIR), "NPM", "GOES")
+        ]
+    assert live(github) == meant(BEFORE)
+
+
+def test_what_another_process_writes_while_an_update_removes_it_is_not_deleted(github):
+    stored, _ = up(github, BEFORE, Stored())
+
+    def written(request):
+        if request.path.endswith(f"/{SERVER}"):
+            github.organization("acme").put_secret("GOES", "another stack's", "all")
+
+    github.faults.add_callback(written, when="after")
+    _, error = up(github, AFTER, stored)
+    assert error is None
+    assert live(github) == meant(AFTER) | {"GOES": ("another stack's", "all", frozenset())}
+
+
 def test_readers_that_one_secret_got_outside_and_the_program_then_declares_reach_the_others(github):
     """Between the two a refresh writes them into the state, as if all had them."""
     first = {"secrets": {"NPM": "x", "TOKEN": "y"}, "visibility": "selected", "selectedRepositories": {"a": 11}}

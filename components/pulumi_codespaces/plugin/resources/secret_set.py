@@ -321,22 +321,14 @@ class SecretSet(Resource):
         run.written.update({(secrets.place, name): urn for name in written.names})
         if written.error is None:
             try:
-                await self._remove(run, urn, secrets, state, plan, live)
+                await self._remove(run, urn, secrets, state, plan)
             except CloudError as error:
                 written.error = error
         return written
 
-    async def _remove(
-        self,
-        run: Run,
-        urn: str,
-        secrets: Secrets,
-        state: Properties,
-        plan: _Plan,
-        live: Mapping[str, SecretInfo],
-    ) -> None:
-        for name in reversed(write_order(plan.removed)):
-            await _delete_ours(run, urn, secrets, name, _stamps(state).get(name), live)
+    async def _remove(self, run: Run, urn: str, secrets: Secrets, state: Properties, plan: _Plan) -> None:
+        stamps = _stamps(state)
+        await _delete_ours(run, urn, secrets, {name: stamps[name] for name in plan.removed})
 
     async def read(self, run: Run, urn: str, identifier: str, inputs: Properties, state: Properties) -> Stored | None:
         names: list[str] = []
@@ -382,10 +374,7 @@ class SecretSet(Resource):
 
     async def delete_from(self, run: Run, urn: str, secrets: Secrets, state: Properties) -> None:
         """Delete the secrets that a state tells of from the place where they are now."""
-        live = await secrets.secrets()
-        stamps = _stamps(state)
-        for name in reversed(write_order(stamps)):
-            await _delete_ours(run, urn, secrets, name, stamps[name], live)
+        await _delete_ours(run, urn, secrets, _stamps(state))
 
     def _plan(self, state: Properties, new: Properties, live: Mapping[str, SecretInfo]) -> _Plan:
         values: dict[str, str] = reveal(new["secrets"])
@@ -544,24 +533,28 @@ def _left(written: Written) -> str:
     return " ".join(parts)
 
 
-async def _delete_ours(
-    run: Run, urn: str, secrets: Secrets, name: str, stamp: str | None, live: Mapping[str, SecretInfo]
-) -> None:
-    """Delete a secret unless somebody else wrote it since: another resource in this run, or a person.
+async def _delete_ours(run: Run, urn: str, secrets: Secrets, stamps: Mapping[str, str]) -> None:
+    """Delete secrets, name -> when they were last written, unless somebody else wrote them since.
 
-    A resource that is renamed or replaced is deleted after the new one has written the same names.
+    That may be a person, another resource in this run, or one of another process: a resource that is renamed or
+    replaced, or that moves to another provider, is deleted after the new one has written the same names. So what this
+    run was told before is too old to go by.
     """
-    if name not in live or run.wants(secrets.place, name):
-        return
-    if stamp and live[name].updated_at != stamp:
-        run.log(
-            Severity.WARNING,
-            urn,
-            f"{name} was written by somebody else at {live[name].updated_at} and is left in place. If nobody needs it, "
-            f"remove it with `gh secret delete {name} --app codespaces {secrets.place.flags}`.",
-        )
-        return
-    await secrets.delete_secret(name)
+    names = [name for name in reversed(write_order(stamps)) if not run.wants(secrets.place, name)]
+    live = await secrets.secrets(fresh=True) if names else {}
+    for name in names:
+        # Another resource of this run may have written it in the meantime.
+        if name not in live or run.wants(secrets.place, name):
+            continue
+        if stamps[name] and live[name].updated_at != stamps[name]:
+            run.log(
+                Severity.WARNING,
+                urn,
+                f"{name} was written by somebody else at {live[name].updated_at} and is left in place. If nobody needs "
+                f"it, remove it with `gh secret delete {name} --app codespaces {secrets.place.flags}`.",
+            )
+            continue
+        await secrets.delete_secret(name)
 
 
 def _check_may_write(run: Run, urn: str, secrets: Secrets, *, preview: bool) -> None:
