@@ -10,6 +10,7 @@ import pulumi_aws as aws
 from typing_extensions import NotRequired, TypedDict
 
 from .errors import refusing
+from .labels import labelled
 from .lifetimes import warn_of_age
 from .one_repository import OneRepository
 from .publishing import check_readers, publish, repository_name, summary_of
@@ -273,9 +274,10 @@ def _repositories(given: Sequence[Any]) -> tuple[Sequence[Given], dict[str, pulu
     """What is listed, with a label in place of each repository that the program makes, and the ARNs of those."""
     if isinstance(given, str) or not isinstance(cast("object", given), Sequence):
         return given, {}  # which is refused with all else that is no list
-    made = {one.pulumi_resource_name: one.arn for one in given if isinstance(one, aws.ecr.Repository)}
-    listed = [NewRepository(one.pulumi_resource_name) if isinstance(one, aws.ecr.Repository) else one for one in given]
-    return listed, made
+    made = labelled(one for one in given if isinstance(one, aws.ecr.Repository))
+    label_of = {id(one): label for label, one in made.items()}
+    listed = [NewRepository(label_of[id(one)]) if isinstance(one, aws.ecr.Repository) else one for one in given]
+    return listed, {label: one.arn for label, one in made.items()}
 
 
 def _region(given: object) -> str | None:

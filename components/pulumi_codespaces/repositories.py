@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pulumi
 
+from .labels import labelled
 from .one_repository import is_repository
 from .resources import RepositorySelection, RepositorySelectionArgs
 from .rules import RuleViolation
@@ -67,21 +68,13 @@ def selected(
         return cast("pulumi.Input[Mapping[str, pulumi.Input[int]]] | None", given)
     if isinstance(given, RepositorySelection):
         return given.repositories
-    names: list[str] = []
-    ids: dict[str, pulumi.Input[int]] = {}
-    for item in cast("Sequence[Any]", given):
-        if isinstance(item, str):
-            names.append(item)
-        else:
-            ids[_repository_name(item)] = item.repo_id
+    items = cast("Sequence[Any]", given)
+    names = [item for item in items if isinstance(item, str)]
+    made: list[pulumi_github.Repository] = [item for item in items if not isinstance(item, str)]
+    ids: dict[str, pulumi.Input[int]] = {label: repository.repo_id for label, repository in labelled(made).items()}
     args: RepositorySelectionArgs = {}
     if names:
         args["names"] = names
     if ids:
         args["ids"] = ids
     return RepositorySelection(name, args, pulumi.ResourceOptions(parent=parent)).repositories
-
-
-def _repository_name(repository: pulumi_github.Repository) -> str:
-    """The name under which a repository object is listed: its resource name, which is known before it is made."""
-    return repository.pulumi_resource_name

@@ -6,11 +6,13 @@ The names and types below are in the states of everybody who has deployed; anoth
 from __future__ import annotations
 
 import asyncio
+import json
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pulumi
+import pulumi_aws as aws
 import pulumi_github
 import pytest
 from pulumi.runtime import mocks as pulumi_mocks
@@ -58,7 +60,9 @@ class Clouds(Mocks):
             given = args.inputs
             outputs |= {"repositories": dict.fromkeys(given.get("names") or [], 11) | (given.get("ids") or {})}
         elif args.typ == "github:index/repository:Repository":
-            outputs |= {"repoId": 77}
+            outputs |= {"repoId": 78 if args.inputs["name"] == "web" else 77}
+        elif args.typ == "aws:ecr/repository:Repository":
+            outputs |= {"arn": f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{args.inputs['name']}"}
         return f"{args.name}-id", outputs
 
     def call(self, args: Any) -> dict[str, Any]:
@@ -386,6 +390,37 @@ def test_one_repository_is_named_or_given(case: str, of_a_component: bool) -> No
 
 async def later(value: Any) -> Any:
     return value
+
+
+class Service(pulumi.ComponentResource):
+    """Makes a repository of each cloud whose names in the program are the same in every service."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"test:index:{name.title()}", name)
+        opts = pulumi.ResourceOptions(parent=self)
+        self.source = pulumi_github.Repository("source", name=name, opts=opts)
+        self.images = aws.ecr.Repository("images", name=name, opts=opts)
+
+
+def test_repositories_of_one_name_in_the_program_are_all_selected() -> None:
+    def program() -> None:
+        shop, web = Service("shop"), Service("web")
+        login(selected_repositories=[shop.source, web.source, shop.source, "source"])
+
+    given = register(program).inputs("codespaces:index:RepositorySelection")
+    assert given == {"names": ["source"], "ids": {"source": 77, "source (2)": 78}}
+
+
+def test_repositories_of_one_name_in_the_program_are_all_pulled_from() -> None:
+    def program() -> None:
+        shop, web = Service("shop"), Service("web")
+        access(ecr_repositories=[shop.images, "team/api", web.images, shop.images])
+
+    policy = register(program).of("aws:iam/userPolicy:UserPolicy")["payments-pull"]
+    (statement,) = json.loads(rpc.deserialize_properties(policy.object)["policy"])["Statement"]
+    assert statement["Resource"] == [
+        f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{one}" for one in ("shop", "team/api", "web")
+    ]
 
 
 def test_secrets_take_a_selection_and_what_it_means_and_what_is_awaited() -> None:

@@ -70,7 +70,8 @@ class Resolution:
     """What a selection means now.
 
     Attributes:
-        repositories: the members, name -> id. A member declared by name keeps the declared name after a rename.
+        repositories: the members, name -> id. A member declared by name keeps the declared name after a rename. Where
+            another member has the name already, it is `name (id)`, so that neither takes the place of the other.
         reasons: why a member that was not declared by name is one, such as `topic payments`.
         renamed: declared name -> name that the repository has now.
         skipped: declared name -> why it is left out: `archived`, `transferred`, or `deleted`, as one is called too
@@ -134,6 +135,7 @@ def resolve(
     organization: str,
     unseen: str = "",
     gone: Collection[int] = (),
+    new: Collection[str] = (),
 ) -> Resolution:
     """Resolve a selection against the organization's repositories.
 
@@ -145,6 +147,7 @@ def resolve(
         organization: the organization's login, for messages.
         unseen: why there may be repositories that the listing lacks; "" where there are none.
         gone: ids of members before that are neither in the organization nor to be seen anywhere else.
+        new: what the program calls those whose ids are not known yet; no member by topic or property is called so.
 
     Raises:
         RuleViolation: a name that neither exists nor ever existed, with a near one in the message; or one that existed
@@ -173,8 +176,9 @@ def resolve(
                 f"organization {organization} has no repository {name!r}{perhaps}{suggestion or '.'} A repository that "
                 "this program creates in the same update is given by `ids`.",
             )
-    for name, number in declared.ids.items():
+    for label, number in declared.ids.items():
         found = by_id.get(number)
+        name = _free(label, number, result.seen | result.repositories)
         if found and found.moved_to:
             _leave_out(name, found, result)
         elif number in gone:
@@ -184,9 +188,15 @@ def resolve(
     for repository in sorted(here, key=lambda one: one.name):
         reason = _reason(repository, declared)
         if reason and not repository.archived and repository.id not in result.repositories.values():
-            result.repositories[repository.name] = repository.id
-            result.reasons[repository.name] = reason
+            name = _free(repository.name, repository.id, result.repositories | dict.fromkeys(new, 0))
+            result.repositories[name] = repository.id
+            result.reasons[name] = reason
     return result
+
+
+def _free(name: str, number: int, taken: Mapping[str, int]) -> str:
+    """What a member is called, where its name may be that of another one already."""
+    return name if taken.get(name, number) == number else _free(f"{name} ({number})", number, taken)
 
 
 def _resolve_name(

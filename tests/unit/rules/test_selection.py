@@ -186,3 +186,51 @@ def test_a_transferred_repository_is_none_of_the_organization():
 def test_an_id_that_is_gone_is_left_out():
     result = resolve(of(ids={"made": 99, "gone": 50}), [], {}, "acme", gone={50})
     assert (result.repositories, result.skipped, result.seen) == ({"made": 99}, {"gone": "deleted"}, {"gone": 50})
+
+
+SITE = Repository(20, "shop")
+
+
+@pytest.mark.parametrize(
+    ("declared", "members", "reasons"),
+    [
+        # The name of a repository goes to who is declared, and who is declared by id makes room for a declared name.
+        (of(ids={"web": 20}, topics=["payments"]), {"web": 20, "web (11)": 11, "api": 12}, {"web (11)", "api"}),
+        (of(ids={"web": 20}, names=["web"]), {"web": 11, "web (20)": 20}, set()),
+        (of(ids={"docs": 11}, properties={"team": "docs"}), {"docs": 11, "docs (13)": 13}, {"docs (13)"}),
+        (of(ids={"web": 11}, names=["web"], topics=["payments"]), {"web": 11, "api": 12}, {"api"}),
+        (
+            of(ids={"web": 20, "web (20)": 13}, names=["web"]),
+            {"web": 11, "web (20)": 20, "web (20) (13)": 13},
+            set(),
+        ),
+    ],
+)
+def test_a_member_never_takes_the_place_of_another_one_of_its_name(declared, members, reasons):
+    result = resolved(declared, [*ALL, SITE])
+    assert (result.repositories, set(result.reasons), result.warnings) == (members, reasons, [])
+
+
+def test_an_id_that_is_left_out_does_not_take_the_place_of_a_name():
+    result = resolve(of(ids={"web": 50}, names=["web"]), ALL, {}, "acme", gone={50})
+    assert (result.repositories, result.skipped) == ({"web": 11}, {"web (50)": "deleted"})
+    assert result.seen == {"web": 11, "web (50)": 50}
+
+
+def test_a_member_never_takes_the_place_of_one_whose_id_is_not_known_yet():
+    result = resolve(of(topics=["payments"]), ALL, {}, "acme", new=["web"])
+    assert result.repositories == {"web (11)": 11, "api": 12}
+
+
+@given(
+    st.lists(names, max_size=3),
+    st.dictionaries(names, st.integers(1, 9), max_size=3),
+    st.lists(st.sampled_from("ab"), max_size=2),
+    repositories,
+)
+def test_nobody_who_is_selected_is_lost(chosen, ids, topics, listing):
+    here = {one.name: one for one in listing}
+    result = resolved(of(names=[name for name in chosen if name in here], topics=topics, ids=ids), listing)
+    meant = {here[name].id for name in chosen if name in here and not here[name].archived} | {*ids.values()}
+    meant |= {one.id for one in listing if one.topics & set(topics) and not one.archived}
+    assert set(result.repositories.values()) == meant

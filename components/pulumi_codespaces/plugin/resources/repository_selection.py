@@ -60,12 +60,14 @@ class RepositorySelection(Resource):
             listing = await enough_repositories(run, declared, seen, members)
             gone = members - {one.id for one in listing} if run.github.sees_every_repository() else set[int]()
             unseen = run.github.unseen_repositories()
-            resolution = resolve(declared, listing, seen, run.configuration.owner, unseen, gone)
+            new_ones = [name for name in ids if name not in known_ids]
+            resolution = resolve(declared, listing, seen, run.configuration.owner, unseen, gone, new_ones)
         except RuleViolation as violation:
             raise InvalidInputs(Failure(violation.argument, str(violation))) from violation
         if before and not is_unknown(before):
             names_before: list[str] = past.get("names") or []
-            declared_before = [*names_before, *plain_map(past.get("ids"))]
+            ids_before = plain_map(past.get("ids"))
+            declared_before = [*names_before, *ids_before, *(f"{name} ({one})" for name, one in ids_before.items())]
             same_rules = all(past.get(name) == inputs.get(name) for name in ("topics", "properties"))
             resolution.warnings.extend(
                 joined_and_left(
@@ -78,8 +80,9 @@ class RepositorySelection(Resource):
             )
         for warning in resolution.warnings:
             run.log(Severity.WARNING, urn, warning)
-        unknown = {name: number for name, number in ids.items() if name not in known_ids}
-        repositories: dict[str, Value] = {**unknown, **resolution.repositories}
+        named = resolution.repositories
+        unknown = {f"{name} (new)" if name in named else name: ids[name] for name in new_ones}
+        repositories: dict[str, Value] = {**unknown, **named}
         open_to_all = {one.id for one in listing if one.visibility == "public"}
         return inputs | {
             "repositories": dict(sorted(repositories.items())),
