@@ -136,6 +136,7 @@ def resolve(
     unseen: str = "",
     gone: Collection[int] = (),
     new: Collection[str] = (),
+    doubt: str = "",
 ) -> Resolution:
     """Resolve a selection against the organization's repositories.
 
@@ -148,6 +149,8 @@ def resolve(
         unseen: why there may be repositories that the listing lacks; "" where there are none.
         gone: ids of members before that are neither in the organization nor to be seen anywhere else.
         new: what the program calls those whose ids are not known yet; no member by topic or property is called so.
+        doubt: why a name that resolved before, and is not found any more, may be there all the same; "" where it is
+            gone.
 
     Raises:
         RuleViolation: a name that neither exists nor ever existed, with a near one in the message; or one that existed
@@ -168,6 +171,13 @@ def resolve(
         if any(name.lower() == other.lower() for other in declared.names[:index]):
             continue
         found = _resolve_name(name, by_name, by_id, seen, result)
+        if not found and name in seen and doubt and not unseen:
+            raise RuleViolation(
+                f"names[{index}]",
+                f"repository {name!r} (id {seen[name]}) of organization {organization} is not found any more, which "
+                f"does not mean that it is gone: {doubt}. Give the credentials access to it; or, if it is gone, remove "
+                "it from the program.",
+            )
         if not found and (unseen or name not in seen):
             suggestion = did_you_mean(name, [repository.name for repository in here])
             perhaps = f" (or {unseen})" if unseen else ""

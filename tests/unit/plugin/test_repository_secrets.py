@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from fault_world import travelled
+from operation import Operation
 
-from pulumi_codespaces.plugin.configuration import Configuration
-from pulumi_codespaces.plugin.failures import CloudError, PluginError
+from pulumi_codespaces.plugin.failures import CloudError, InvalidInputs, PluginError
 from pulumi_codespaces.plugin.resources.repository_secrets import RepositorySecrets
-from pulumi_codespaces.plugin.run import Run, Severity
 from rig.github import GitHubStandIn
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Iterator
 
 TOKEN, WITHOUT_SCOPE, FINE_GRAINED = "ghp_x", "ghp_y", "github_pat_x"
 SEED: dict[str, Any] = {
@@ -57,30 +55,9 @@ def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHubStandIn]:
         yield standing_in
 
 
-class Operation:
-    """One operation of the engine: a run of its own, and the warnings of it."""
-
-    def __init__(self, github: GitHubStandIn, token: str = TOKEN) -> None:
-        self.warnings: list[str] = []
-        self.run = Run(Configuration("acme", f"{github.url}/", token), self._log)
-
-    def _log(self, severity: Severity, _: str, text: str) -> None:
-        if severity is Severity.WARNING:
-            self.warnings.append(text)
-
-    def do(self, *work: Coroutine[Any, Any, Any]) -> Any:
-        async def in_order() -> Any:
-            try:
-                return [await one for one in work][-1]
-            finally:
-                await self.run.close()
-
-        return travelled(asyncio.run(in_order()))
-
-
 def create(github: GitHubStandIn) -> dict[str, Any]:
     """Make the secrets in `web`; gives the state."""
-    operation = Operation(github)
+    operation = Operation(github, TOKEN)
 
     async def work() -> dict[str, Any]:
         new = travelled(await SECRETS.check(operation.run, URN, {}, travelled(INPUTS)))
@@ -116,7 +93,7 @@ def test_a_repository_that_is_replaced_by_one_of_its_name_loses_the_secrets(gith
     state = create(github)
     github.repository("acme/web").rename("shop")
     github.organization("acme").create_repository("web")
-    operation = Operation(github)
+    operation = Operation(github, TOKEN)
 
     async def replace() -> None:
         new = travelled(await SECRETS.check(operation.run, URN, {}, travelled(INPUTS)))
@@ -170,7 +147,7 @@ def test_a_repository_that_is_gone_has_no_secrets(github: GitHubStandIn) -> None
 
 def test_a_repository_that_goes_while_its_secrets_are_deleted_is_gone(github: GitHubStandIn) -> None:
     state = create(github)
-    operation = Operation(github)
+    operation = Operation(github, TOKEN)
 
     async def look_up_first() -> None:
         await operation.run.github.repository_by_id(11)
@@ -187,3 +164,15 @@ def test_secrets_of_a_repository_that_is_not_administered_are_not_taken_for_gone
     for work in (read, delete):
         with pytest.raises(CloudError, match="has no such repository, or the credentials may not administer it"):
             work(github, state)
+
+
+@pytest.mark.parametrize("token", [WITHOUT_SCOPE, FINE_GRAINED])
+def test_a_program_whose_repository_went_out_of_sight_is_not_told_that_it_is_deleted(
+    github: GitHubStandIn, token: str
+) -> None:
+    state = create(github)
+    operation = Operation(github, token)
+    with pytest.raises(InvalidInputs) as caught:
+        operation.do(SECRETS.check(operation.run, URN, state, travelled(INPUTS)))
+    assert HIDDEN[token] in str(caught.value)
+    assert "deleted" not in str(caught.value)

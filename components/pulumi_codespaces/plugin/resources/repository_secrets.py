@@ -67,7 +67,8 @@ class RepositorySecrets(SecretSet):
             same = before.get("repository") == name and not is_unknown(before.get("repositoryId"))
             seen: dict[str, int] = {name: before["repositoryId"]} if same and before.get("repositoryId") else {}
             listing = await enough_repositories(run, declared, seen)
-            resolution = resolve(declared, listing, seen, run.configuration.owner, run.github.unseen_repositories())
+            unseen, doubt = run.github.unseen_repositories(), run.github.may_overlook()
+            resolution = resolve(declared, listing, seen, run.configuration.owner, unseen, doubt=doubt)
         except RuleViolation as violation:
             return [Failure("", str(violation).replace("names[0]", "repository").replace("`ids`", "`repository_id`"))]
         if name not in resolution.repositories:

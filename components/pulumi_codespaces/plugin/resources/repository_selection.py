@@ -58,10 +58,11 @@ class RepositorySelection(Resource):
                 *seen.values()
             }
             listing = await enough_repositories(run, declared, seen, members)
-            gone = members - {one.id for one in listing} if run.github.sees_every_repository() else set[int]()
+            doubt = run.github.may_overlook()
+            gone = set[int]() if doubt else members - {one.id for one in listing}
             unseen = run.github.unseen_repositories()
             new_ones = [name for name in ids if name not in known_ids]
-            resolution = resolve(declared, listing, seen, run.configuration.owner, unseen, gone, new_ones)
+            resolution = resolve(declared, listing, seen, run.configuration.owner, unseen, gone, new_ones, doubt)
         except RuleViolation as violation:
             raise InvalidInputs(Failure(violation.argument, str(violation))) from violation
         if before and not is_unknown(before):
