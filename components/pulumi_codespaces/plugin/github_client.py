@@ -9,8 +9,10 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 from itertools import count
+from math import ceil
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
@@ -36,6 +38,8 @@ _CONCURRENT_PAGES = 5
 _TIMEOUT_SECONDS = 20.0
 _LONGEST_WAIT_SECONDS = 900.0
 """How long one request waits for GitHub's rate limits in all."""
+_UNTOLD_WAIT_SECONDS = 60
+"""How long a rate limit is waited for that does not tell its end."""
 _HEAD_START_SECONDS = 0.2
 """By how much the second write of a pair goes before all else that waited for a rate limit."""
 _CONCURRENT_PAIRS = 4
@@ -45,6 +49,9 @@ _URGENT_TRIES = 2
 _URGENT_SECONDS = 10.0
 """GitHub itself gives a request up after 10 seconds
 (https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api)."""
+
+_NOT_UNDERSTOOD = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What reading an answer raises that is not as documented."""
 
 _urgent: ContextVar[bool] = ContextVar("urgent", default=False)
 """Set between the two writes of a pair, where waiting would leave codespaces with a user and password that differ."""
@@ -217,9 +224,9 @@ class GitHub:
     async def package(self, kind: str, name: str) -> PackageInfo:
         """A package of the organization; one that is not there is a CloudError with the status 404."""
         path = f"/orgs/{self.organization}/packages/{kind}/{quote(name, safe='')}"
-        item = (await self.send("GET", path, need=_PACKAGES)).json()
-        linked = item.get("repository")
-        return PackageInfo(item["visibility"], linked["name"] if linked else None)
+        with decoded(await self.send("GET", path, need=_PACKAGES)) as item:
+            linked = item.get("repository")
+            return PackageInfo(item["visibility"], linked["name"] if linked else None)
 
     async def file(self, repository: str, path: str) -> str | None:
         """The text of a file on the default branch of a repository; None where there is none."""
@@ -230,11 +237,11 @@ class GitHub:
             if error.status == 404:
                 return None
             raise
-        found: Any = answer.json()
-        # A folder is a list, and a submodule has no content
-        # (https://docs.github.com/en/rest/repos/contents#get-repository-content).
-        content: object = cast("dict[str, Any]", found).get("content") if isinstance(found, dict) else None
-        return b64decode(content).decode(errors="replace") if isinstance(content, str) else None
+        with decoded(answer) as found:
+            # A folder is a list, and a submodule has no content
+            # (https://docs.github.com/en/rest/repos/contents#get-repository-content).
+            content: object = cast("dict[str, Any]", found).get("content") if isinstance(found, dict) else None
+            return b64decode(content).decode(errors="replace") if isinstance(content, str) else None
 
     def unseen_repositories(self) -> str:
         """Why the credentials do not see every repository, as the beginning of a sentence; "" where they do.
@@ -285,9 +292,9 @@ class GitHub:
             if error.status in (404, 410, 451):
                 return None
             raise
-        item = response.json()
-        owner = item["owner"]["login"]
-        return _repository(item, "" if owner.lower() == self.organization.lower() else owner)
+        with decoded(response) as item:
+            owner = item["owner"]["login"]
+            return _repository(item, "" if owner.lower() == self.organization.lower() else owner)
 
     async def pages(self, path: str, key: str | None, *, need: Need) -> list[dict[str, Any]]:
         first = await self.send("GET", path, params={"per_page": _PAGE}, need=need)
@@ -330,8 +337,15 @@ class GitHub:
             except GitHubException as failure:
                 if not self._holds(_cause(failure), refusals, patience):
                     raise self._failed(method, path, failure, need) from None
+            except _NOT_UNDERSTOOD as failure:
+                # githubkit lets out what it stumbles over in an answer.
+                raise _not_understood(method, path, type(failure).__name__) from None
             else:
                 self._note_scopes(response.raw_response)
+                if method != "GET" and response.content:
+                    # What something on the way answers is not taken for a success.
+                    with decoded(response):
+                        pass
                 return response
         raise AssertionError
 
@@ -416,7 +430,7 @@ class GitHub:
                 timeout=_TIMEOUT_SECONDS,
                 http_cache=False,
                 auto_retry=self._retry,
-                async_event_hooks={"request": [_hurry], "response": [self._note_installation]},
+                async_event_hooks={"request": [_hurry], "response": [_note_wait, self._note_installation]},
             )
             pool = self._pool = await client._create_async_client()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
             self._client = client
@@ -517,6 +531,47 @@ def _cause(failure: GitHubException) -> Exception:
     return failure
 
 
+@contextmanager
+def decoded(response: Response[Any]) -> Generator[Any]:
+    """The JSON of an answer, to be read within.
+
+    Raises:
+        CloudError: it is none, or another one than GitHub's, as when something on the way answers instead.
+        OutcomeUnknown: the same, for a request that writes.
+    """
+    request = response.raw_request
+    try:
+        yield response.json()
+    except _NOT_UNDERSTOOD:
+        kind = response.headers.get("content-type", "").partition(";")[0] or "no content type"
+        what = f"{response.status_code}, {kind}, {len(response.content)} bytes"
+        raise _not_understood(request.method, request.url.path, what) from None
+
+
+def _not_understood(method: str, path: str, what: str) -> CloudError:
+    kind = CloudError if method == "GET" else OutcomeUnknown
+    return kind(
+        f"{method} {path}: the answer ({what}) cannot be understood and may not be GitHub's. Check the base URL and "
+        "what is between here and GitHub, such as a proxy, and run `pulumi up` again."
+    )
+
+
+async def _note_wait(response: httpx.Response) -> None:
+    """Turn a Retry-After that is a date into seconds, which are all that githubkit understands.
+
+    Source: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+    """
+    given = response.headers.get("retry-after", "")
+    if not given or given.strip().isdecimal():
+        return
+    try:
+        until = parsedate_to_datetime(given).astimezone(timezone.utc)
+        seconds = max(0, ceil((until - datetime.now(timezone.utc)).total_seconds()))
+    except _NOT_UNDERSTOOD:
+        seconds = _UNTOLD_WAIT_SECONDS
+    response.headers["retry-after"] = str(seconds)
+
+
 async def _hurry(request: httpx.Request) -> None:
     if _urgent.get():
         request.extensions["timeout"] = dict.fromkeys(request.extensions.get("timeout", ()), _URGENT_SECONDS)
@@ -528,7 +583,7 @@ def _asked_to_wait(failure: Exception) -> timedelta | None:
 
     if isinstance(failure, RateLimitExceeded):
         return failure.retry_after
-    return timedelta(minutes=1) if _is_secondary_limit(failure) else None
+    return timedelta(seconds=_UNTOLD_WAIT_SECONDS) if _is_secondary_limit(failure) else None
 
 
 def _is_secondary_limit(failure: object) -> bool:
@@ -540,8 +595,11 @@ def _is_secondary_limit(failure: object) -> bool:
 
 
 def _items(response: Response[Any], key: str | None) -> list[dict[str, Any]]:
-    body = response.json()
-    return cast("list[dict[str, Any]]", body[key] if key else body)
+    with decoded(response) as body:
+        items: object = body[key] if key else body
+        if not isinstance(items, list):
+            raise TypeError
+        return cast("list[dict[str, Any]]", items)
 
 
 def _last_page(response: Response[Any]) -> int:

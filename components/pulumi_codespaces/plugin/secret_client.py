@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .failures import CloudError
-from .github_client import Need, urgently
+from .github_client import Need, decoded, urgently
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -140,8 +140,8 @@ class Secrets:
         async with self._lock:
             if fresh or self._public_key is None:
                 answer = await self._github.send("GET", f"{self.place.path}/public-key", need=self.place.need("read"))
-                body = answer.json()
-                self._public_key = PublicKey(body["key_id"], body["key"])
+                with decoded(answer) as body:
+                    self._public_key = PublicKey(body["key_id"], body["key"])
             return self._public_key
 
     async def put_secret(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pulumi_codespaces.plugin import github_client
 from pulumi_codespaces.plugin.configuration import Configuration
-from pulumi_codespaces.plugin.failures import CloudError
+from pulumi_codespaces.plugin.failures import CloudError, OutcomeUnknown
 from pulumi_codespaces.plugin.github_client import GitHub
 from pulumi_codespaces.plugin.secret_client import Place, Secrets
 from rig.github import GitHubStandIn
@@ -172,3 +174,93 @@ def test_who_gives_up_waits_no_longer(github: GitHubStandIn) -> None:
     run(github, work)
     assert time.monotonic() - began < 20
     assert len(github.requests) == 2
+
+
+def in_seconds(seconds: float) -> str:
+    """As HTTP writes a moment."""
+    return format_datetime(datetime.now(timezone.utc) + timedelta(seconds=seconds), usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("header", "waits"), [(lambda: in_seconds(1), (1, 4)), (lambda: in_seconds(-60), (1, 2)), (lambda: "0", (1, 2))]
+)
+def test_a_rate_limit_may_tell_its_end_as_a_date(
+    github: GitHubStandIn, header: Callable[[], str], waits: tuple[float, float]
+) -> None:
+    github.faults.add("PUT", f"{SECRETS}/S", kind="status", status=403, headers={"Retry-After": header()})
+
+    async def work(client: Secrets) -> None:
+        await client.put_secret("S", "x", "all", ())
+
+    run(github, work)
+    assert asked(github)[1:] == [("PUT /S", 403), ("PUT /S", 201)]
+    shortest, longest = waits
+    assert shortest <= github.requests[2].at - github.requests[1].at <= longest
+
+
+@pytest.mark.parametrize("header", ["soon", "-1", "Wed, 99 Foo 2026"])
+def test_a_rate_limit_whose_end_cannot_be_read_has_none_that_is_known(
+    github: GitHubStandIn, header: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(github_client, "_UNTOLD_WAIT_SECONDS", 0)
+    github.faults.add("GET", SECRETS, kind="status", status=403, headers={"Retry-After": header})
+
+    async def work(client: Secrets) -> None:
+        assert await client.secrets() == {}
+
+    run(github, work)
+    assert asked(github) == [("GET ", 403), ("GET ", 200)]
+
+
+# -- answers that are not GitHub's
+
+HTML: dict[str, Any] = {"status": 200, "body": b"<html>CANARY</html>", "headers": {"Content-Type": "text/html"}}
+OTHERWISE: dict[str, Any] = {"status": 200, "body": {"error": "CANARY"}}
+WHO_IT_WAS = "cannot be understood and may not be GitHub's. Check the base URL and what is between here and GitHub"
+
+
+@pytest.mark.parametrize("answer", [HTML, OTHERWISE], ids=["html", "other JSON"])
+@pytest.mark.parametrize(
+    ("path", "work"),
+    [
+        (SECRETS, lambda client: client.secrets()),
+        (f"{SECRETS}/public-key", lambda client: client.public_key()),
+        (f"{SECRETS}/S/repositories", lambda client: client.secret_repositories("S")),
+        ("/orgs/acme/repos", lambda client: client._github.repositories()),
+        ("/repos/acme/web", lambda client: client._github.repositories_named(["web"])),
+        ("/orgs/acme/packages/container/app", lambda client: client._github.package("container", "app")),
+    ],
+)
+def test_what_is_read_is_told_if_it_is_not_githubs(
+    github: GitHubStandIn, path: str, work: Callable[[Secrets], Awaitable[None]], answer: dict[str, Any]
+) -> None:
+    github.faults.add("GET", path, kind="status", **answer)
+    with pytest.raises(CloudError) as caught:
+        run(github, work)
+    assert type(caught.value) is CloudError
+    assert path in str(caught.value)
+    assert WHO_IT_WAS in str(caught.value)
+    assert "CANARY" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        HTML,
+        {"status": 403, "headers": {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "CANARY"}},
+        {"status": 403, "body": {"message": 7}, "headers": {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1"}},
+    ],
+    ids=["html", "a limit until never", "a message that is none"],
+)
+def test_what_was_written_is_not_known_if_the_answer_is_not_githubs(
+    github: GitHubStandIn, answer: dict[str, Any]
+) -> None:
+    github.faults.add("PUT", f"{SECRETS}/S", kind="status", **answer)
+
+    async def work(client: Secrets) -> None:
+        await client.put_secret("S", "x", "all", ())
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        run(github, work)
+    assert WHO_IT_WAS in str(caught.value)
+    assert "CANARY" not in str(caught.value)

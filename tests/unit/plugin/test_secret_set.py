@@ -13,7 +13,7 @@ from fault_world import SECRETS, URN, Stored, travelled
 
 from pulumi_codespaces.plugin import github_client
 from pulumi_codespaces.plugin.configuration import Configuration
-from pulumi_codespaces.plugin.failures import PluginError
+from pulumi_codespaces.plugin.failures import PartialWrite, PluginError
 from pulumi_codespaces.plugin.run import Run
 from pulumi_codespaces.plugin.values import UNKNOWN, Secret, is_unknown
 from rig.github import GitHubStandIn
@@ -173,6 +173,32 @@ def test_a_create_that_fails_can_be_repeated_and_destroyed(github, kind):
             destroy(github, stored)
             assert live(github) == {}, position
     raise AssertionError("there is no end of requests")
+
+
+NOT_GITHUBS = [
+    {"status": 200, "body": b"<html>proxy</html>"},
+    {"status": 403, "headers": {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "never"}},
+    {"status": 403, "headers": {"Retry-After": "Wed, 21 Oct 2099 07:28:00 GMT"}},
+]
+
+
+@pytest.mark.parametrize("answer", NOT_GITHUBS, ids=["html", "a limit until never", "a limit until a date"])
+def test_a_pair_whose_second_write_is_answered_oddly_is_put_back(github, answer):
+    stored, _ = up(github, BEFORE, Stored())
+    github.faults.add("PUT", f"/orgs/acme/codespaces/secrets/{PAIR[1]}", kind="status", **answer)
+    stored, error = up(github, AFTER, stored)
+    assert isinstance(error, PartialWrite)
+    assert {name: live(github)[name][0] for name in PAIR} == {name: BEFORE["secrets"][name] for name in PAIR}
+    stored, error = up(github, AFTER, stored)
+    assert (error, live(github)) == (None, meant(AFTER))
+
+
+def test_a_create_whose_listing_is_answered_oddly_is_this_stacks(github):
+    github.faults.add("GET", "/orgs/acme/codespaces/secrets", kind="status", after=1, **NOT_GITHUBS[0])
+    stored, error = up(github, BEFORE, Stored())
+    assert isinstance(error, PartialWrite)
+    stored, error = up(github, BEFORE, stored)
+    assert (error, live(github)) == (None, meant(BEFORE))
 
 
 def test_check_marks_secret_what_is_secret_by_nature(github):
