@@ -98,7 +98,7 @@ def test_a_new_key(cloud: LocalCloud, new_cloud_stack: Callable[..., Stack]) -> 
     stack = new_cloud_stack(ecr_program())
     shown = status_lines(stack, "payments-key", "up", "--yes", "--skip-preview")
     (key,) = keys(cloud, IAM_USER)
-    said = matching(shown, rf"waiting for AWS to accept access key {key} \((\d+) s\): (.*)")
+    said = matching(shown, rf"waiting for AWS to accept the access key {key} \((\d+) s\): (.*)")
     assert len(said) >= 2
     assert [int(seconds) for seconds, _ in said] == sorted(int(seconds) for seconds, _ in said)
 

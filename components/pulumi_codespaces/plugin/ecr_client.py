@@ -43,6 +43,8 @@ async def verify(
     images: Sequence[str],
     timeout_seconds: float,
     progress: Callable[[str], None],
+    *,
+    secret_id: bool = False,
 ) -> None:
     """Wait until a key can do what a codespace needs, three times in a row.
 
@@ -52,10 +54,12 @@ async def verify(
         images: images (`host/repository:tag` or `@digest`) whose manifests it must be able to read.
         timeout_seconds: when to give up.
         progress: told what is being waited for.
+        secret_id: whether the program keeps the id of the key secret too, so that no message may hold it.
 
     Raises:
         CloudError: the key does not work in time, or an image does not exist; says what was refused last.
     """
+    named = "the access key" if secret_id else f"the access key {key.id}"
     clock = asyncio.get_running_loop().time
     start, pause, successes = clock(), _FIRST_PAUSE_SECONDS, 0
     while True:
@@ -72,11 +76,11 @@ async def verify(
             # An image that is not there does not come by waiting, as a right or a key does.
             if refused.status == NO_SUCH_IMAGE or waited >= timeout_seconds:
                 raise CloudError(
-                    f"the access key {key.id} does not work after {waited:.0f} s: {refused}. Nothing was published; "
+                    f"{named} does not work after {waited:.0f} s: {refused}. Nothing was published; "
                     "codespaces keep the credentials they have. Mend the cause (a permissions boundary, a service "
                     "control policy, a repository that does not exist) and run `pulumi up` again."
                 ) from None
-            progress(f"waiting for AWS to accept access key {key.id} ({waited:.0f} s): {refused}")
+            progress(f"waiting for AWS to accept {named} ({waited:.0f} s): {refused}")
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
         await asyncio.sleep(pause)
 

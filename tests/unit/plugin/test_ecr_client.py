@@ -103,7 +103,7 @@ def test_a_new_key_is_waited_for(aws: LocalAws) -> None:
     assert problem == ""
     assert said
     answer = r"\(\d s\): ecr:GetAuthorizationToken answers UnrecognizedClientException"
-    pattern = rf"waiting for AWS to accept access key {key.id} {answer}"
+    pattern = rf"waiting for AWS to accept the access key {key.id} {answer}"
     assert all(re.fullmatch(pattern, line) for line in said)
 
 

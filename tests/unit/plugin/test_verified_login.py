@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from pulumi_codespaces.plugin import ecr_client
 from pulumi_codespaces.plugin.configuration import Configuration
-from pulumi_codespaces.plugin.failures import CloudError, InvalidInputs
+from pulumi_codespaces.plugin.failures import CloudError, InvalidInputs, PluginError
+from pulumi_codespaces.plugin.resources import verified_login
 from pulumi_codespaces.plugin.resources.verified_login import VerifiedLogin
 from pulumi_codespaces.plugin.run import Run, Severity
 from pulumi_codespaces.plugin.token_client import TokenInfo, token_info
@@ -150,3 +152,21 @@ def test_what_github_tells_of_a_token(
     else:
         assert asyncio.run(token_info("https://api.github.com/", GOOD)) == info
     assert asked == [("https://api.github.com/user", f"Bearer {GOOD}")]
+
+
+def test_the_id_of_an_access_key_that_was_given_is_in_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> str:
+        raise CloudError("ecr:GetAuthorizationToken answers UnrecognizedClientException")
+
+    monkeypatch.setattr(ecr_client, "_token", refuse)
+    monkeypatch.setattr(verified_login, "_KEY_SECONDS", 0.1)
+    said: list[str] = []
+    run = Run(Configuration(complete=False), lambda _, __, text: said.append(text))
+    server = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+    new = login(Secret("CANARYpassword"), server=server, user=Secret("AKIACANARY0000000000"))
+    with pytest.raises(PluginError, match=r"^the access key does not work after 0 s: ecr:Get") as refused:
+        asyncio.run(VerifiedLogin().create(run, URN, new, preview=False))
+    assert said == [
+        "waiting for AWS to accept the access key (0 s): ecr:GetAuthorizationToken answers UnrecognizedClientException"
+    ]
+    assert "CANARY" not in str(refused.value)

@@ -133,7 +133,7 @@ class VerifiedLogin(Resource):
             # GitHub swaps an access key for a token, so that is what has to work.
             key, whole = AccessKey(login.user, login.password), [f"{login.server}/{image}" for image in images]
             try:
-                await verify(key, [login.server], whole, _KEY_SECONDS, run.teller(urn))
+                await verify(key, [login.server], whole, _KEY_SECONDS, run.teller(urn), secret_id=True)
             except CloudError as refused:
                 raise PluginError(str(refused)) from None
             return outputs
