@@ -104,6 +104,7 @@ class Secrets:
         self.pairs = github.pairs
         self._github = github
         self._lock = asyncio.Lock()
+        self._key_lock = asyncio.Lock()
         self._listed: dict[str, SecretInfo] | None = None
         self._public_key: PublicKey | None = None
         self._listings_begun = 0
@@ -135,10 +136,11 @@ class Secrets:
         items = await self._github.pages(path, "repositories", need=self.place.need("read"))
         return {item["id"]: item["name"] for item in items}
 
-    async def public_key(self, *, fresh: bool = False) -> PublicKey:
-        """The public key, fetched once a run unless `fresh` is set."""
-        async with self._lock:
-            if fresh or self._public_key is None:
+    async def public_key(self, *, refused: PublicKey | None = None) -> PublicKey:
+        """The public key, fetched once a run, and once more where GitHub `refused` the one that was fetched."""
+        # Between the two writes of a pair there is no time to wait for a listing that holds the other lock.
+        async with self._key_lock:
+            if self._public_key is None or self._public_key == refused:
                 answer = await self._github.send("GET", f"{self.place.path}/public-key", need=self.place.need("read"))
                 with decoded(answer) as body:
                     self._public_key = PublicKey(body["key_id"], body["key"])
@@ -157,15 +159,15 @@ class Secrets:
             urgent: give up soon instead of retrying long.
         """
         with urgently(urgent):
+            used = await self.public_key()
             try:
-                await self._put_sealed(name, value, visibility, repository_ids, await self.public_key())
+                await self._put_sealed(name, value, visibility, repository_ids, used)
             except CloudError as error:
                 if error.status != 422:
                     raise
-                # GitHub may have changed its key since it was fetched.
-                before = await self.public_key()
-                key = await self.public_key(fresh=True)
-                if key == before:
+                # GitHub may have changed its key since it was fetched; another write may have found that out before.
+                key = await self.public_key(refused=used)
+                if key == used:
                     raise
                 await self._put_sealed(name, value, visibility, repository_ids, key)
 

@@ -103,6 +103,45 @@ def test_a_listing_that_failed_is_nobodys(github: GitHubStandIn) -> None:
     assert len(github.requests) == 3
 
 
+# -- the public key
+
+
+def test_a_write_does_not_wait_for_a_listing(github: GitHubStandIn) -> None:
+    async def work(client: Secrets) -> None:
+        await client.public_key()
+        github.faults.add("GET", SECRETS, kind="delay", seconds=2)
+        listing = asyncio.create_task(client.secrets())
+        await until(lambda: len(github.requests) == 2)
+        await client.put_secret("S", "x", "all", ())
+        assert not listing.done()
+        await listing
+
+    run(github, work)
+
+
+def test_writes_at_the_same_time_outlive_a_new_public_key(github: GitHubStandIn) -> None:
+    async def work(client: Secrets) -> None:
+        await client.public_key()
+        github.organization("acme").rotate_public_key()
+        await asyncio.gather(*(client.put_secret(f"S{number}", "x", "all", ()) for number in range(6)))
+
+    run(github, work)
+    assert sorted(github.organization("acme").secrets) == [f"S{number}" for number in range(6)]
+    # It is asked for once more, and not by each.
+    assert [what for what, _ in asked(github)].count("GET /public-key") == 2
+
+
+def test_a_refusal_that_a_new_public_key_does_not_mend_is_told(github: GitHubStandIn) -> None:
+    github.faults.add("PUT", f"{SECRETS}/S", kind="status", status=422, times=None)
+
+    async def work(client: Secrets) -> None:
+        await client.put_secret("S", "x", "all", ())
+
+    with pytest.raises(CloudError, match="GitHub answers 422"):
+        run(github, work)
+    assert asked(github) == [("GET /public-key", 200), ("PUT /S", 422), ("GET /public-key", 200)]
+
+
 # -- rate limits
 
 
