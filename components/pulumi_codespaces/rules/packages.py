@@ -31,6 +31,9 @@ VISIBILITIES = ("private", "internal", "public")
 DEVCONTAINER_PATHS = (".devcontainer/devcontainer.json", ".devcontainer.json")
 """Where a repository's development container is described
 (https://containers.dev/implementors/spec/#devcontainerjson)."""
+_TEXT = r'"(?:\\.|[^"\\])*(?:"|\\?\Z)'
+_TEXT_OR_COMMENT = re.compile(rf"{_TEXT}|//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
+_TEXT_OR_LAST_COMMA = re.compile(rf"{_TEXT}|,(?=\s*[}}\]])", re.DOTALL)
 _PERMISSIONS = {"read": "pull", "triage": "triage", "write": "push", "maintain": "maintain", "admin": "admin"}
 _SETTINGS_PAGE = (
     "https://docs.github.com/en/packages/learn-github-packages/configuring-a-packages-access-control-and-visibility"
@@ -237,8 +240,9 @@ def read_devcontainer(text: str) -> Any:
 
 def without_comments(text: str) -> str:
     """JSON with comments as plain JSON (https://code.visualstudio.com/docs/languages/json#_json-with-comments)."""
-    token = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/|,(?=(?:\s|//[^\n]*|/\*.*?\*/)*[}\]])', re.DOTALL)
-    return token.sub(lambda found: found[0] if found[0].startswith('"') else "", text)
+    # Whoever may write to a repository writes this text, so it is read once from left to right and never again.
+    plain = _TEXT_OR_COMMENT.sub(lambda found: found[0] if found[0].startswith('"') else " ", text)
+    return _TEXT_OR_LAST_COMMA.sub(lambda found: found[0] if found[0].startswith('"') else "", plain)
 
 
 def _reads_packages(entry: Any) -> bool:

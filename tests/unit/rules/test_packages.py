@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -18,6 +20,7 @@ from pulumi_codespaces.rules.packages import (
     clicks,
     differences,
     permission_block,
+    read_devcontainer,
     way,
     without_comments,
 )
@@ -95,6 +98,42 @@ def test_the_block_is_what_is_asked_for():
 def test_a_devcontainer_that_is_no_json():
     with pytest.raises(RuleViolation, match=r"devcontainer\.json is no JSON"):
         asks_for('{"image": }', BASE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"image": "ubuntu", ' + "/" * 100_000 + '\n "name": "x"}',
+        '{"image": "ubuntu", ' + "// see https://containers.dev //\n" * 5_000 + '"name": "x"}',
+        '{"image": "ubuntu", ' + "/* , */ " * 20_000 + ', "name": "x"}',
+        '{"image": "ubuntu"' + ", " * 100_000,
+        "/*" * 100_000,
+        '"' + "\\" * 100_001,
+        '"\\' * 50_000,
+        "," + " " * 200_000,
+    ],
+    ids=["slashes", "urls", "commas in comments", "commas", "openings", "backslashes", "texts", "spaces"],
+)
+def test_no_text_takes_long(text):
+    """Whoever may write to a repository can put it there, and every preview reads it."""
+    started = time.process_time()
+    with contextlib.suppress(RuleViolation):
+        read_devcontainer(text)
+    assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [
+        ('{"a": 1, // one\n}', {"a": 1}),
+        ('{"a": [1, /* , ] */ 2, /* } */ ], // ,\n /* , */}', {"a": [1, 2]}),
+        ('{"a": ",}", "b": ", ]"}', {"a": ",}", "b": ", ]"}),
+        ('{"a": "\\"//", "b": 1}', {"a": '"//', "b": 1}),
+        ('// only\n{"a": 1} /* not ended', {"a": 1}),
+    ],
+)
+def test_json_with_comments(text, content):
+    assert read_devcontainer(text) == content
 
 
 def test_comments_are_taken_out_and_texts_stay():
