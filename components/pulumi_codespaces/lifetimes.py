@@ -24,17 +24,21 @@ def warn_of_age(component: pulumi.Resource, created_at: pulumi.Output[str], max_
     created_at.apply(warn)
 
 
-def warn_of_end(component: pulumi.Resource, name: str, expires_at: pulumi.Input[str]) -> pulumi.Output[str]:
+def warn_of_end(
+    component: pulumi.Resource, name: str, expires_at: pulumi.Input[str], server: pulumi.Output[str]
+) -> pulumi.Output[str]:
     """Warn in every preview and update of the last 14 days of a registry's credentials; gives when they end.
+
+    Of a token of Amazon ECR, which every update renews, only the end is told.
 
     Raises:
         InvalidArgument: `expires_at` is no time; an Output's is told once it is known.
     """
 
-    def warn(known: str) -> str:
+    def warn(known: str, registry: str) -> str:
         with refusing(f"RegistryLogin {name}"):
             ends = checked_end(known)
-        days = days_left(ends, _now())
+        days = days_left(ends, _now(), registry)
         if days is None:
             return known
         if days < 0:
@@ -46,7 +50,7 @@ def warn_of_end(component: pulumi.Resource, name: str, expires_at: pulumi.Input[
     if isinstance(expires_at, str):
         with refusing(f"RegistryLogin {name}"):
             checked_end(expires_at)
-    return pulumi.Output.from_input(expires_at).apply(warn)
+    return pulumi.Output.all(expires_at, server).apply(lambda known: warn(known[0], known[1]))
 
 
 def _now() -> datetime:

@@ -99,7 +99,7 @@ class RegistryLogin(pulumi.ComponentResource):
         self.server = pulumi.Output.from_input(server)
         outputs: dict[str, pulumi.Output[Any]] = {"secretNames": self.secret_names, "server": self.server}
         expires_at = args.get("expires_at")
-        ends = {} if expires_at is None else {"expiresAt": warn_of_end(self, name, expires_at)}
+        ends = {} if expires_at is None else {"expiresAt": warn_of_end(self, name, expires_at, self.server)}
         self.summary = summary_of({**outputs, **ends}, readers)
         self.register_outputs(outputs)
 

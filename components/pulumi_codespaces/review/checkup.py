@@ -435,9 +435,9 @@ def endings(stack: str, outputs: Mapping[str, Any], now: datetime) -> list[Findi
         now: the time.
     """
     found: list[Finding] = []
-    for name, until in _ends(outputs):
+    for name, until, server in _ends(outputs):
         try:
-            days = days_left(checked_end(until), now)
+            days = days_left(checked_end(until), now, server)
         except RuleViolation:
             continue
         if days is None:
@@ -454,10 +454,11 @@ def endings(stack: str, outputs: Mapping[str, Any], now: datetime) -> list[Findi
     return found
 
 
-def _ends(outputs: Mapping[str, Any], name: str = "") -> Iterable[tuple[str, str]]:
-    """What ends, and when: every map with `expiresAt` and `secretNames`, at any depth."""
+def _ends(outputs: Mapping[str, Any], name: str = "") -> Iterable[tuple[str, str, str]]:
+    """What ends, when, and for which registry: every map with `expiresAt` and `secretNames`, at any depth."""
     if isinstance(outputs.get("expiresAt"), str) and isinstance(outputs.get("secretNames"), list):
-        yield name, cast("str", outputs["expiresAt"])
+        server: object = outputs.get("server")
+        yield name, cast("str", outputs["expiresAt"]), server if isinstance(server, str) else ""
     for key, value in outputs.items():
         if isinstance(value, dict):
             yield from _ends(cast("dict[str, Any]", value), key)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from . import RuleViolation
+from .registries import known_registry
 
 _NOTICE = timedelta(days=14)
-_RENEWED = timedelta(hours=12)
-"""What ends sooner is renewed by every update (https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html)."""
+_TOKEN_LIFETIME = timedelta(hours=12)
+"""Of a token of Amazon ECR (https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html)."""
 
 
 def moment(text: str) -> datetime:
@@ -37,9 +38,17 @@ def checked_end(text: str) -> datetime:
     return found
 
 
-def days_left(ends: datetime, now: datetime) -> int | None:
-    """How many whole days are left, where that is to be told: 0 or more in the last 14, -1 after the end; else None."""
+def days_left(ends: datetime, now: datetime, server: str = "") -> int | None:
+    """How many whole days are left, where that is to be told: 0 or more in the last 14, -1 after the end; else None.
+
+    Args:
+        ends: when the credentials end.
+        now: the time.
+        server: the registry. A token of Amazon ECR is always about to end, and every update renews it.
+    """
     left = ends - now
     if left <= timedelta():
         return -1
-    return left.days if _RENEWED < left <= _NOTICE else None
+    registry = known_registry(server)
+    is_token = registry is not None and registry.name == "Amazon ECR" and left <= _TOKEN_LIFETIME
+    return left.days if left <= _NOTICE and not is_token else None

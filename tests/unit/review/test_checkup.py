@@ -401,6 +401,9 @@ def test_a_key_that_is_not_as_the_state_has_it(kept, live, wanted):
 # -- credentials that end
 
 
+ECR_HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+
+
 def test_credentials_that_end():
     names = {"secretNames": list(AZURE.names)}
     outputs = {
@@ -408,7 +411,8 @@ def test_credentials_that_end():
         "ending": {**names, "expiresAt": "2026-11-27T00:00:00Z"},
         "nested": {"azure": {**names, "expiresAt": "2026-12-10T00:00:00Z"}},
         "later": {**names, "expiresAt": "2026-12-11T00:00:00Z"},
-        "token": {**names, "expiresAt": "2026-11-26T11:00:00Z"},
+        "token": {**names, "expiresAt": "2026-11-26T11:00:00Z", "server": ECR_HOST},
+        "soon": {**names, "expiresAt": "2026-11-26T11:00:00Z", "server": "acme.azurecr.io"},
         "odd": {**names, "expiresAt": "soon"},
         "hidden": {**names, "expiresAt": SECRET},
         "other": {"expiresAt": "2026-11-27T00:00:00Z"},
@@ -421,6 +425,8 @@ def test_credentials_that_end():
          "the credentials of ending end in 1 day, at 2026-11-27T00:00:00Z.", new),
         ("credentials-ending", "warning", "stack prod",
          "the credentials of azure end in 14 days, at 2026-12-10T00:00:00Z.", new),
+        ("credentials-ending", "warning", "stack prod",
+         "the credentials of soon end in 0 days, at 2026-11-26T11:00:00Z.", new),
     ]  # fmt: skip
 
 

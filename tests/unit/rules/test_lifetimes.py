@@ -13,19 +13,21 @@ NOW = datetime(2026, 11, 26, tzinfo=timezone.utc)
 
 
 @pytest.mark.parametrize(
-    ("left", "days"),
+    ("left", "days", "days_of_a_token"),
     [
-        (timedelta(days=14, seconds=1), None),
-        (timedelta(days=14), 14),
-        (timedelta(hours=12, seconds=1), 0),
-        (timedelta(hours=12), None),
-        (timedelta(seconds=1), None),
-        (timedelta(), -1),
-        (timedelta(days=-40), -1),
+        (timedelta(days=14, seconds=1), None, None),
+        (timedelta(days=14), 14, 14),
+        (timedelta(hours=12, seconds=1), 0, 0),
+        (timedelta(hours=12), 0, None),
+        (timedelta(seconds=1), 0, None),
+        (timedelta(), -1, -1),
+        (timedelta(days=-40), -1, -1),
     ],
 )
-def test_days_that_are_left(left, days):
+def test_days_that_are_left(left, days, days_of_a_token):
     assert days_left(NOW + left, NOW) == days
+    assert days_left(NOW + left, NOW, "acme.azurecr.io") == days
+    assert days_left(NOW + left, NOW, "123456789012.dkr.ecr.eu-west-1.amazonaws.com") == days_of_a_token
 
 
 def test_a_time_with_its_zone():
