@@ -157,10 +157,11 @@ def _access(secrets: Resource, name: str, siblings: list[Resource], component: R
     statuses = cast("dict[str, Any]", state.get("statuses") or {})
     names = _names(secrets)
     servers = _servers(siblings, component)
+    owner = secrets.inputs.get("owner")
     return Access(
         urn=secrets.urn,
         name=name,
-        owner=str(secrets.inputs.get("owner") or ""),
+        owner=str(owner) if is_known(owner) else "",
         secrets=names,
         servers=servers,
         readers=_readers(secrets),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -113,7 +113,11 @@ def review(digest: Digest, *, max_key_age_days: int = 90, now: datetime | None =
     found += _readers_changes(before, after, public)
     for urn in sorted(before.keys() | after.keys()):
         old, new = before.get(urn), after.get(urn)
-        if old and new:
+        if old and new and _moves(old, new):
+            stays = bool(new.user) and old.user == new.user
+            found += [*_made(new, public, known_user=stays), *_removed(old, keeps_user=stays)]
+            found += _key_changes(old, new, steps) if stays else ()
+        elif old and new:
             found += _kept(old, new, steps)
         elif new:
             found += _made(new, public)
@@ -153,7 +157,7 @@ def _readers_changes(
     losses: dict[tuple[str, frozenset[str]], list[Access]] = {}
     for urn, new in after.items():
         old = before.get(urn)
-        if old is None or old.readers == new.readers:
+        if old is None or old.readers == new.readers or _moves(old, new):
             continue
         if old.readers.visibility == new.readers.visibility == "selected":
             if joined := new.readers.names - old.readers.names:
@@ -172,6 +176,11 @@ def _readers_changes(
     for (owner, names), some in losses.items():
         text = f"{_repositories(owner, names)} may no longer {_uses(some)}; running codespaces do until they stop."
         yield Change(text, details=_full(owner, names, _MANY))
+
+
+def _moves(old: Access, new: Access) -> bool:
+    """Whether the secrets go to another organization; GitHub does not tell `Acme` from `acme`."""
+    return bool(old.owner and new.owner) and old.owner.lower() != new.owner.lower()
 
 
 def _width(readers: Readers) -> int:
@@ -265,8 +274,8 @@ def _listed(access: Access) -> tuple[str, ...]:
 # -- a set of secrets that is made, that goes, that stays
 
 
-def _made(new: Access, public: Collection[str]) -> Iterable[Change]:
-    key = f" New IAM user `{new.user}`, with its first key." if new.user else ""
+def _made(new: Access, public: Collection[str], *, known_user: bool = False) -> Iterable[Change]:
+    key = f" New IAM user `{new.user}`, with its first key." if new.user and not known_user else ""
     yield Change(
         _capital(f"{_who(new.owner, new.readers)} may {_use(new)}.{key}"),
         "wider-visibility" if _width(new.readers) > 1 else "",
@@ -277,12 +286,12 @@ def _made(new: Access, public: Collection[str]) -> Iterable[Change]:
     if new.adopts:
         yield Change(f"Secrets of these names that exist are overwritten: {_secrets(new)}.", "adoption", _listed(new))
     wide = frozenset(one for one in new.grants if _is_wide(one))
-    if wide:
+    if wide and not known_user:
         yield Change(f"`{new.user}` may do more than pull.", "wider-policy", diff=_lines("+", wide))
 
 
-def _removed(old: Access) -> Iterable[Change]:
-    user = f", and the IAM user `{old.user}` with its keys" if old.user else ""
+def _removed(old: Access, *, keeps_user: bool = False) -> Iterable[Change]:
+    user = f", and the IAM user `{old.user}` with its keys" if old.user and not keeps_user else ""
     yield Change(
         _capital(f"{_who(old.owner, old.readers)} can no longer {_use(old)}: ")
         + f"{_secrets(old)} {are(old.secrets)} deleted{user}.",
@@ -291,10 +300,9 @@ def _removed(old: Access) -> Iterable[Change]:
     )
 
 
-def _kept(old: Access, new: Access, steps: Mapping[str, Step]) -> Iterable[Change]:
+def _key_changes(old: Access, new: Access, steps: Mapping[str, Step]) -> Iterable[Change]:
     yield from _policy(old, new)
-    rotates = dict(old.slots) != dict(new.slots)
-    if rotates:
+    if _rotates(old, new):
         yield _rotation(old, new)
     elif retired := [
         slot for slot, status in new.statuses if status == "Inactive" and dict(old.statuses).get(slot) == "Active"
@@ -306,6 +314,12 @@ def _kept(old: Access, new: Access, steps: Mapping[str, Step]) -> Iterable[Chang
         )
     elif old.current != new.current:
         yield Change(f"`{new.user}` goes back to the key of generation {new.generation}, which is published again.")
+    if any("replace" in step.op and _is_user(step, old) for step in steps.values()):
+        yield Change(f"The IAM user `{old.user}` is replaced, and its keys with it.", "replaced-user")
+
+
+def _kept(old: Access, new: Access, steps: Mapping[str, Step]) -> Iterable[Change]:
+    yield from _key_changes(old, new, steps)
     step = steps.get(new.urn)
     written = sorted(
         path.removeprefix("secrets.") for path in (step.paths if step else ()) if path.startswith("secrets")
@@ -315,7 +329,7 @@ def _kept(old: Access, new: Access, steps: Mapping[str, Step]) -> Iterable[Chang
         yield Change(f"Deleted: {_names(gone)}.", "secrets-deleted")
     if added:
         yield Change(f"New: {_names(added)}.")
-    if (rest := [name for name in written if name not in added | gone]) and not rotates:
+    if (rest := [name for name in written if name not in added | gone]) and not _rotates(old, new):
         named = [name for name in rest if name != "secrets"] or list(new.secrets)
         one = len(named) == 1
         what = f"The value of {_names(named)} is" if one else f"The values of {_names(named)} are"
@@ -324,8 +338,10 @@ def _kept(old: Access, new: Access, steps: Mapping[str, Step]) -> Iterable[Chang
         yield Change(
             f"`adopt_existing` is switched on for `{new.name}`: secrets that exist are overwritten.", "adoption"
         )
-    if any("replace" in step.op and _is_user(step, old) for step in steps.values()):
-        yield Change(f"The IAM user `{old.user}` is replaced, and its keys with it.", "replaced-user")
+
+
+def _rotates(old: Access, new: Access) -> bool:
+    return dict(old.slots) != dict(new.slots)
 
 
 def _is_user(step: Step, access: Access) -> bool:
@@ -456,7 +472,8 @@ def _public_repositories(digest: Digest) -> set[str]:
 def _edges(before: Mapping[str, Access], after: Mapping[str, Access]) -> Iterable[Edge]:
     for urn in sorted(before.keys() | after.keys()):
         old, new = before.get(urn), after.get(urn)
-        left, right = _ends(old), _ends(new)
+        # Of one organization under two spellings, the repositories are the same.
+        left, right = _ends(replace(old, owner=new.owner) if old and new and not _moves(old, new) else old), _ends(new)
         registry = next(", ".join(one.servers) or one.name for one in (new, old) if one)
         for who in sorted(left | right):
             state = "kept" if who in left and who in right else "gained" if who in right else "lost"

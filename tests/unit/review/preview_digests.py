@@ -45,6 +45,7 @@ def ecr(
     adopt=False,
     made="2026-11-01T00:00:00Z",
     policy=None,
+    owner="acme",
 ):
     """The resources of an `EcrPullAccess`."""
     parent = ("codespaces:index:EcrPullAccess", name)
@@ -66,7 +67,7 @@ def ecr(
         state("codespaces:index:VerifiedEcrKey", f"{name}-key",
               {"servers": [HOST], "secretAccessKey": "[secret]"}, parent=parent),
         state(SECRETS, f"{name}-secrets", {
-            "owner": "acme", "secrets": secrets, "visibility": visibility, "adoptExisting": adopt,
+            "owner": owner, "secrets": secrets, "visibility": visibility, "adoptExisting": adopt,
             **({"selectedRepositories": readers} if visibility == "selected" else {})}, parent=parent),
     ]  # fmt: skip
     for slot, serial in zip("ab", serials, strict=True):

@@ -129,6 +129,45 @@ def test_an_access_that_goes():
     )
 
 
+MOVED = {"payments-secrets": "replace"}
+
+
+def test_secrets_that_go_to_another_organization():
+    after = ecr(owner="umbrella", repositories=("payments/api", "payments/web"))
+    found = review(read_digest(digest(ecr(), after, ops=MOVED)), now=NOW)
+    gone = (
+        f"`acme/web` can no longer pull `payments/api` from `{HOST}`: the secrets `PAYMENTS_CONTAINER_REGISTRY_*` "
+        "are deleted."
+    )
+    wider = "`codespaces-payments` may now pull `payments/web`, in codespaces of `umbrella/web`."
+    assert [(one.risk, one.text) for one in found.risks] == [("wider-policy", wider), ("secrets-deleted", gone)]
+    assert [one.text for one in found.changes] == [
+        f"`umbrella/web` may pull `payments/api` and `payments/web` from `{HOST}`."
+    ]
+    assert found.edges == (Edge("acme/web", HOST, "lost"), Edge("umbrella/web", HOST, "gained"))
+
+
+def test_secrets_that_go_to_another_organization_for_all_and_over_others():
+    after = ecr(owner="umbrella", visibility="all", adopt=True)
+    risks, sentences = told(digest(ecr(visibility="all"), after, ops=MOVED))
+    assert [code for code, _ in risks] == ["wider-visibility", "secrets-deleted", "adoption"]
+    assert risks[0][1] == f"**every repository of `umbrella`, public ones too,** may pull `payments/api` from `{HOST}`."
+    assert sentences == []
+
+
+def test_secrets_that_go_to_another_organization_with_another_user():
+    after = json.loads(json.dumps(ecr(owner="umbrella")).replace("codespaces-payments", "codespaces-pay"))
+    risks, sentences = told(digest(ecr(), after, ops=MOVED))
+    assert [code for code, _ in risks] == ["secrets-deleted"]
+    assert risks[0][1].endswith(" are deleted, and the IAM user `codespaces-payments` with its keys.")
+    assert sentences[0].endswith(" New IAM user `codespaces-pay`, with its first key.")
+
+
+def test_an_organization_in_other_letters_is_the_same():
+    found = review(read_digest(digest(ecr(), ecr(owner="Acme"))), now=NOW)
+    assert (found.risks, found.changes, found.edges) == ((), (), (Edge("Acme/web", HOST, "kept"),))
+
+
 ROTATED = {"generation": 2, "serials": (1, 2), "statuses": ("Active", "Active"), "current": "b"}
 
 
