@@ -81,6 +81,7 @@ class Access:
         key_id: the access key that is published; empty if it is not made yet.
         key_made: when it was made, as AWS writes it; empty if it is not known.
         hosts: prefix -> host of each registry, as far as they are known.
+        readers_from: the URNs of the resources that tell whose codespaces get the secrets.
     """
 
     urn: str
@@ -102,6 +103,7 @@ class Access:
     key_id: str = ""
     key_made: str = ""
     hosts: tuple[tuple[str, str], ...] = ()
+    readers_from: tuple[str, ...] = ()
 
     @property
     def prefixes(self) -> tuple[str, ...]:
@@ -178,6 +180,7 @@ def _access(secrets: Resource, name: str, siblings: list[Resource], component: R
         key_id=key.id if key else "",
         key_made=str(key.outputs.get("createDate") or "") if key else "",
         hosts=_hosts(names, servers, component),
+        readers_from=tuple(secrets.comes_from.get("selectedRepositories") or ()),
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ..rules.secret_names import triples_in
 from ..rules.wording import are, in_words
 from .access import LOGINS, PULLS, accesses
+from .digest import is_known
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -103,7 +104,7 @@ def review(digest: Digest, *, max_key_age_days: int = 90, now: datetime | None =
     """
     before, after = accesses(digest.before), accesses(digest.after)
     steps = {step.resource.urn: step for step in digest.steps}
-    public = _public_repositories(digest)
+    public = _Public.of(digest)
     found: list[Change] = []
     errors = [one for one in digest.messages if one.severity == "error"]
     found += [
@@ -149,30 +150,36 @@ def _is_ours(step: Step) -> bool:
 # -- who may read
 
 
-def _readers_changes(
-    before: Mapping[str, Access], after: Mapping[str, Access], public: Collection[str]
-) -> Iterable[Change]:
+def _readers_changes(before: Mapping[str, Access], after: Mapping[str, Access], public: _Public) -> Iterable[Change]:
     """Who joins and who leaves; registries that share a selection share a sentence."""
     gains: dict[tuple[str, frozenset[str]], list[Access]] = {}
     losses: dict[tuple[str, frozenset[str]], list[Access]] = {}
+    unknown: dict[tuple[str, Readers], list[Access]] = {}
     for urn, new in after.items():
         old = before.get(urn)
         if old is None or old.readers == new.readers or _moves(old, new):
             continue
-        if old.readers.visibility == new.readers.visibility == "selected":
+        if new.readers.unknown:
+            unknown.setdefault((new.owner, old.readers), []).append(new)
+            continue
+        if old.readers.visibility == new.readers.visibility == "selected" and not old.readers.unknown:
             if joined := new.readers.names - old.readers.names:
                 gains.setdefault((new.owner, joined), []).append(new)
             if left := old.readers.names - new.readers.names:
                 losses.setdefault((new.owner, left), []).append(new)
             continue
-        who = _who(new.owner, new.readers)
-        text = f"{who} may {_use(new)}; before, {_who(old.owner, old.readers)} could."
+        before_it = "" if old.readers.unknown else f"; before, {_who(old.owner, old.readers)} could"
+        text = f"{_who(new.owner, new.readers)} may {_use(new)}{before_it}."
         yield Change(text, "wider-visibility" if _width(new.readers) > _width(old.readers) else "", _listed(new))
     for (owner, names), some in gains.items():
         text = f"{_repositories(owner, names)} may {_uses(some)}."
         yield Change(text, details=_full(owner, names, _MANY))
-        if opened := names & set(public):
-            yield Change(*_opened(owner, opened))
+        yield from _opened(owner, public.among(names))
+    for (owner, readers), some in unknown.items():
+        before_it = "" if readers.unknown else f"; before, {_who(owner, readers)} could"
+        text = f"Who may {_uses(some)} is known only after the update{before_it}."
+        yield Change(text, details=_full(owner, readers.names, _MANY))
+        yield from _opened(owner, frozenset[str]().union(*map(public.readers, some)))
     for (owner, names), some in losses.items():
         text = f"{_repositories(owner, names)} may no longer {_uses(some)}; running codespaces do until they stop."
         yield Change(text, details=_full(owner, names, _MANY))
@@ -274,15 +281,14 @@ def _listed(access: Access) -> tuple[str, ...]:
 # -- a set of secrets that is made, that goes, that stays
 
 
-def _made(new: Access, public: Collection[str], *, known_user: bool = False) -> Iterable[Change]:
+def _made(new: Access, public: _Public, *, known_user: bool = False) -> Iterable[Change]:
     key = f" New IAM user `{new.user}`, with its first key." if new.user and not known_user else ""
     yield Change(
         _capital(f"{_who(new.owner, new.readers)} may {_use(new)}.{key}"),
         "wider-visibility" if _width(new.readers) > 1 else "",
         (*_full(new.owner, new.readers.names, _MANY), *(f"secret `{name}`" for name in new.secrets)),
     )
-    if opened := new.readers.names & set(public):
-        yield Change(*_opened(new.owner, opened))
+    yield from _opened(new.owner, public.readers(new))
     if new.adopts:
         yield Change(f"Secrets of these names that exist are overwritten: {_secrets(new)}.", "adoption", _listed(new))
     wide = frozenset(one for one in new.grants if _is_wide(one))
@@ -351,11 +357,10 @@ def _is_user(step: Step, access: Access) -> bool:
     )
 
 
-def _opened(owner: str, names: Collection[str]) -> tuple[str, str]:
-    return (
-        f"{_repositories(owner, names)} {are(names)} public; whoever may write to it can read the secrets.",
-        "public-repository",
-    )
+def _opened(owner: str, names: Collection[str]) -> Iterable[Change]:
+    if names:
+        text = f"{_repositories(owner, names)} {are(names)} public; whoever may write to it can read the secrets."
+        yield Change(text, "public-repository")
 
 
 def _names(names: Collection[str]) -> str:
@@ -457,23 +462,65 @@ def _roles(steps: Iterable[Step]) -> Iterable[Change]:
             yield Change(f"{who} gets the role `{inputs.get('permission')}` on `{repository}`, and so on the package.")
 
 
-def _public_repositories(digest: Digest) -> set[str]:
-    """The public repositories among the selected ones, and among those that the program makes itself."""
-    found: set[str] = set()
-    for one in digest.after:
-        if one.type == "codespaces:index:RepositorySelection":
-            found |= set(one.inputs.get("public") or ())
-        elif one.type == "github:index/repository:Repository":
-            visibility = one.inputs.get("visibility") or ("private" if one.inputs.get("private") else "public")
-            found |= {str(one.inputs.get("name"))} if visibility == "public" else set()
-    return found
+@dataclass(frozen=True)
+class _Public:
+    """The public repositories that a preview tells of.
+
+    Attributes:
+        names: those among the selected ones, and those that the program makes itself, by the resource's name too: a
+            selection may call one so that is not made yet.
+        to_come: URN of a selection -> those in it that this update makes, so that only the update tells who reads.
+    """
+
+    names: frozenset[str]
+    to_come: Mapping[str, frozenset[str]]
+
+    @classmethod
+    def of(cls, digest: Digest) -> _Public:
+        selections = [one for one in digest.after if one.type == "codespaces:index:RepositorySelection"]
+        made = {
+            one.urn: [str(name) for name in (one.inputs.get("name"), one.name) if is_known(name)]
+            for one in digest.after
+            if one.type == "github:index/repository:Repository"
+            and (one.inputs.get("visibility") or ("private" if one.inputs.get("private") else "public")) == "public"
+        }
+        names = {name for some in made.values() for name in some}
+        there = {one.urn for one in digest.before}
+        to_come: dict[str, frozenset[str]] = {}
+        for selection in selections:
+            ids = selection.inputs.get("ids")
+            numbers = cast("dict[str, object]", ids) if isinstance(ids, dict) else {}
+            called = {name for name, number in numbers.items() if not is_known(number)}
+            others = {
+                made[urn][0]
+                for urn in selection.comes_from.get("ids") or ()
+                if urn in made and urn not in there and not called.intersection(made[urn])
+            }
+            to_come[selection.urn] = frozenset(called & names | others)
+        selected = {str(name) for selection in selections for name in selection.inputs.get("public") or ()}
+        return cls(frozenset(names | selected), to_come)
+
+    def readers(self, access: Access) -> frozenset[str]:
+        """Those of the readers that are public; of readers that are not known, those that the update makes."""
+        if access.readers.unknown:
+            selections = [one for one in access.readers_from if one in self.to_come] or self.to_come
+            return frozenset(name for one in selections for name in self.to_come[one])
+        return self.among(access.readers.names)
+
+    def among(self, names: Iterable[str]) -> frozenset[str]:
+        """Those of some names that are public; a selection marks a name that it has twice."""
+        return frozenset(name for name in names if name.removesuffix(" (new)") in self.names)
 
 
 def _edges(before: Mapping[str, Access], after: Mapping[str, Access]) -> Iterable[Edge]:
     for urn in sorted(before.keys() | after.keys()):
         old, new = before.get(urn), after.get(urn)
-        # Of one organization under two spellings, the repositories are the same.
-        left, right = _ends(replace(old, owner=new.owner) if old and new and not _moves(old, new) else old), _ends(new)
+        if old and new and not _moves(old, new):
+            if old.readers.unknown or new.readers.unknown:
+                continue
+            # Of one organization under two spellings, the repositories are the same.
+            old = replace(old, owner=new.owner)
+        left, right = _ends(old), _ends(new)
         registry = next(", ".join(one.servers) or one.name for one in (new, old) if one)
         for who in sorted(left | right):
             state = "kept" if who in left and who in right else "gained" if who in right else "lost"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
 SECRET = "[secret]"
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
@@ -36,6 +36,7 @@ class Resource:
         inputs: what the program asks for.
         outputs: what the cloud answered.
         provider: the URN and the id of its provider, with `::` between them.
+        comes_from: input -> the URNs of the resources that its value comes from.
     """
 
     urn: str
@@ -46,6 +47,7 @@ class Resource:
     inputs: dict[str, Any]
     outputs: dict[str, Any]
     provider: str = ""
+    comes_from: Mapping[str, Sequence[str]] = field(default_factory=dict[str, "Sequence[str]"])
 
 
 @dataclass(frozen=True)
@@ -217,6 +219,7 @@ def _resource(state: object, secret: Callable[[object], object] = lambda _: SECR
         cast("dict[str, Any]", known.get("inputs") or {}),
         cast("dict[str, Any]", known.get("outputs") or {}),
         str(known.get("provider") or ""),
+        cast("dict[str, list[str]]", known.get("propertyDependencies") or {}),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from preview_digests import HOST, SECRETS, digest, ecr, login, state, urn
 
 from pulumi_codespaces.review.changes import Edge, review
-from pulumi_codespaces.review.digest import read_digest
+from pulumi_codespaces.review.digest import UNKNOWN, read_digest
 
 IN_WEB = ", in codespaces of `acme/web`"
 NOW = datetime(2026, 11, 26, tzinfo=timezone.utc)
@@ -91,6 +91,77 @@ def test_a_public_repository_is_a_risk_when_it_joins(known):
     assert told(digest(ecr(), joined))[0] == [("public-repository", text)]
     assert told(digest([], joined))[0] == [("public-repository", text)]
     assert told(digest(joined, joined)) == ([], [])
+
+
+GITHUB_REPOSITORY = "github:index/repository:Repository"
+SITE = state(GITHUB_REPOSITORY, "site", {"name": "acme-site", "visibility": "public"})
+
+
+def among(resources, selected, selections=()):
+    """The resources, with the readers of their secrets, and the selections from which those come."""
+    readers = [{**one, "inputs": {**one["inputs"], "selectedRepositories": selected},
+                "propertyDependencies": {"selectedRepositories": [one["urn"] for one in selections]}}
+               if one["type"] == SECRETS else one for one in resources]  # fmt: skip
+    return [*selections, *readers]
+
+
+@pytest.mark.parametrize("called", ["site", "acme-site", "site (new)"])
+def test_a_public_repository_that_this_update_makes_may_go_by_its_resource(called):
+    joined = [SITE, *among(ecr(), {"web": 0, called: UNKNOWN})]
+    text = f"`acme/{called}` is public; whoever may write to it can read the secrets."
+    assert told(digest(ecr(), joined)) == (
+        [("public-repository", text)],
+        [f"`acme/{called}` may pull `payments/api` from `{HOST}`."],
+    )
+
+
+def test_a_public_repository_without_a_name_of_its_own_is_called_by_its_resource():
+    named = state(GITHUB_REPOSITORY, "site", {"name": UNKNOWN})
+    assert told(digest(ecr(), [named, *among(ecr(), {"web": 0, "None": 1, UNKNOWN: 2})]))[0] == []
+
+
+def selection(name="readers", ids=(), made=()):
+    return {
+        **state(SELECTION, name, {"names": ["web"], "public": [], "ids": dict.fromkeys(ids, UNKNOWN)}),
+        "propertyDependencies": {"ids": [one["urn"] for one in made]},
+    }
+
+
+def test_who_may_pull_may_be_known_only_after_the_update():
+    private = state(GITHUB_REPOSITORY, "lab", {"name": "acme-lab", "visibility": "private"})
+    both = [selection(ids=["lab"], made=[private])]
+    before = [*ecr(readers=("web", "api")), *login(readers=("web", "api"))]
+    after = [private, *among(ecr(), UNKNOWN, both), *among(login(), UNKNOWN)]
+    found = review(read_digest(digest(before, after)), now=NOW)
+    text = f"Who may pull from `acme.azurecr.io` and `{HOST}` is known only after the update; before, "
+    text += "`acme/api` and `acme/web` could."
+    assert ([one.text for one in found.changes], found.risks, found.edges) == ([text], (), ())
+    everybody = "**every repository of `acme`, public ones too,**"
+    text = f"Who may pull `payments/api` from `{HOST}` is known only after the update; before, {everybody} could."
+    assert told(digest(ecr(visibility="all"), among(ecr(), UNKNOWN))) == ([], [text])
+    assert told(digest(among(ecr(), UNKNOWN), ecr())) == ([], [f"`acme/web` may pull `payments/api` from `{HOST}`."])
+    text = f"{everybody} may pull `payments/api` from `{HOST}`."
+    assert told(digest(among(ecr(), UNKNOWN), ecr(visibility="all"))) == ([("wider-visibility", text)], [])
+
+
+@pytest.mark.parametrize(
+    ("called", "shown"), [(["site"], "site"), (["acme-site"], "acme-site"), (["pages"], "acme-site"), ([], "acme-site")]
+)
+@pytest.mark.parametrize("before", [ecr(), []])
+def test_a_public_repository_among_readers_that_only_the_update_tells(before, called, shown):
+    after = [SITE, *among(ecr(), UNKNOWN, [selection(ids=called, made=[SITE])])]
+    text = f"`acme/{shown}` is public; whoever may write to it can read the secrets."
+    assert told(digest(before, after))[0] == [("public-repository", text)]
+    there = told(digest([SITE, *before], after))[0]
+    assert there == ([("public-repository", text)] if shown in called else [])
+
+
+def test_a_public_repository_of_another_selection_is_not_among_them():
+    mine, other = selection(ids=["lab"]), selection("other", ids=["site"], made=[SITE])
+    after = [SITE, other, *among(ecr(), UNKNOWN, [mine])]
+    assert told(digest(ecr(), after))[0] == []
+    unlinked = [SITE, other, mine, *among(ecr(), UNKNOWN)]
+    assert [code for code, _ in told(digest(ecr(), unlinked))[0]] == ["public-repository"]
 
 
 @pytest.mark.parametrize("inputs", [{"private": True}, {"visibility": "internal"}, {"visibility": "private"}])
