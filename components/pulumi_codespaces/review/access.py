@@ -20,7 +20,16 @@ ORGANIZATION_SECRETS = "codespaces:index:OrganizationSecrets"
 REPOSITORY_SECRETS = "codespaces:index:RepositorySecrets"
 _SECRETS = (ORGANIZATION_SECRETS, REPOSITORY_SECRETS)
 _COMPONENTS = ("codespaces:index:EcrPullAccess", "codespaces:index:RegistryLogin")
-_POLICIES = ("aws:iam/userPolicy:UserPolicy", "aws:iam/policy:Policy")
+_INLINE, _MANAGED = "aws:iam/userPolicy:UserPolicy", "aws:iam/policy:Policy"
+_GIVERS: Mapping[str, tuple[str, str]] = {
+    _INLINE: ("user", ""),
+    "aws:iam/userPolicyAttachment:UserPolicyAttachment": ("user", "policyArn"),
+    "aws:iam/policyAttachment:PolicyAttachment": ("users", "policyArn"),
+    "aws:iam/userPolicyAttachmentsExclusive:UserPolicyAttachmentsExclusive": ("userName", "policyArns"),
+    "aws:iam/userGroupMembership:UserGroupMembership": ("user", "groups"),
+    "aws:iam/groupMembership:GroupMembership": ("users", "group"),
+}
+"""What gives users permissions -> the properties that name the users, and the policies or groups."""
 PULLS = frozenset({*PULL_ACTIONS, *CACHE_ACTIONS})
 LOGINS = frozenset({"ecr:GetAuthorizationToken", "sts:GetServiceBearerToken"})
 
@@ -72,6 +81,8 @@ class Access:
         user: the IAM user; empty if the credentials were given.
         grants: what the user's policies say.
         opaque: whether there are policies that only the update will tell.
+        elsewhere: what else gives the user permissions, which the stack does not tell: `policy` and an ARN, or `group`
+            and a name; the second is empty until the update.
         boundary: the user's permissions boundary.
         generation: of the access key; 0 if there is none.
         slots: the serial of each key slot.
@@ -94,6 +105,7 @@ class Access:
     user: str = ""
     grants: frozenset[Grant] = frozenset()
     opaque: bool = False
+    elsewhere: frozenset[tuple[str, str]] = frozenset()
     boundary: str = ""
     generation: int = 0
     slots: tuple[tuple[str, int], ...] = ()
@@ -113,7 +125,7 @@ class Access:
     @property
     def suspended(self) -> bool:
         """Whether the user is denied everything."""
-        return any(one.effect == "Deny" and one.action == "*" for one in self.grants)
+        return Grant("Deny", "*", "*") in self.grants
 
     @property
     def repositories(self) -> tuple[str, ...]:
@@ -136,6 +148,7 @@ def accesses(resources: Iterable[Resource]) -> dict[str, Access]:
     children: dict[str, list[Resource]] = {}
     for one in known.values():
         children.setdefault(one.parent, []).append(one)
+    of_iam = [one for one in known.values() if one.type in (_MANAGED, *_GIVERS)]
     found: dict[str, Access] = {}
     for one in known.values():
         if one.type not in _SECRETS:
@@ -143,15 +156,20 @@ def accesses(resources: Iterable[Resource]) -> dict[str, Access]:
         in_component = any(f"{component}::" in one.parent for component in _COMPONENTS)
         siblings = children[one.parent] if in_component else [one]
         name = one.parent.rsplit("::", 1)[-1] if in_component else one.name
-        found[one.urn] = _access(one, name, siblings, known.get(one.parent) if in_component else None)
+        component = known.get(one.parent) if in_component else None
+        found[one.urn] = _access(one, name, siblings, component, of_iam)
     return found
 
 
-def _access(secrets: Resource, name: str, siblings: list[Resource], component: Resource | None) -> Access:
+def _access(
+    secrets: Resource, name: str, siblings: list[Resource], component: Resource | None, of_iam: list[Resource]
+) -> Access:
     by_type = {one.type: one for one in siblings}
     user, rotation = by_type.get("aws:iam/user:User"), by_type.get("codespaces:index:KeyRotation")
-    documents = [one.inputs.get("policy") for one in siblings if one.type in _POLICIES]
     state: Mapping[str, Any] = rotation.inputs if rotation else {}
+    user_name = str(user.inputs.get("name", "")) if user else str(state.get("userName", ""))
+    policies, elsewhere = _given(user_name, name, siblings, of_iam)
+    documents = [one.inputs.get("policy") for one in policies]
     current = str(state.get("current", ""))
     keys = {one.name.rpartition("-")[2]: one for one in siblings if one.type == "aws:iam/accessKey:AccessKey"}
     key = keys.get(current)
@@ -168,9 +186,10 @@ def _access(secrets: Resource, name: str, siblings: list[Resource], component: R
         servers=servers,
         readers=_readers(secrets),
         adopts=secrets.inputs.get("adoptExisting") is True,
-        user=str(user.inputs.get("name", "")) if user else str(state.get("userName", "")),
+        user=user_name,
         grants=frozenset(grant for document in documents for grant in _grants(document)),
         opaque=any(not is_known(document) for document in documents),
+        elsewhere=frozenset(elsewhere),
         boundary=str((user.inputs.get("permissionsBoundary") if user else "") or ""),
         generation=int(state.get("generation") or 0),
         slots=tuple(sorted((slot, int(one.get("serial") or 0)) for slot, one in slots.items())),
@@ -182,6 +201,55 @@ def _access(secrets: Resource, name: str, siblings: list[Resource], component: R
         hosts=_hosts(names, servers, component),
         readers_from=tuple(secrets.comes_from.get("selectedRepositories") or ()),
     )
+
+
+def _given(
+    user: str, name: str, siblings: list[Resource], of_iam: list[Resource]
+) -> tuple[list[Resource], set[tuple[str, str]]]:
+    """The policies of a user, and what else gives it permissions; the program may give more than the component does.
+
+    Args:
+        user: the user's name; empty for none.
+        name: the component's.
+        siblings: what the component has made.
+        of_iam: all policies of the stack, and all that gives users permissions.
+    """
+    beside = frozenset(one.urn for one in siblings)
+    managed = {one.urn: one for one in of_iam if one.type == _MANAGED}
+    by_arn = {str(one.outputs.get("arn") or one.id): one for one in managed.values()}
+    policies = {one.urn: one for one in siblings if one.type in (_INLINE, _MANAGED)}
+    elsewhere: set[tuple[str, str]] = set()
+    for one in of_iam:
+        if not user or one.type == _MANAGED or not _gives_to(one, user, beside):
+            continue
+        if one.type == _INLINE:
+            policies[one.urn] = one
+            continue
+        if one.urn in beside and one.name.startswith(f"{name}-pull-"):
+            # The component's own: its policy is beside it, though a preview may not show one that stays as it is.
+            continue
+        what = _GIVERS[one.type][1]
+        for given in _values(one, what):
+            linked = [by_arn[given]] if given in by_arn else []
+            if not is_known(given):
+                linked = [managed[urn] for urn in one.comes_from.get(what) or () if urn in managed]
+            policies |= {policy.urn: policy for policy in linked}
+            if not linked:
+                kind = "group" if what.startswith("group") else "policy"
+                elsewhere.add((kind, str(given) if is_known(given) else ""))
+    return list(policies.values()), elsewhere
+
+
+def _gives_to(giver: Resource, user: str, beside: frozenset[str]) -> bool:
+    """Whether a user is meant: by its name, or where that is not known yet by what the component has made."""
+    users = _GIVERS[giver.type][0]
+    named = _values(giver, users)
+    made = any(not is_known(one) for one in named) and not beside.isdisjoint(giver.comes_from.get(users) or ())
+    return user in named or made or (giver.type == _INLINE and giver.id.startswith(f"{user}:"))
+
+
+def _values(resource: Resource, name: str) -> list[Any]:
+    return _several(resource.inputs.get(name) or resource.outputs.get(name) or [])
 
 
 def _names(secrets: Resource) -> tuple[str, ...]:
@@ -232,15 +300,16 @@ def _readers(secrets: Resource) -> Readers:
 
 
 def _grants(document: object) -> list[Grant]:
-    if not isinstance(document, str) or not is_known(document):
+    if not is_known(document):
         return []
     try:
-        statements: Any = json.loads(document).get("Statement") or []
+        known: Any = json.loads(document) if isinstance(document, str) else document
+        statements: Any = known.get("Statement") or []
     except (json.JSONDecodeError, AttributeError):
         return []
     return [
         Grant(str(one.get("Effect")), action, resource, json.dumps(one["Condition"]) if one.get("Condition") else "")
-        for one in cast("list[dict[str, Any]]", _several(statements))
+        for one in cast("list[dict[str, Any]]", [one for one in _several(statements) if isinstance(one, dict)])
         for action in _named(one, "Action")
         for resource in _named(one, "Resource")
     ]

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from ..rules import RuleViolation
@@ -35,8 +36,9 @@ class Row:
         organization: the organization.
         repository: the repository's name, or one of `EVERY`.
         registry: the registry's host; None if it stands in a secret alone.
-        pulls: the ECR repositories that may be pulled from, or patterns of them; None if that is not for the stack to
-            say, because the credentials were given.
+        pulls: the ECR repositories that may be pulled from, or patterns of them, and in parentheses what else gives the
+            user permissions that the stack does not tell; None if that is not for the stack to say, because the
+            credentials were given.
         suspended: whether the user is denied everything.
         secrets: what the names of the registry's three secrets begin with.
         iam_user: the IAM user; None if the credentials were given.
@@ -164,13 +166,22 @@ def _pulls(access: Access, host: str | None) -> tuple[str, ...] | None:
     hosts = [known for _, known in access.hosts]
     found: set[str] = set()
     for grant in access.grants:
-        if grant.effect != "Allow" or grant.action not in PULL_ACTIONS:
+        if grant.effect != "Allow" or not _includes_pull(grant.action):
             continue
         if host and repository_in(grant.resource, host):
             found.add(_with_condition(repository_in(grant.resource, host), grant))
         elif not any(repository_in(grant.resource, known) for known in hosts):
             found.add(_with_condition(grant.resource, grant))
-    return tuple(sorted(found))
+    return (*sorted(found), *(f"(what {_called(*one)} allows)" for one in sorted(access.elsewhere)))
+
+
+def _includes_pull(action: str) -> bool:
+    """Whether an action, or a pattern of actions, is one of the pull; all but some actions are taken for it."""
+    return action.startswith("everything but ") or any(fnmatchcase(one.lower(), action.lower()) for one in PULL_ACTIONS)
+
+
+def _called(kind: str, name: str) -> str:
+    return f"the {kind} {name}" if name else f"a {kind} that is not known"
 
 
 def repository_in(arn: str, host: str) -> str:
@@ -187,6 +198,9 @@ def repository_in(arn: str, host: str) -> str:
 def _with_condition(name: str, grant: Grant) -> str:
     if not grant.condition:
         return name
-    tags: dict[str, str] = json.loads(grant.condition).get("StringEquals") or {}
+    conditions: dict[str, dict[str, str]] = json.loads(grant.condition)
+    tags = conditions.get("StringEquals") or {}
+    if [*conditions] != ["StringEquals"] or not all(key.startswith("aws:ResourceTag/") for key in tags):
+        return f"{name} (if {grant.condition})"
     wanted = [f"{key.removeprefix('aws:ResourceTag/')}={value}" for key, value in tags.items()]
     return f"{name} tagged {','.join(wanted)}"

@@ -294,6 +294,8 @@ def _made(new: Access, public: _Public, *, known_user: bool = False) -> Iterable
     wide = frozenset(one for one in new.grants if _is_wide(one))
     if wide and not known_user:
         yield Change(f"`{new.user}` may do more than pull.", "wider-policy", diff=_lines("+", wide))
+    if new.elsewhere and not known_user:
+        yield _given_elsewhere(new, new.elsewhere)
 
 
 def _removed(old: Access, *, keeps_user: bool = False) -> Iterable[Change]:
@@ -383,6 +385,10 @@ def _policy(old: Access, new: Access) -> Iterable[Change]:
             )
         else:
             yield Change(f"The suspension of `{new.user}` ends; its key is proven first.")
+    if more_elsewhere := new.elsewhere - old.elsewhere:
+        yield _given_elsewhere(new, more_elsewhere)
+    if less_elsewhere := old.elsewhere - new.elsewhere:
+        yield Change(f"`{new.user}` no longer has the permissions of {_givers(less_elsewhere)}.")
     if new.opaque or old.opaque:
         if new.opaque != old.opaque:
             yield Change(f"What `{new.user}` may do is known only after the update.", "wider-policy")
@@ -404,6 +410,18 @@ def _policy(old: Access, new: Access) -> Iterable[Change]:
         yield Change(f"`{new.user}` may no longer pull {in_words([f'`{name}`' for name in less[:_MANY]])}.", diff=diff)
     if old.boundary and old.boundary != new.boundary:
         yield Change(f"The permissions boundary of `{new.user}` changes.", "wider-policy")
+
+
+def _given_elsewhere(access: Access, some: Iterable[tuple[str, str]]) -> Change:
+    where = f"in codespaces of {_who(access.owner, access.readers)}"
+    text = f"`{access.user}` has the permissions of {_givers(some)} too, {where}; what they are is not told here."
+    return Change(text, "wider-policy")
+
+
+def _givers(some: Iterable[tuple[str, str]]) -> str:
+    return in_words(
+        [f"the {kind} `{name}`" if name else f"a {kind} that the update will tell" for kind, name in sorted(some)]
+    )
 
 
 def _without_suspension(grants: Iterable[Grant]) -> frozenset[Grant]:

@@ -98,6 +98,49 @@ def test_repositories_by_tag():
     assert row.pulls == ("* tagged stage=prod,team=payments",)
 
 
+@pytest.mark.parametrize(
+    ("action", "condition", "pulls"),
+    [
+        ("*", {}, ("*", "payments/api")),
+        ("ECR:batch*", {}, ("*", "payments/api")),
+        ("ecr:Put*", {}, ("payments/api",)),
+        ("*", {"Bool": {"aws:b": "true"}}, ('* (if {"Bool": {"aws:b": "true"}})', "payments/api")),
+        ("*", {"StringEquals": {"aws:a": "b"}}, ('* (if {"StringEquals": {"aws:a": "b"}})', "payments/api")),
+    ],
+)  # fmt: skip
+def test_what_the_program_gives_beside_the_component(action, condition, pulls):
+    statement = {
+        "Effect": "Allow",
+        "Action": action,
+        "Resource": "*",
+        **({"Condition": condition} if condition else {}),
+    }
+    inline = {"user": "codespaces-payments", "policy": json.dumps({"Statement": statement})}
+    (row,) = rows_of([*ecr(), state("aws:iam/userPolicy:UserPolicy", "more", inline)])
+    assert row.pulls == pulls
+
+
+def test_all_but_some_actions_are_taken_for_the_pull():
+    document = {"Statement": {"Effect": "Allow", "NotAction": "iam:*", "Resource": f"{EU_ARN}*"}}
+    (row,) = rows_of(ecr(policy=json.dumps(document)))
+    assert row.pulls == ("*",)
+
+
+def test_permissions_that_the_stack_does_not_tell_are_named():
+    more = [
+        state("aws:iam/userPolicyAttachment:UserPolicyAttachment", "a", {
+            "user": "codespaces-payments", "policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}),
+        state("aws:iam/userGroupMembership:UserGroupMembership", "b", {
+            "user": "codespaces-payments", "groups": ["ops"]}),
+    ]  # fmt: skip
+    (row,) = rows_of([*ecr(), *more])
+    assert row.pulls == (
+        "payments/api",
+        "(what the group ops allows)",
+        "(what the policy arn:aws:iam::aws:policy/AdministratorAccess allows)",
+    )
+
+
 def test_a_suspended_user():
     (row,) = rows_of(ecr(suspended=True))
     assert (row.suspended, table([row], writers=False)[0][3]) == (True, "nothing (suspended)")

@@ -319,6 +319,96 @@ def test_a_policy_that_only_the_update_tells():
     )
 
 
+IAM = "aws:iam"
+USER_POLICY, POLICY = f"{IAM}/userPolicy:UserPolicy", f"{IAM}/policy:Policy"
+ATTACHMENT = f"{IAM}/userPolicyAttachment:UserPolicyAttachment"
+IAM_USER = "codespaces-payments"
+ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
+OWN_ARN = "arn:aws:iam::123456789012:policy/more"
+EVERYTHING = json.dumps({"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"user": IAM_USER, "policy": EVERYTHING},
+        {"user": IAM_USER, "policy": json.loads(EVERYTHING)},
+        {"user": UNKNOWN, "policy": EVERYTHING},
+        {"policy": EVERYTHING},
+    ],
+)
+def test_an_inline_policy_that_the_program_gives(given):
+    more = state(USER_POLICY, "more", given, identifier="" if given.get("user") else f"{IAM_USER}:more")
+    more["propertyDependencies"] = {"user": [one["urn"] for one in ecr() if one["type"].endswith(":User")]}
+    found = review(read_digest(digest(ecr(), [*ecr(), more])), now=NOW)
+    text = f"`{IAM_USER}` may now do more than pull{IN_WEB}."
+    assert [(one.risk, one.text, one.diff) for one in found.risks] == [("wider-policy", text, ("+ Allow * on *",))]
+    made = told(digest([], [*ecr(), more]))[0]
+    assert made == [("wider-policy", f"`{IAM_USER}` may do more than pull.")]
+    assert told(digest([*ecr(), more], [*ecr(), more])) == ([], [])
+    other = {**more, "inputs": {"user": "codespaces-pay", "policy": EVERYTHING}, "id": "codespaces-pay:more"}
+    assert told(digest(ecr(), [*ecr(), other])) == ([], [])
+
+
+GIVERS = [
+    (ATTACHMENT, {"user": IAM_USER, "policyArn": ADMIN}, f"the policy `{ADMIN}`"),
+    (f"{IAM}/policyAttachment:PolicyAttachment", {"users": [IAM_USER], "policyArn": ADMIN}, f"the policy `{ADMIN}`"),
+    (
+        f"{IAM}/userPolicyAttachmentsExclusive:UserPolicyAttachmentsExclusive",
+        {"userName": IAM_USER, "policyArns": [OWN_ARN, ADMIN]},
+        f"the policy `{OWN_ARN}` and the policy `{ADMIN}`",
+    ),
+    (
+        f"{IAM}/userGroupMembership:UserGroupMembership",
+        {"user": IAM_USER, "groups": ["admins", "ops"]},
+        "the group `admins` and the group `ops`",
+    ),
+    (f"{IAM}/groupMembership:GroupMembership", {"users": [IAM_USER], "group": "ops"}, "the group `ops`"),
+    (ATTACHMENT, {"user": IAM_USER, "policyArn": UNKNOWN}, "a policy that the update will tell"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "given", "named"), GIVERS)
+def test_permissions_that_the_stack_does_not_tell(kind, given, named):
+    more = state(kind, "more", given)
+    text = f"`{IAM_USER}` has the permissions of {named} too{IN_WEB}; what they are is not told here."
+    assert told(digest(ecr(), [*ecr(), more])) == ([("wider-policy", text)], [])
+    assert told(digest([], [*ecr(), more]))[0] == [("wider-policy", text)]
+    ends = f"`{IAM_USER}` no longer has the permissions of {named}."
+    assert told(digest([*ecr(), more], ecr())) == ([], [ends])
+    others = json.loads(json.dumps(more).replace(IAM_USER, "codespaces-pay"))
+    assert told(digest(ecr(), [*ecr(), others])) == ([], [])
+
+
+@pytest.mark.parametrize("arn", [OWN_ARN, UNKNOWN])
+def test_a_policy_of_the_stack_that_the_program_attaches(arn):
+    policy = state(POLICY, "more", {"policy": EVERYTHING}, identifier=OWN_ARN if arn == OWN_ARN else "")
+    attachment = state(ATTACHMENT, "more", {"user": IAM_USER, "policyArn": arn})
+    attachment["propertyDependencies"] = {"policyArn": [policy["urn"]]}
+    text = f"`{IAM_USER}` may now do more than pull{IN_WEB}."
+    assert told(digest(ecr(), [*ecr(), policy, attachment])) == ([("wider-policy", text)], [])
+    assert told(digest(ecr(), [*ecr(), policy])) == ([], [])
+
+
+@pytest.mark.parametrize("arn", [OWN_ARN, UNKNOWN])
+def test_the_components_own_attachment_is_none(arn):
+    parent = ("codespaces:index:EcrPullAccess", "payments")
+    own = state(ATTACHMENT, "payments-pull-a", {"user": IAM_USER, "policyArn": arn}, parent=parent)
+    assert told(digest(ecr(), [*ecr(), own])) == ([], [])
+
+
+def test_a_denial_under_a_condition_is_no_suspension():
+    statement = {
+        "Effect": "Deny",
+        "Action": "*",
+        "Resource": "*",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    text = json.dumps({"Statement": [statement, "no statement"]})
+    denial = state(USER_POLICY, "more", {"user": IAM_USER, "policy": text})
+    assert told(digest(ecr(), [*ecr(), denial])) == ([], [])
+
+
 def test_a_suspension_and_its_end():
     text = f"`codespaces-payments` is suspended: no codespace can pull from `{HOST}` until that ends."
     assert told(digest(ecr(), ecr(suspended=True))) == ([("suspended", text)], [])
