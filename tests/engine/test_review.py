@@ -12,7 +12,7 @@ import sys
 
 from rig.stack import COMPONENTS, REPOSITORY
 
-from .ecr_programs import Code, access, secret_values
+from .ecr_programs import Code, access, checkpoint, secret_values
 
 COMMENTS = REPOSITORY / "docs/review"
 TOPICS = "payments = codespaces.RepositorySelection('payments', {'names': %r})\n"
@@ -109,3 +109,50 @@ def test_three_pull_requests_and_what_else_can_happen(cloud, new_cloud_stack):
     assert code == 1
     assert shown.startswith("risk (failed-preview): The preview failed: payments: ")
     assert "did you mean" in shown
+
+
+def test_what_the_component_does_not_do_itself(cloud, new_cloud_stack):
+    """Permissions that the program gives, a repository that the update makes, and a key that is replaced."""
+    head = "import json\nimport pulumi\nimport pulumi_aws as aws\nimport pulumi_github\n"
+    head += "import pulumi_codespaces as codespaces\n"
+    declared = access("payments-prod", selected_repositories=Code("payments"))
+    chosen = "payments = codespaces.RepositorySelection('payments', {'names': ['web'], 'ids': {%s}})\n"
+    stack = new_cloud_stack(head + chosen % "" + declared)
+    stack.up()
+    host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+
+    made = "new = pulumi_github.Repository('new', name='acme-new', visibility='public')\n"
+    unknown = f"Who may pull `payments/api` from `{host}` is known only after the update; before, `acme/web` could."
+    opened = "`acme/new` is public; whoever may write to it can read the secrets."
+    assert sentences(stack, head + made + chosen % "'new': new.repo_id" + declared) == (
+        [("public-repository", opened)],
+        [unknown],
+    )
+
+    name = "codespaces-payments-prod"
+    statement = "{'Effect': 'Allow', 'Action': 's3:*', 'Resource': '*'}"
+    document = f"json.dumps({{'Version': '2012-10-17', 'Statement': [{statement}]}})"
+    admin = "arn:aws:iam::aws:policy/AdministratorAccess"
+    given = (
+        f"more = aws.iam.Policy('more', policy={document})\n"
+        f"aws.iam.UserPolicyAttachment('more', user={name!r}, policy_arn=more.arn)\n"
+        f"aws.iam.UserPolicyAttachment('all', user={name!r}, policy_arn={admin!r})\n"
+    )
+    may = (
+        f"`{name}` has the permissions of the policy `{admin}` too, in codespaces of `acme/web`; what they are is not "
+    )
+    may += "told here."
+    wider = f"`{name}` may now do more than pull, in codespaces of `acme/web`."
+    assert sentences(stack, head + chosen % "" + declared + given) == (
+        [("wider-policy", may), ("wider-policy", wider)],
+        [],
+    )
+
+    stack.write(head + chosen % "" + declared)
+    (key,) = [one["urn"] for one in checkpoint(stack) if one["type"] == "aws:iam/accessKey:AccessKey"]
+    stack.run("state", "taint", "--yes", key)
+    shown, _ = review(stack, "--format", "json")
+    text = (
+        f"The key of `{name}` (slot a) is replaced without a rotation: codespaces running now can no longer pull from "
+    )
+    assert json.loads(shown)["risks"] == [{"text": f"{text}`{host}` until they are restarted.", "risk": "replaced-key"}]

@@ -26,6 +26,7 @@ RISKS = {
     "secrets-deleted": "secrets that codespaces use are deleted",
     "adoption": "secrets that exist are overwritten",
     "retired-key": "codespaces that have not been restarted since the last rotation can no longer pull",
+    "replaced-key": "the access key that codespaces use is replaced, or deleted, without a rotation",
     "suspended": "an IAM user is denied everything",
     "replaced-user": "an IAM user is replaced, and its keys with it",
     "key-age": "a published key is older than it should be",
@@ -324,6 +325,15 @@ def _key_changes(old: Access, new: Access, steps: Mapping[str, Step]) -> Iterabl
         yield Change(f"`{new.user}` goes back to the key of generation {new.generation}, which is published again.")
     if any("replace" in step.op and _is_user(step, old) for step in steps.values()):
         yield Change(f"The IAM user `{old.user}` is replaced, and its keys with it.", "replaced-user")
+    elif lost := next((step for step in steps.values() if _ends_current_key(step, old, new)), None):
+        # Its old key is deleted before it is replaced: IAM allows two keys a user.
+        replaced = "replace" in lost.op
+        yield Change(
+            f"The key of `{old.user}` (slot {old.current}) is {'replaced' if replaced else 'deleted'} without a "
+            f"rotation: codespaces {'running now ' if replaced else ''}can no longer pull from {_registry(new)}"
+            f"{' until they are restarted' if replaced else ''}.",
+            "replaced-key",
+        )
 
 
 def _kept(old: Access, new: Access, steps: Mapping[str, Step]) -> Iterable[Change]:
@@ -356,6 +366,18 @@ def _is_user(step: Step, access: Access) -> bool:
     return step.resource.type == "aws:iam/user:User" and access.user in (
         step.resource.inputs.get("name"),
         step.resource.id,
+    )
+
+
+def _ends_current_key(step: Step, old: Access, new: Access) -> bool:
+    """Whether a step ends the key that codespaces use now; a rotation makes its key in the other slot."""
+    key = step.resource
+    return (
+        key.type == "aws:iam/accessKey:AccessKey"
+        and ("replace" in step.op or "delete" in step.op)
+        and key.inputs.get("user") == old.user
+        and key.name.rpartition("-")[2] == old.current
+        and dict(old.slots).get(old.current) == dict(new.slots).get(old.current)
     )
 
 

@@ -263,6 +263,29 @@ def test_a_key_that_is_retired():
     assert told(digest(ecr(**ROTATED), ecr(**retired))) == ([("retired-key", text)], [])
 
 
+@pytest.mark.parametrize("op", ["replace", "delete-replaced", "create-replacement"])
+def test_a_key_that_is_replaced_without_a_rotation(op):
+    ops = {"payments-key-a": op}
+    text = "The key of `codespaces-payments` (slot a) is replaced without a rotation: codespaces running now can no "
+    text += f"longer pull from `{HOST}` until they are restarted."
+    assert told(digest(ecr(), ecr(), ops=ops))[0] == [("replaced-key", text)]
+    rotates = told(digest(ecr(), ecr(**ROTATED), ops=ops))
+    assert (rotates[0], len(rotates[1])) == ([("replaced-key", text)], 1)
+    with_user = told(digest(ecr(), ecr(), ops={**ops, "payments-user": "replace"}))[0]
+    assert [code for code, _ in with_user] == ["replaced-user"]
+    both = ecr(**ROTATED)
+    assert told(digest(both, both, ops=ops)) == ([], [])
+
+
+def test_a_key_that_is_deleted_without_a_rotation():
+    after = [one for one in ecr() if not one["urn"].endswith("payments-key-a")]
+    text = (
+        "The key of `codespaces-payments` (slot a) is deleted without a rotation: codespaces can no longer pull from "
+    )
+    assert told(digest(ecr(), after))[0] == [("replaced-key", f"{text}`{HOST}`.")]
+    assert [code for code, _ in told(digest(ecr(), []))[0]] == ["secrets-deleted"]
+
+
 def test_going_back():
     back = {**ROTATED, "generation": 1, "current": "a"}
     assert told(digest(ecr(**ROTATED), ecr(**back))) == (
