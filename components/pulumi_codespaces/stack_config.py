@@ -7,7 +7,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pulumi.runtime import get_config_env, is_config_secret
 from pydantic import BaseModel, ValidationError
@@ -66,6 +66,7 @@ def load(config: pulumi.Config) -> Settings:
         lines = [*_Names(settings, config).dangling(), *_broken_rules(settings, config)]
     except ValidationError as invalid:
         lines = list(_lines(invalid.errors(include_url=False), _strays(config)))
+    lines = list(dict.fromkeys((*_misspelt(config, given), *lines)))
     if settings is None or lines:
         text = "\n".join(f"  {config.name}:{line}" for line in lines)
         raise InvalidArgument("", f"the configuration of this stack cannot be used; nothing was changed:\n{text}")
@@ -106,9 +107,10 @@ def _lines(errors: list[ErrorDetails], strays: list[str]) -> Iterator[str]:
         parent, key = _parent(error), _key(error)
         if error["type"] == "missing":
             keys = [key for where, key in unknown if where == parent] if parent else strays
-            meant = [one for one in keys if did_you_mean(one, [key])]
+            hint = did_you_mean(key, [key])
+            meant = [one for one in keys if (did_you_mean(one, [key]) if parent else _meant(one) == hint)]
             if meant and not parent:
-                yield f"{meant[0]}: is no key of this program{did_you_mean(meant[0], [key])}"
+                yield f"{meant[0]}: is no key of this program{hint}"
             if meant:
                 continue
         yield f"{_path(error['loc'])}: {_problem(error)}"
@@ -215,6 +217,30 @@ def _strays(config: pulumi.Config) -> list[str]:
     """The keys of the stack that this program does not know."""
     own = [key.removeprefix(f"{config.name}:") for key in get_config_env() if key.startswith(f"{config.name}:")]
     return [key for key in own if key not in Settings.model_fields]
+
+
+def _misspelt(config: pulumi.Config, given: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each key that is near one of this program's: what a section under a wrong name holds would be deleted.
+
+    A secret is a value that something names, and a key that is like no other may be the program's own.
+    """
+    named = set(_named(given))
+    for key in _strays(config):
+        if _meant(key) and key not in named and not is_config_secret(config.full_key(key)):
+            yield f"{key}: is no key of this program{_meant(key)}"
+
+
+def _meant(key: str) -> str:
+    return did_you_mean(key, Settings.model_fields)
+
+
+def _named(given: Any, *, names: bool = False) -> Iterator[str]:
+    """The keys of the stack that are named by a `...From`, or in a map of that name."""
+    if isinstance(given, dict):
+        for key, one in cast("dict[str, Any]", given).items():
+            yield from _named(one, names=names or key.endswith("From"))
+    elif names and isinstance(given, str):
+        yield given
 
 
 def _listed(names: Iterable[str]) -> str:

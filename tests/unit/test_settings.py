@@ -261,6 +261,58 @@ def test_mistakes_outside_of_registries(mistakes, values, lines):
     assert mistakes(values) == lines
 
 
+NPM = {"npm": {"valuesFrom": {"NPM_TOKEN": "npmToken"}, "repositories": ["web"]}}
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("registres", "registries"),
+        ("secret", "secrets"),
+        ("package", "packages"),
+        ("organisations", "organizations"),
+        ("account", "accounts"),
+        ("Selections", "selections"),
+    ],
+)
+def test_a_section_that_is_written_wrong_is_not_left_out(mistakes, key, meant):
+    line = f"{key}: is no key of this program; did you mean {meant!r}?"
+    assert mistakes(registries(payments=ECR) | {key: {"x": ECR}}) == [line]
+    assert mistakes(registries(payments=ECR | {"account": "prod"}) | {key: {"x": ECR}}) == [
+        line,
+        "registries.payments.account: there is no 'prod' in access:accounts; there are none",
+    ]
+    others = {"organization": "acme", "secrets": NPM, "npmToken": "x", key: {"x": ECR}}
+    assert mistakes(others, secret_keys=["npmToken"]) == [line]
+
+
+def test_a_key_that_is_written_wrong_is_not_the_one_that_is_missing_beside_it(mistakes):
+    assert mistakes({"organizatons": {}, "registries": {"payments": ECR}}) == [
+        "organizatons: is no key of this program; did you mean 'organizations'?",
+        "organization: is missing: the GitHub organization",
+    ]
+
+
+def test_a_secret_that_is_like_a_section_is_none(read):
+    given = registries(payments=ECR, acr=LOGIN | {"passwordFrom": "secret"}) | {"secret": CANARY, "npmToken": "x"}
+    secret_keys = ["secret", "package", "npmToken"]
+    assert set(read(given | {"package": "x"}, secret_keys=secret_keys).registries) == {"payments", "acr"}
+    named = NPM | {"pip": {"valuesFrom": {"PIP_TOKEN": "package"}, "repositories": ["web"]}}
+    assert set(read(given | {"secrets": named, "package": "x"}, secret_keys=secret_keys).secrets) == {"npm", "pip"}
+
+
+def test_a_value_that_is_named_is_told_to_be_encrypted_and_is_no_section(mistakes):
+    named = {"pip": {"valuesFrom": {"PIP_TOKEN": "package"}, "repositories": ["web"]}}
+    problem = "access:package is not encrypted; set it again with `pulumi config set --secret package`"
+    assert mistakes(registries(payments=ECR) | {"secrets": named, "package": "x"}) == [
+        f"secrets.pip.valuesFrom.PIP_TOKEN: {problem}"
+    ]
+
+
+def test_a_key_like_no_other_is_the_programs_own(read):
+    assert read(registries(payments=ECR) | {"colour": "red", "owners": {"team": "platform"}}).organization == "acme"
+
+
 EITHER = (
     "a registry has either ecrRepositories (Amazon ECR), or ecrToken (the same by token), or server, user and "
     "passwordFrom (any other)"
