@@ -109,6 +109,26 @@ def test_a_change_is_made_reviewed_and_watched(cloud, tmp_path):
     assert review.splitlines()[:4] == [MARK, title, "", written]
 
 
+# A digest, and the exit code that Pulumi ends with.
+_PULUMI = """import sys
+print('{"steps": [], "diagnostics": %s}')
+sys.exit(%d)
+"""
+_FAILED = '[{"severity": "error", "message": "no"}]'
+
+
+@pytest.mark.parametrize(
+    ("diagnostics", "pulumi", "code"), [("[]", 0, 0), ("[]", 255, 255), (_FAILED, 255, 1), (_FAILED, 0, 1)]
+)
+def test_a_preview_that_ends_with_an_error_fails_though_its_json_tells_of_none(runner, diagnostics, pulumi, code):
+    runner.program("pulumi", _PULUMI % (diagnostics, pulumi))
+    done, outputs = runner.run("preview", "Review", GITHUB_TOKEN=TOKEN, PULUMI_BACKEND_URL="file://")
+    assert (done, outputs["review"]) == (code, runner.summary.rstrip("\n")), runner.log
+    said = "::error::pulumi preview ended with 255, of which the review does not tell: "
+    said += "a mandatory policy may be violated. Run it without --json.\n"
+    assert runner.log == (said if code == 255 else "")
+
+
 # -- the comment on a pull request
 
 

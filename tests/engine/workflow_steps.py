@@ -34,13 +34,13 @@ class Runner:
     def __init__(self, folder: Path, checkout: Path, environment: Mapping[str, str] | None = None) -> None:
         self.folder = checkout
         self._temporary = folder / "runner"
-        binaries = folder / "bin"
+        self._binaries = binaries = folder / "bin"
         binaries.mkdir(parents=True)
         self._temporary.mkdir()
         self._state = folder / "github.json"
         self.github = {"comments": [], "issues": [], "pulls": []}
-        _program(binaries / "gh", f"import runpy\nrunpy.run_path({str(Path(__file__).with_name('gh.py'))!r})\n")
-        _program(binaries / "codespaces", "from pulumi_codespaces.cli import main\nmain()\n")
+        self.program("gh", f"import runpy\nrunpy.run_path({str(Path(__file__).with_name('gh.py'))!r})\n")
+        self.program("codespaces", "from pulumi_codespaces.cli import main\nmain()\n")
         path = [binaries, tools_folder(), engine_folder(), Path(sys.executable).parent]
         self._environment = {
             "HOME": str(folder),
@@ -65,6 +65,12 @@ class Runner:
     @property
     def summary(self) -> str:
         return (self._temporary / "summary").read_text()
+
+    def program(self, name: str, text: str) -> None:
+        """Put a program in Python on the machine, before any other of that name."""
+        path = self._binaries / name
+        path.write_text(f"#!{sys.executable}\n{text}")
+        path.chmod(0o755)
 
     def run(self, workflow: str, name: str, **given: str) -> tuple[int, dict[str, str]]:
         """Run the step of that name; its exit code and its outputs.
@@ -102,11 +108,6 @@ class Runner:
         )
         self.log = done.stdout
         return done.returncode, _outputs(output.read_text())
-
-
-def _program(path: Path, text: str) -> None:
-    path.write_text(f"#!{sys.executable}\n{text}")
-    path.chmod(0o755)
 
 
 def _outputs(text: str) -> dict[str, str]:
