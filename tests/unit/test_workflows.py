@@ -127,9 +127,24 @@ def test_an_action_is_the_same_commit_everywhere():
     assert len({action for action, _ in used}) == len(used)
 
 
-def test_a_fork_gets_no_credentials():
+def test_a_fork_gets_no_credentials_and_fails_the_check():
     job = DOCUMENTS["preview"]["jobs"]["preview"]
-    assert job["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
+    # GitHub takes a job that its condition skips for a success.
+    assert "if" not in job
+    first = job["steps"][0]
+    assert first["if"] == "github.event.pull_request.head.repo.full_name != github.repository"
+    done = subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", first["run"]],
+        env={"GITHUB_REPOSITORY": "acme/platform"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    said = "::error::This pull request comes from a fork, which gets no credentials for a preview. "
+    said += "Push its branch to acme/platform, and open the pull request from there.\n"
+    assert (done.returncode, done.stdout) == (1, said)
+    # None of the others runs after it.
+    assert [step for step in job["steps"][1:] if "if" in step or "continue-on-error" in step] == []
     assert DOCUMENTS["preview"]["jobs"]["comment"]["needs"] == "preview"
 
 
