@@ -268,12 +268,21 @@ def test_a_rotation_raises_each_generation_in_one_pull_request(platform):
     assert platform.github["pulls"] == [pull]
 
 
-def test_without_a_key_to_rotate_there_is_no_pull_request(platform):
+@pytest.mark.parametrize("left", [("payments-acr", "token"), ()])
+def test_without_a_key_to_rotate_there_is_no_pull_request(platform, left):
     document = yaml.safe_load(BEFORE)
-    registries = document["config"]["access:registries"]
-    document["config"]["access:registries"] = {name: registries[name] for name in ("payments-acr", "token")}
+    registries = document["config"].pop("access:registries")
+    if left:
+        document["config"]["access:registries"] = {name: registries[name] for name in left}
     (platform.folder / f"Pulumi.{STACK}.yaml").write_text(yaml.safe_dump(document))
     git(platform.folder, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--all", "--message", "none")
     assert rotate(platform) == ""
     assert platform.log == "::notice::Pulumi.prod.yaml has no Amazon ECR registry with keys to rotate.\n"
     assert platform.github["pulls"] == []
+
+
+def test_a_configuration_that_cannot_be_read_fails_the_rotation(platform):
+    (platform.folder / f"Pulumi.{STACK}.yaml").write_text("config: [")
+    code, _ = platform.run("rotate", "Raise the generations", PULUMI_BACKEND_URL=f"file://{platform.folder.parent}")
+    assert code == 1
+    assert "error: " in platform.log
