@@ -255,13 +255,17 @@ def key_age(resources: Sequence[Resource], max_age_days: int, now: datetime) -> 
 
 
 def matches_everything(resource: str) -> bool:
-    """Whether the resource of a statement is `*`, or an ARN that names no resource or no account."""
+    """Whether the resource of a statement is `*`, or an ARN that names no resource or not one account.
+
+    IAM takes the parts that an ARN leaves out for `*`, and a `*` that ends a part for colons too: `arn:aws:ecr:*`
+    is every repository of every account (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html,
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html).
+    """
     parts = resource.split(":", 5)
     if len(parts) < 6:
-        return not resource.strip("*?")
+        return True
     _, _, _, _, account, name = parts
-    # Those of some services have no account.
-    return bool(account and not account.strip("*?")) or not name.strip("*?")
+    return "*" in account or "?" in account or not name.strip("*?")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, cast
 
+from ..rules.policies import matches_everything
 from ..rules.secret_names import triples_in
 from ..rules.wording import are, in_words
 from .access import LOGINS, PULLS, accesses
@@ -453,7 +454,8 @@ def _without_suspension(grants: Iterable[Grant]) -> frozenset[Grant]:
 def _is_wide(grant: Grant) -> bool:
     if grant.effect != "Allow":
         return False
-    return grant.action not in PULLS | LOGINS or (grant.resource == "*" and grant.action not in LOGINS)
+    wide = matches_everything(grant.resource) or grant.resource.startswith("everything but ")
+    return grant.action not in PULLS | LOGINS or (wide and grant.action not in LOGINS)
 
 
 def _lines(sign: str, grants: Iterable[Grant]) -> tuple[str, ...]:

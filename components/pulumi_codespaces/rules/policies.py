@@ -121,6 +121,21 @@ def repository_policy_statement(principal_arn: str, sid: str = "CodespacesPull")
     return {"Sid": sid, "Effect": "Allow", "Principal": {"AWS": principal_arn}, "Action": list(PULL_ACTIONS)}
 
 
+def matches_everything(resource: str) -> bool:
+    """Whether the resource of a statement is `*`, or an ARN that names no resource or not one account.
+
+    IAM takes the parts that an ARN leaves out for `*`, and a `*` that ends a part for colons too: `arn:aws:ecr:*`
+    is every repository of every account (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html,
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html). The policy pack, which
+    has an environment of its own, repeats it.
+    """
+    parts = resource.split(":", 5)
+    if len(parts) < 6:
+        return True
+    _, _, _, _, account, name = parts
+    return "*" in account or "?" in account or not name.strip("*?")
+
+
 def characters(document: str) -> int:
     """How many characters IAM counts in a policy document: all but white space."""
     return len(re.sub(r"\s", "", document))

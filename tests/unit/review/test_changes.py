@@ -334,6 +334,28 @@ def test_more_than_to_pull():
     assert told(digest(ecr(), ecr(policy=push)))[0] == [("wider-policy", f"{text}{IN_WEB}.")]
 
 
+@pytest.mark.parametrize(
+    "resource",
+    [
+        {"Resource": "*"},
+        {"Resource": "arn:aws:ecr:*"},
+        {"Resource": "arn:aws:ecr:eu-west-1:1*:repository/*"},
+        {"NotResource": "arn:aws:ecr:eu-west-1:123456789012:repository/a"},
+    ],
+)
+def test_more_than_one_account_is_more_than_to_pull(resource):
+    wide = json.dumps({"Statement": {"Effect": "Allow", "Action": "ecr:BatchGetImage", **resource}})
+    text = "`codespaces-payments` may now do more than pull, and no longer `payments/api`"
+    assert told(digest(ecr(), ecr(policy=wide)))[0] == [("wider-policy", f"{text}{IN_WEB}.")]
+    assert told(digest([], ecr(policy=wide)))[0] == [("wider-policy", "`codespaces-payments` may do more than pull.")]
+
+
+@pytest.mark.parametrize("resource", ["arn:aws:ecr:*:123456789012:repository/hub/*", "arn:aws:ecr:x:1:repository/*"])
+def test_the_repositories_of_one_account_are_none(resource):
+    policy = json.dumps({"Statement": {"Effect": "Allow", "Action": "ecr:BatchGetImage", "Resource": resource}})
+    assert told(digest([], ecr(policy=policy)))[0] == []
+
+
 def test_a_policy_that_only_the_update_tells():
     unknown = ecr(policy="04da6b54-80e4-46f7-96ec-b56ff0331ba9")
     assert told(digest(ecr(), unknown)) == (

@@ -189,10 +189,21 @@ class TestNoWildcardResource:
             ("arn:aws:ecr:eu-west-1:123456789012:repository/*", False),
             ("arn:aws:ecr:*:123456789012:repository/hub/*", False),
             ("arn:aws:s3:::bucket", False),
+            ("?", True),
+            ("arn:aws:ecr:*", True),
+            ("arn:aws:ecr:eu-west-1:*", True),
+            ("arn:aws:ecr:eu-west-1:1*", True),
+            ("arn:aws:ecr:*:repository/payments/api", True),
+            ("arn:aws:ecr", True),
+            ("arn:aws:ecr:eu-west-1:123456789012", True),
+            ("arn:aws:ecr:eu-west-1:1*:repository/*", True),
+            ("arn:aws:ecr:eu-west-1:12345678901?:repository/payments/api", True),
+            ("arn:aws:ecr:eu-west-1::repository/payments/api", False),
+            ("arn:aws:s3:::*", True),
         ],
     )
     def test_tells_what_matches_everything(self, wide, is_wide):
-        assert pack.matches_everything(wide) == is_wide
+        assert pack.matches_everything(wide) == policies.matches_everything(wide) == is_wide
 
     @pytest.mark.parametrize(
         ("statement", "said"),
