@@ -58,7 +58,7 @@ def review(preview: TextIO, form: str, gates: tuple[str, ...], max_key_age_days:
     Exit codes: 0 reviewed; 1 the preview itself failed; 2 wrong use, or no preview; 3 a risk of --fail-on is there.
     """
     try:
-        found = review_of(read_digest(preview.read()), max_key_age_days=max_key_age_days)
+        found = review_of(read_digest(_text(preview)), max_key_age_days=max_key_age_days)
     except NoDigest as problem:
         raise click.UsageError(str(problem)) from None
     click.echo(_FORMATS[form](found), nl=False)
@@ -96,7 +96,7 @@ def access(states: tuple[TextIO, ...], stacks: tuple[str, ...], folder: Path, fo
     if states and stacks:
         raise click.UsageError("give either FILEs or --stack.")
     try:
-        texts = [one.read() for one in states] or [
+        texts = [_text(one) for one in states] or [
             exported(stack, folder, show_secrets=writers) for stack in stacks or (None,)
         ]
         rows, problems = report(texts, datetime.now(timezone.utc), writers=writers, progress=_tell)
@@ -198,6 +198,17 @@ def doctor(stacks: tuple[str, ...], folder: Path, max_key_age_days: int, unused_
         click.echo("Nothing was found.")
     if found:
         sys.exit(1)
+
+
+def _text(file: TextIO) -> str:
+    try:
+        return file.read()
+    except UnicodeDecodeError:
+        # Windows PowerShell writes by > in UTF-16, and passes on by | what it has decoded itself.
+        raise click.UsageError(
+            f"{file.name} is no UTF-8, which is what Pulumi prints: a shell wrote it in another encoding. In "
+            'PowerShell, write the file by `cmd /c "pulumi ... > FILE"`, or use PowerShell 7.4 or newer.'
+        ) from None
 
 
 def _tell(text: str) -> None:

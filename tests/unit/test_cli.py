@@ -61,6 +61,18 @@ def test_what_is_no_preview_is_wrong_use():
     assert said.splitlines()[-1].startswith("Error: this is not what `pulumi preview --json` prints")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+@pytest.mark.parametrize("command", ["review", "access"])
+def test_a_file_in_another_encoding_is_wrong_use(tmp_path, command, encoding):
+    file = tmp_path / "printed.json"
+    file.write_bytes(WIDER.replace("web", "wéb").encode(encoding))
+    for arguments, given in (([str(file)], None), (["-"], file.read_bytes())):
+        code, shown, said = run(command, *arguments, text=given)
+        assert (code, shown) == (2, "")
+        name = "<stdin>" if given else str(file)
+        assert said.splitlines()[-1].startswith(f"Error: {name} is no UTF-8, which is what Pulumi prints: ")
+
+
 def test_the_help_names_every_exit_code_and_every_gate():
     _, shown, _ = run("review", "--help")
     words = " ".join(shown.split())
