@@ -166,7 +166,7 @@ def _access(
 ) -> Access:
     by_type = {one.type: one for one in siblings}
     user, rotation = by_type.get("aws:iam/user:User"), by_type.get("codespaces:index:KeyRotation")
-    state: Mapping[str, Any] = rotation.inputs if rotation else {}
+    state = {key: value for key, value in (rotation.inputs if rotation else {}).items() if is_known(value)}
     user_name = str(user.inputs.get("name", "")) if user else str(state.get("userName", ""))
     policies, elsewhere = _given(user_name, name, siblings, of_iam)
     documents = [one.inputs.get("policy") for one in policies]
