@@ -104,7 +104,7 @@ def test_three_pull_requests_and_what_else_can_happen(cloud, new_cloud_stack):
     assert shown.partition("<details>")[0].count("are deleted") == 2
     assert [value for value in canaries if value in shown] == []
 
-    stack.write(program(("web", "dosc")))
+    stack.write(program(("web", "dosc"), key_generation=2))
     shown, code = review(stack, "--format", "text")
     assert code == 1
     assert shown.startswith("risk (failed-preview): The preview failed: payments: ")
