@@ -116,13 +116,13 @@ def _stock(options: str) -> Callable[[Standing], str]:
 
 _STOCK_OPERATIONS = (
     "create",
-    "rotation",
+    "the first rotation",
+    "destroy",
     "a repository joins",
     "a repository leaves",
     "value change",
     "a wider policy",
     "a narrower policy",
-    "destroy",
 )
 CONTENDERS = {
     "ours": Contender("this package", _ours, tuple(OPERATIONS)),

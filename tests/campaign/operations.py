@@ -109,6 +109,7 @@ OPERATIONS = {
     for one in (
         Operation("create", _set(exists=True, generation=1), lambda it: Standing(exists=False)),
         Operation("the first rotation", _rotated(1), _never_rotated),
+        Operation("destroy", _set(exists=False), _ready(repositories=FEW), command="destroy"),
         Operation("rotation", _rotated(1), _of_two_keys),
         Operation("rotation by jump", _rotated(7), _of_two_keys),
         Operation("rotation, the key before is not kept", _rotated(1), _ready(keep=False, retired=True)),
@@ -124,9 +125,6 @@ OPERATIONS = {
         Operation("a policy of nine documents", _set(repositories=MOST), _ready(repositories=FEW), each=False),
         Operation("suspend", _set(suspended=True)),
         Operation("resume", _set(suspended=False), _ready(suspended=True)),
-        Operation(
-            "destroy", _set(exists=False), lambda it: _ready(repositories=FEW)(_of_two_keys(it)), command="destroy"
-        ),
     )
 }
 TURNS = (

@@ -61,10 +61,14 @@ def test_portions_hold_every_case_and_operations_that_leave_what_the_next_needs_
 
 
 def test_a_sample_is_the_same_for_a_seed_and_has_as_many_of_each_operation():
-    cases = all_cases("stock", {name: [LISTING, CREATE_KEY] for name in ("create", "rotation", "value change")})
+    cases = all_cases(
+        "stock", {name: [LISTING, CREATE_KEY] for name in ("create", "the first rotation", "value change")}
+    )
     chosen = sample(cases, 7, 60)
     assert chosen == sample(cases, 7, 60) != sample(cases, 8, 60)
-    assert [sum(one.operation == name for one in chosen) for name in ("create", "rotation", "value change")] == [20] * 3
+    assert [
+        sum(one.operation == name for one in chosen) for name in ("create", "the first rotation", "value change")
+    ] == [20] * 3
     assert {one.fault for one in chosen} == {one.fault for one in cases}
     assert sorted(one.name for one in sample(cases, 7, 10_000)) == sorted(one.name for one in cases)
 
