@@ -38,9 +38,9 @@ _DEFAULT_RESULTS = (
 )
 _IMPORTED = """
 import sys
-import pulumi_codespaces, pulumi_codespaces.plugin.host
+import campaign.trial, pulumi_codespaces, pulumi_codespaces.plugin.host
 pulumi_codespaces.EcrPullAccess, pulumi_codespaces.RegistryLogin
-modules = [module for name, module in sys.modules.items() if name.split(".")[0] == "pulumi_codespaces"]
+modules = [one for name, one in sys.modules.items() if name.split(".")[0] in ("campaign", "pulumi_codespaces")]
 print(*(module.__file__ for module in modules), sep="\\n")
 """
 
@@ -85,17 +85,19 @@ def _commit() -> str:
 
 
 def code() -> str:
-    """What a result depends on: the modules that a program and the plugin import, the campaign, and the local cloud."""
+    """What a result depends on: the modules that a program, the plugin and a trial import, and the local cloud."""
     imported = subprocess.run(
         [sys.executable, "-c", _IMPORTED],
-        env={**os.environ, "PYTHONPATH": str(_ROOT / "components")},
+        cwd=_ROOT,
+        env={**os.environ, "PYTHONPATH": f"{_ROOT / 'components'}{os.pathsep}{_ROOT / 'tests'}"},
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    beside = (path for folder in ("campaign", "rig") for path in (_ROOT / "tests" / folder).rglob("*"))
     files = {Path(line) for line in imported.splitlines()}
-    files |= {path for path in beside if path.is_file() and path.suffix not in (".pyc", ".md")}
+    files |= {
+        path for path in (_ROOT / "tests/rig").rglob("*") if path.is_file() and path.suffix not in (".pyc", ".md")
+    }
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(f"{path.relative_to(_ROOT)}\0".encode() + path.read_bytes() + b"\0")

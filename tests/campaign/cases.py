@@ -86,9 +86,10 @@ def chunks(cases: Sequence[Case], seed: int, size: int = 24) -> list[list[Case]]
 
 
 def in_common(cases: Iterable[Case], *others: Iterable[Case]) -> list[Case]:
-    """Those cases that are also among each of the others, whoever's they are."""
+    """Those cases that are also among each of the others, whoever's they are, in an order that is the same for all."""
     known = [{_without_contender(case) for case in some} for some in others]
-    return [case for case in cases if all(_without_contender(case) in some for some in known)]
+    common = [case for case in cases if all(_without_contender(case) in some for some in known)]
+    return sorted(common, key=_without_contender)
 
 
 def _without_contender(case: Case) -> str:

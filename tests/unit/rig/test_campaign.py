@@ -76,7 +76,10 @@ def test_a_sample_is_the_same_for_a_seed_and_has_as_many_of_each_operation():
 def test_cases_in_common_are_those_of_the_same_request_of_the_same_operation():
     ours = all_cases("ours", {"create": [CREATE_KEY, LISTING]})
     stock = all_cases("stock", {"create": [CREATE_KEY, USER]})
-    assert {one.target for one in in_common(stock, ours, stock)} == {CREATE_KEY}
+    common = in_common(stock, ours, stock)
+    assert {one.target for one in common} == {CREATE_KEY}
+    mirrored = in_common(ours[::-1], ours, stock)
+    assert [one.name.partition(" | ")[2] for one in mirrored] == [one.name.partition(" | ")[2] for one in common]
 
 
 @pytest.mark.parametrize(
@@ -151,6 +154,7 @@ def test_the_code_of_a_result_is_what_a_trial_runs(tmp_path, monkeypatch):
     for aside in ("doctor.py", "review/render.py", "stack_config.py"):
         (tmp_path / "components/pulumi_codespaces" / aside).write_text("changed = True\n")
     (tmp_path / "tests/rig/README.md").write_text("changed")
+    (tmp_path / "tests/campaign/report.py").write_text("changed = True\n")
     assert command.code() == before
     seen = {before}
     for changed in (
