@@ -226,8 +226,9 @@ def _misspelt(config: pulumi.Config, given: Mapping[str, Any]) -> Iterator[str]:
     """
     named = set(_named(given))
     for key in _strays(config):
-        if _meant(key) and key not in named and not is_config_secret(config.full_key(key)):
-            yield f"{key}: is no key of this program{_meant(key)}"
+        hint = _meant(key)
+        if hint and key not in named and not is_config_secret(config.full_key(key)):
+            yield f"{key}: is no key of this program{hint}"
 
 
 def _meant(key: str) -> str:
