@@ -13,7 +13,11 @@ MORE = ("payments/api", "payments/web")
 
 
 def _services(count: int) -> tuple[str, ...]:
-    return ("payments/api", *(f"payments/service-number-{index:03}" for index in range(count)))
+    return ("payments/api", *map(_service, range(count)))
+
+
+def _service(index: int) -> str:
+    return f"payments/service-number-{index:03}"
 
 
 MANY = _services(30)
@@ -21,7 +25,7 @@ MANY = _services(30)
 MANY_AND_ONE = _services(31)
 MOST = _services(60)
 """So many that there are nine managed policies."""
-WATCHED = (*MORE, *(f"payments/service-number-{index:03}" for index in (0, 30, 59)))
+WATCHED = (*MORE, *map(_service, (0, 30, 59)))
 """The repositories of ECR that have an image which codespaces try to pull."""
 ALWAYS_READS, SOMETIMES_READS, NEVER_READS = "acme/web", "acme/api", "acme/docs"
 

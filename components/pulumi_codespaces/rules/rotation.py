@@ -167,7 +167,7 @@ def next_rotation(
         raise RuleViolation(
             "key_generation",
             "key_generation 1 has room for one key only, and going back to it would delete the key in slot b that "
-            f"codespaces may hold. Set it to {highest + 1} for a new key.",
+            f"codespaces may hold. Set it back to {old.generation}, or to {highest + 1} for a new key.",
         )
     statuses = _statuses(slots, current, keep_both=True)
     return Rotation(generation, slots, current, published, serial, dict(marks), statuses)

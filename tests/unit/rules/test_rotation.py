@@ -176,7 +176,7 @@ def test_before_anything_was_published_the_current_slot_is_renewed() -> None:
 
 
 def test_generation_1_has_no_slot_b() -> None:
-    with pytest.raises(RuleViolation, match=r"has room for one key only.*Set it to 3 for a new key"):
+    with pytest.raises(RuleViolation, match=r"has room for one key only.*Set it back to 2, or to 3 for a new key"):
         decide(standing(), 1, written(2))
     with pytest.raises(RuleViolation, match="has room for one key only"):
         decide(standing(3, current="a", published="b", slots={"a": Slot(3, 3), "b": Slot(2, 2)}), 1, written(2))
