@@ -54,7 +54,7 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalCl
             {"key_generation": 1},
             [
                 "key_generation 1 has room for one key only",
-                "slot b that codespaces may hold. Set it to 3 for a new key.",
+                "slot b that codespaces may hold. Set it back to 2, or to 3 for a new key.",
             ],
         ),
         ({"secret_prefix": "GITHUB"}, ["EcrPullAccess payments: ", "GITHUB"]),
