@@ -6,6 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from .contenders import CONTENDERS
+from .faults import FAULTS
+from .operations import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,13 +56,20 @@ def table(lines: Sequence[Line], by: str) -> str:
     groups: dict[str, list[Line]] = {}
     for line in lines:
         groups.setdefault(CONTENDERS[line[by]].name if by == "contender" else line[by], []).append(line)
-    rows = {name: summary(some) for name, some in groups.items()}
+    rows = {name: summary(groups[name]) for name in sorted(groups, key=_rank)}
     if len(rows) > 1 and by != "contender":
         rows["**all**"] = summary(lines)
     columns = list(summary([]))
     text = [f"| {by} | " + " | ".join(columns) + " |", "|---|" + "---:|" * len(columns)]
     text += [f"| {name} | " + " | ".join(row[column] for column in columns) + " |" for name, row in rows.items()]
     return "\n".join(text)
+
+
+def _rank(name: str) -> tuple[int, str]:
+    """Where a row stands: in the order of the definitions, a fault that is followed by another one after it alone."""
+    known = [*OPERATIONS, *FAULTS, *(one.name for one in CONTENDERS.values())]
+    first, _, then = name.partition(", then ")
+    return (known.index(first) if first in known else len(known)), then
 
 
 def recoveries(lines: Sequence[Line]) -> str:

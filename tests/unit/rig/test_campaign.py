@@ -13,7 +13,7 @@ from campaign.cases import NEXT, all_cases, chunks, in_common, sample
 from campaign.faults import FAULTS, Target
 from campaign.observer import Window
 from campaign.operations import OPERATIONS, TURNS
-from campaign.report import comparison, good, summary
+from campaign.report import comparison, good, summary, table
 from campaign.trial import Case, Result, _too_long
 
 USER = Target("github", "PUT /orgs/acme/codespaces/secrets/PAYMENTS_CONTAINER_REGISTRY_USER", 1)
@@ -124,6 +124,21 @@ def test_a_summary_counts_what_came_to_its_request():
         "other problems": "0",
     }
     assert [good(one) for one in lines] == [True, True, False]
+
+
+def test_rows_stand_in_the_order_of_the_definitions_however_the_trials_were_mixed():
+    faults = ["SIGKILL to the plugin", "502 at each try, then raised", "AWS 500", "500", "502 at each try", "of old"]
+    lines = [result(f"ours | create | aws iam.CreateUser #1 | {fault}", fault=fault) for fault in faults]
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in table(lines, "fault").splitlines()[2:]]
+    assert rows == [
+        "500",
+        "502 at each try",
+        "502 at each try, then raised",
+        "AWS 500",
+        "SIGKILL to the plugin",
+        "of old",
+        "**all**",
+    ]
 
 
 def test_a_comparison_has_only_what_every_contender_was_put_to():
