@@ -50,7 +50,6 @@ _MISMATCH_SECONDS = 1.0
 more to do than it has cores."""
 _FINISH = re.compile(r"Finish it first|Set it back to")
 _ROUNDS = 6
-_TRIES = 3
 _LINGER_SECONDS = 15.0
 _CUT_SHORT = -1
 TOKEN = "ghp_CANARYcampaign0123456789"
@@ -342,40 +341,28 @@ class Bench:
     # -- a case
 
     def try_case(self, case: Case) -> Result:
-        """Carry a case out; if something is left that should not be, start anew.
-
-        A kill may hit the engine while it writes the file of its state, which this backend alone does in place, and
-        tear it: that tells nothing of the program, and the case is carried out again.
-        """
-        for _ in range(_TRIES):
-            result = self._try_once(case)
-            if "failed to load checkpoint" not in result.output:
-                break
-            result.reached, result.failed, result.orphans, result.problems = False, [], [], []
-            self.start_anew()
-        return result
-
-    def _try_once(self, case: Case) -> Result:
+        """Carry a case out; if something is left that should not be, start anew."""
         started = time.monotonic()
         operation, fault = OPERATIONS[case.operation], FAULTS[case.fault]
         result = Result(
             case.name, case.contender, case.operation, case.fault + (f", then {case.then}" * bool(case.then))
         )
+        said: list[str] = []
         try:
             self.be(operation.before(self.standing))
-            self._try(case, result, operation, fault)
+            self._try(case, result, operation, fault, said)
         except Exception as error:  # noqa: BLE001 - one trial that breaks must not end the campaign
             result.problems.append(f"the trial broke: {error!r}")
+        result.output = "\n----\n".join(said)[-12000:]
         result.seconds = round(time.monotonic() - started, 1)
         if not result.good:
             self.start_anew()
         return result
 
-    def _try(self, case: Case, result: Result, operation: Operation, fault: Fault) -> None:
+    def _try(self, case: Case, result: Result, operation: Operation, fault: Fault, said: list[str]) -> None:
         before, after = self.standing, operation.after(self.standing)
         observer = self._observer = self._watching(before, after)
         observer.begin()
-        said: list[str] = []
         try:
             if operation.command == "up":
                 self._declare(after)
@@ -386,7 +373,7 @@ class Bench:
             failed = after
             if case.then and not outcome.ok:
                 if fault.kills:
-                    self._note(result, said, "cancel")
+                    self._cancel(result, said)
                 if not observer.mismatched:
                     # What is published now is what a codespace from before holds when the next rotation begins.
                     observer.session = Session(visible_secrets(self.cloud.github, ALWAYS_READS), (_API, _CHARTS))
@@ -401,7 +388,6 @@ class Bench:
         self._look_at_what_is_left(after, result)
         result.problems += self._shown_secrets(said) + self._stuck
         self._stuck = []
-        result.output = "\n----\n".join(said)[-12000:]
 
     def _struck(self, command: str, target: Target, fault: Fault, said: list[str]) -> tuple[Outcome, Strike]:
         """Run a command with a fault at a request."""
@@ -472,7 +458,7 @@ class Bench:
         A generation other than the `failed` one may be refused: then that one is finished first.
         """
         if killed and not outcome.ok:
-            self._note(result, said, "cancel")
+            self._cancel(result, said)
         if operation.command == "destroy":
             self._recover_destroy(outcome, result, said)
             return after
@@ -550,6 +536,15 @@ class Bench:
             said.append(outcome.output)
         if not outcome.ok:
             result.problems.append("it cannot be destroyed")
+
+    def _cancel(self, result: Result, said: list[str]) -> None:
+        """End the update that was killed; after what the backend notes beside the state, should that be torn."""
+        said.append(self._run("cancel").output)
+        if "failed to load checkpoint: EOF" in said[-1]:
+            result.recovery.append("rm .json.attrs")
+            self.stack.state_description.unlink()
+            said.append(self._run("cancel").output)
+        result.recovery.append("cancel")
 
     def _note(self, result: Result, said: list[str], *command: str) -> None:
         result.recovery.append(" ".join(command))

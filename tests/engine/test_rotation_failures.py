@@ -241,7 +241,10 @@ def test_a_mark_that_fails_and_a_key_that_cannot_be_made(cloud, new_cloud_stack)
 
 
 def test_a_run_that_is_killed_between_user_and_password(cloud, new_cloud_stack):
-    """The CLI alone: the plugin finishes the pair in hand. All of it: nothing can, and the next update mends it."""
+    """The CLI alone: the plugin finishes the pair in hand. All of it: nothing can, and the next update mends it.
+
+    The second one also tears the one file of the backend that a kill may tear.
+    """
     stack = new_cloud_stack(ecr_program())
     stack.up()
     with watching(cloud):
@@ -262,6 +265,9 @@ def test_a_run_that_is_killed_between_user_and_password(cloud, new_cloud_stack):
     run.communicate()
     cloud.github.faults.clear()
     assert not can_pull(cloud)
+    stack.state_description.write_bytes(b"")
+    assert "failed to load checkpoint: EOF" in stack.run("cancel", "--yes", check=False).output
+    stack.state_description.unlink()
     stack.run("cancel", "--yes")
     stack.write(ecr_program(key_generation=4))
     assert "run `pulumi up` with key_generation 3, then set 4 again" in stack.preview(check=False).output

@@ -57,11 +57,11 @@ def _plugins_folder(engine: Path) -> Path:
     return built if built.is_dir() else Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi") / "plugins"
 
 
-def kill_beside(run: subprocess.Popen[str], file: Path, seconds: float = 10) -> None:
-    """Send SIGKILL to a process at a moment when a JSON file that it writes is whole; leave one alone that has ended.
+def kill_beside(run: subprocess.Popen[str], *files: Path, seconds: float = 10) -> None:
+    """Send SIGKILL to a process at a moment when the JSON files that it writes are whole; leave one that has ended.
 
     Raises:
-        AssertionError: the file has not been whole for that long.
+        AssertionError: they have not been whole for that long.
     """
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -71,14 +71,15 @@ def kill_beside(run: subprocess.Popen[str], file: Path, seconds: float = 10) -> 
         if now != "T":
             return
         try:
-            json.loads(file.read_bytes())
+            for file in files:
+                json.loads(file.read_bytes())
         except (FileNotFoundError, json.JSONDecodeError):
             run.send_signal(signal.SIGCONT)
             time.sleep(0.005)
         else:
             run.kill()
             return
-    raise AssertionError(f"{file} has not been whole for {seconds:g} s")
+    raise AssertionError(f"{' and '.join(map(str, files))} have not been whole for {seconds:g} s")
 
 
 def _process_state(number: int) -> str:
@@ -177,6 +178,15 @@ class Stack:
         """Where the backend keeps the state, secrets encrypted."""
         return self._backend / ".pulumi/stacks" / self.project / f"{self.name}.json"
 
+    @property
+    def state_description(self) -> Path:
+        """What the backend notes beside the state.
+
+        It is the one file that a kill may tear: the state itself is renamed into its place, this one is written there.
+        No command can read the stack then ("failed to load checkpoint: EOF"), until it is removed.
+        """
+        return self.state_file.with_name(f"{self.state_file.name}.attrs")
+
     def write(self, program: str) -> None:
         """Change the program."""
         (self.program_folder / "__main__.py").write_text(program)
@@ -240,10 +250,9 @@ class Stack:
     def kill(self, run: subprocess.Popen[str]) -> None:
         """Send SIGKILL to the CLI alone, at a moment when its state is whole.
 
-        The CLI writes the file of a local backend in place; a kill in the middle of that leaves a state that no command
-        can read ("failed to load checkpoint: EOF"), and that is not what a test of the program is about.
+        One in the middle of writing it is not what a test of the program is about.
         """
-        kill_beside(run, self.state_file)
+        kill_beside(run, self.state_file, self.state_description)
 
     def processes(self) -> list[int]:
         """The processes that the CLI and its children have started for this stack and that still run (needs /proc)."""

@@ -27,19 +27,20 @@ while True:
 """
 
 
-def test_a_process_is_killed_when_its_file_is_whole(tmp_path: Path) -> None:
-    file = tmp_path / "state.json"
+def test_a_process_is_killed_when_its_files_are_whole(tmp_path: Path) -> None:
+    file, written_before = tmp_path / "state.json.attrs", tmp_path / "state.json"
+    written_before.write_text("{}")
     for number in range(10):
         with subprocess.Popen([sys.executable, "-c", WRITER, file], text=True) as run:
             time.sleep(0.05 + number / 1000)
-            kill_beside(run, file)
+            kill_beside(run, written_before, file)
             assert run.wait(20) == -9
             assert json.loads(file.read_text()) == {"a": 1}
-            kill_beside(run, file)
+            kill_beside(run, written_before, file)
 
 
 def test_a_file_that_is_never_whole(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, text=True) as run:
-        with pytest.raises(AssertionError, match=r"state\.json has not been whole for 0\.2 s"):
+        with pytest.raises(AssertionError, match=r"state\.json have not been whole for 0\.2 s"):
             kill_beside(run, tmp_path / "state.json", seconds=0.2)
         assert run.poll() is None
