@@ -1,7 +1,7 @@
 """The rules of the policy pack: plain functions on plain data, without Pulumi.
 
-The pack has an environment of its own, in which `pulumi_codespaces` is not installed. What it repeats of that package
-is held against it by a test.
+The pack has its own environment, in which `pulumi_codespaces` is not installed. It therefore repeats some code of that
+package, and a test compares the two.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ ATTACHMENTS: Mapping[str, tuple[str, str]] = {
     "aws:iam/policyAttachment:PolicyAttachment": ("users", "policyArn"),
     "aws:iam/userPolicyAttachmentsExclusive:UserPolicyAttachmentsExclusive": ("userName", "policyArns"),
 }
-"""What gives users managed policies -> the properties that name the users and the policies."""
+"""Type of a resource that gives users managed policies -> the properties that name the users and the policies."""
 MEMBERSHIPS = {
     "aws:iam/userGroupMembership:UserGroupMembership": "user",
     "aws:iam/groupMembership:GroupMembership": "users",
 }
-"""What puts users in groups -> the property that names the users."""
+"""Type of a resource that puts users in groups -> the property that names the users."""
 STOCK_SECRETS = {
     "github:index/codespacesOrganizationSecret:CodespacesOrganizationSecret": "codespaces.OrganizationSecrets",
     "github:index/codespacesSecret:CodespacesSecret": "codespaces.RepositorySecrets",
 }
-"""The stock resources that a new value replaces -> what to use instead."""
+"""Type of a stock resource that a new value replaces -> the resource to use instead."""
 
 _LOGIN = frozenset(action.lower() for action in LOGIN_ACTIONS)
 _ALLOWED = _LOGIN | {action.lower() for action in (*PULL_ACTIONS, *CACHE_ACTIONS)}
@@ -57,7 +57,7 @@ class _Unknown(Enum):
 
 
 UNKNOWN: Final = _Unknown.UNKNOWN
-"""In place of a value that a preview does not know."""
+"""Stands for a value that a preview does not know."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Resource:
     """A resource of the stack.
 
     Attributes:
-        urn: its URN, which tells the components that it is in.
+        urn: its URN, which contains the types of the components around it.
         type: its type token.
         name: its name in the program.
         properties: its properties, with UNKNOWN where a preview does not know them.
@@ -80,7 +80,7 @@ class Resource:
 
     @property
     def label(self) -> str:
-        """What messages call it."""
+        """The name of the resource in messages."""
         return f"{self.type.rsplit(':', 1)[-1]} {self.name}"
 
     @property
@@ -97,11 +97,11 @@ class Resource:
 
 @dataclass(frozen=True)
 class Violation:
-    """What breaks a rule, with the way out.
+    """A violation of a rule.
 
     Attributes:
         urn: the URN of the resource.
-        message: the resource, the value, the rule and the way out; never a secret's value.
+        message: the resource, the value, the rule and the way out. It never contains the value of a secret.
     """
 
     urn: str
@@ -109,9 +109,9 @@ class Violation:
 
 
 def pull_only(resources: Sequence[Resource]) -> Iterator[Violation]:
-    """Policies of codespaces' users allow to log in to Amazon ECR and to pull from it, through a cache too.
+    """Policies of codespaces' users allow only the login to Amazon ECR and the pull, also through a cache.
 
-    What cannot be read here is refused: policies that the stack does not have, and groups.
+    Policies that the stack does not have and groups are refused too, because their content cannot be read here.
     """
     granted = _granted(resources)
     for resource in granted.policies:
@@ -119,9 +119,10 @@ def pull_only(resources: Sequence[Resource]) -> Iterator[Violation]:
         if statements is None:
             yield Violation(resource.urn, f"{resource.label}: its policy is no JSON; write a policy document.")
             continue
-        allowing = [one for one in statements if one.get("Effect") == "Allow"]
-        beyond = {action for one in allowing for action in _texts(one.get("Action")) if action.lower() not in _ALLOWED}
-        if any("NotAction" in one for one in allowing):
+        allowing = [statement for statement in statements if statement.get("Effect") == "Allow"]
+        actions = {action for statement in allowing for action in _texts(statement.get("Action"))}
+        beyond = {action for action in actions if action.lower() not in _ALLOWED}
+        if any("NotAction" in statement for statement in allowing):
             beyond.add("all but a NotAction")
         if beyond:
             yield Violation(
@@ -145,15 +146,15 @@ def pull_only(resources: Sequence[Resource]) -> Iterator[Violation]:
 
 
 def no_wildcard_resource(resources: Sequence[Resource]) -> Iterator[Violation]:
-    """Policies of codespaces' users allow nothing on `*` but the login, which knows no resources."""
+    """Policies of codespaces' users allow only the login on `*`. The actions of the login support no other resource."""
     for resource in _granted(resources).policies:
         for statement in _statements(resource) or ():
             if statement.get("Effect") != "Allow":
                 continue
-            wide = [one for one in _texts(statement.get("Resource")) if matches_everything(one)]
+            wide = [arn for arn in _texts(statement.get("Resource")) if matches_everything(arn)]
             if "NotResource" in statement:
                 wide.append("all but a NotResource")
-            actions = [one for one in _texts(statement.get("Action")) if one.lower() not in _LOGIN]
+            actions = [action for action in _texts(statement.get("Action")) if action.lower() not in _LOGIN]
             if "NotAction" in statement:
                 actions.append("all but a NotAction")
             if wide and actions:
@@ -166,13 +167,14 @@ def no_wildcard_resource(resources: Sequence[Resource]) -> Iterator[Violation]:
 
 
 def unjudged(resources: Sequence[Resource]) -> list[Resource]:
-    """The policies of codespaces' users that a preview does not know; they are judged when the update has made them."""
+    """The policies of codespaces' users that a preview does not know. They are judged after the update made them."""
     granted = _granted(resources)
-    return [one for one in granted.policies if one.properties.get("policy") is UNKNOWN] + granted.unknown
+    unknown_documents = [policy for policy in granted.policies if policy.properties.get("policy") is UNKNOWN]
+    return unknown_documents + granted.unknown
 
 
 def permissions_boundary(resource: Resource) -> Iterator[Violation]:
-    """Users that codespaces have are held by a permissions boundary."""
+    """Users that codespaces have need a permissions boundary."""
     if resource.is_codespaces_user and not resource.properties.get("permissionsBoundary"):
         yield Violation(
             resource.urn,
@@ -182,7 +184,7 @@ def permissions_boundary(resource: Resource) -> Iterator[Violation]:
 
 
 def visibility_reason(resource: Resource, reasons: Mapping[str, str]) -> Iterator[Violation]:
-    """Secrets that more than selected repositories may read have a reason in the configuration.
+    """Secrets that more than selected repositories may read need a reason in the configuration.
 
     Args:
         resource: any resource.
@@ -192,46 +194,48 @@ def visibility_reason(resource: Resource, reasons: Mapping[str, str]) -> Iterato
     secrets = resource.properties.get("secrets")
     if resource.type != ORGANIZATION_SECRETS or readers is None or not isinstance(secrets, Mapping):
         return
-    given = {name.upper() for name, reason in reasons.items() if reason.strip()}
+    with_reason = {name.upper() for name, reason in reasons.items() if reason.strip()}
     names = sorted(str(name) for name in cast("Mapping[object, object]", secrets))
-    without = [name for name in names if not {name.upper(), _prefix(name.upper())} & given]
-    if without:
-        example = _prefix(without[0].upper())
+    without_reason = [name for name in names if not {name.upper(), _prefix(name.upper())} & with_reason]
+    if without_reason:
+        example = _prefix(without_reason[0].upper())
         yield Violation(
             resource.urn,
-            f"{resource.label}: {readers} may read {', '.join(without)} (visibility "
+            f"{resource.label}: {readers} may read {', '.join(without_reason)} (visibility "
             f"{resource.properties['visibility']}). Select the repositories, or say why in the pack's configuration: "
             f'{{"codespaces-visibility-reason": {{"reasons": {{"{example}": "…"}}}}}}.',
         )
 
 
 def no_stock_secrets(resource: Resource) -> Iterator[Violation]:
-    """Codespaces secrets are not the GitHub provider's stock resources, which know no update.
+    """Codespaces secrets must not be the stock resources of the GitHub provider, which have no update operation.
 
-    A new value replaces the resource: it is written, and then deleted under the same name. No option mends that:
-    with `delete_before_replace` the secret is absent for seconds, and for good if the write fails; `retain_on_delete`
-    works only if it was deployed before, leaves the secret behind when it is removed, and no policy can see it
+    A new value replaces the resource. The secret is written, and then deleted under the same name. No resource option
+    repairs this. With `delete_before_replace` the secret is missing for seconds, and permanently if the write fails.
+    `retain_on_delete` works only if it was deployed before, it leaves the secret behind when the resource is removed,
+    and a policy cannot see the option
     (https://github.com/integrations/terraform-provider-github/blob/v6.13.0/github/resource_github_codespaces_organization_secret.go).
     """
     instead = STOCK_SECRETS.get(resource.type)
     if instead:
-        secret = resource.properties.get("secretName")
+        name = resource.properties.get("secretName")
+        secret = f"the secret {name}" if isinstance(name, str) else "the secret"
         yield Violation(
             resource.urn,
-            f"{resource.label}: a new value deletes the secret{f' {secret}' if isinstance(secret, str) else ''} in "
-            f"GitHub, whatever the options. Use {instead}, which writes in place; docs/recipes.md says how to move.",
+            f"{resource.label}: a new value deletes {secret} in GitHub, whatever the options. Use {instead}, which "
+            "writes in place; docs/recipes.md says how to move.",
         )
 
 
 def key_age(resources: Sequence[Resource], max_age_days: int, now: datetime) -> Iterator[Violation]:
-    """The newest key of each user that codespaces have is young enough.
+    """The newest active key of each user that codespaces have must not be too old.
 
-    Only the newest of the active ones counts: the one before it is kept for codespaces that run, until the next
-    rotation, and a rule that refused it would refuse the rotation.
+    Older active keys do not count. The previous key stays for running codespaces until the next rotation, and a rule
+    that refused it would refuse the rotation.
 
     Args:
         resources: all resources of the stack.
-        max_age_days: how old a key may be.
+        max_age_days: the maximum age of a key.
         now: the time, with its zone.
     """
     users = _Users.of(resources)
@@ -239,7 +243,7 @@ def key_age(resources: Sequence[Resource], max_age_days: int, now: datetime) -> 
     for key in resources:
         if key.type != ACCESS_KEY or not users.have(key, "user") or key.properties.get("status") == "Inactive":
             continue
-        # A key that is made by this update has no date yet.
+        # A key that this update creates has no date yet.
         created = _moment(key.properties.get("createDate")) or now
         user = key.properties.get("user")
         if user not in newest or created > newest[user][0]:
@@ -255,10 +259,11 @@ def key_age(resources: Sequence[Resource], max_age_days: int, now: datetime) -> 
 
 
 def matches_everything(resource: str) -> bool:
-    """Whether the resource of a statement is `*`, or an ARN that names no resource or not one account.
+    """Whether the resource of a statement is `*`, or an ARN that does not name a resource and a single account.
 
-    IAM takes the parts that an ARN leaves out for `*`, and a `*` that ends a part for colons too: `arn:aws:ecr:*`
-    is every repository of every account (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html,
+    IAM reads missing parts of an ARN as `*`, and a `*` at the end of a part also matches colons. `arn:aws:ecr:*` thus
+    means every repository of every account
+    (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html,
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html).
     """
     parts = resource.split(":", 5)
@@ -277,58 +282,63 @@ class _Users:
 
     @classmethod
     def of(cls, resources: Iterable[Resource]) -> _Users:
-        users = [one for one in resources if one.is_codespaces_user]
-        names = (one.properties.get("name") for one in users)
-        return cls(frozenset(one.urn for one in users), frozenset(one for one in names if isinstance(one, str)))
+        users = [resource for resource in resources if resource.is_codespaces_user]
+        names = (user.properties.get("name") for user in users)
+        return cls(frozenset(user.urn for user in users), frozenset(name for name in names if isinstance(name, str)))
 
-    def have(self, resource: Resource, users: str) -> bool:
-        """Whether a resource is for one of them: a component made it, or its property `users` names one."""
+    def have(self, resource: Resource, property_name: str) -> bool:
+        """Whether a resource belongs to one of the users.
+
+        That is so if an `EcrPullAccess` made it, or if its property names one of the users.
+        """
         return (
             resource.in_pull_access
-            or not self.names.isdisjoint(_texts(resource.properties.get(users)))
-            or not self.urns.isdisjoint(resource.comes_from.get(users, ()))
+            or not self.names.isdisjoint(_texts(resource.properties.get(property_name)))
+            or not self.urns.isdisjoint(resource.comes_from.get(property_name, ()))
         )
 
 
 @dataclass
 class _Granted:
-    """What gives permissions to the users that codespaces have."""
+    """The resources that give permissions to the users that codespaces have."""
 
     policies: list[Resource]
-    """With a document: inline policies, and managed ones that are attached."""
+    """Policies with a document: inline policies and attached managed policies."""
     elsewhere: list[tuple[Resource, str]]
-    """Attachments, and the ARN of a policy that is not in the stack."""
+    """(attachment, ARN of a policy that the stack does not have)."""
     unknown: list[Resource]
     """Attachments of a policy that is not known yet."""
     memberships: list[Resource]
+    """Memberships in groups."""
 
 
 def _granted(resources: Sequence[Resource]) -> _Granted:
     users = _Users.of(resources)
-    managed = {one.urn: one for one in resources if one.type == POLICY}
-    by_arn = {one.properties.get("arn"): one for one in managed.values()}
-    found = {one.urn: one for one in resources if one.type == USER_POLICY and users.have(one, "user")}
+    managed = {resource.urn: resource for resource in resources if resource.type == POLICY}
+    by_arn = {policy.properties.get("arn"): policy for policy in managed.values()}
+    inline = [resource for resource in resources if resource.type == USER_POLICY and users.have(resource, "user")]
+    policies = {policy.urn: policy for policy in inline}
     granted = _Granted([], [], [], [])
     for resource in resources:
         if resource.type in MEMBERSHIPS and users.have(resource, MEMBERSHIPS[resource.type]):
             granted.memberships.append(resource)
         if resource.type not in ATTACHMENTS or not users.have(resource, ATTACHMENTS[resource.type][0]):
             continue
-        property_ = ATTACHMENTS[resource.type][1]
-        given = resource.properties.get(property_)
-        arns = _texts(given)
-        attached = {urn: managed[urn] for urn in resource.comes_from.get(property_, ()) if urn in managed}
+        property_name = ATTACHMENTS[resource.type][1]
+        value = resource.properties.get(property_name)
+        arns = _texts(value)
+        attached = {urn: managed[urn] for urn in resource.comes_from.get(property_name, ()) if urn in managed}
         attached |= {by_arn[arn].urn: by_arn[arn] for arn in arns if arn in by_arn}
-        found |= attached
+        policies |= attached
         granted.elsewhere += [(resource, arn) for arn in arns if arn not in by_arn]
-        if len(arns) < len(_items(given)) and not attached:
+        if len(arns) < len(_items(value)) and not attached:
             granted.unknown.append(resource)
-    granted.policies = list(found.values())
+    granted.policies = list(policies.values())
     return granted
 
 
 def _statements(resource: Resource) -> list[Mapping[str, object]] | None:
-    """The statements of a policy; none of one that is not known yet, None if it is malformed."""
+    """The statements of a policy; an empty list if the document is not known yet, None if it is malformed."""
     document: object = resource.properties.get("policy")
     if document is UNKNOWN:
         return []
@@ -339,32 +349,32 @@ def _statements(resource: Resource) -> list[Mapping[str, object]] | None:
             return None
     if not isinstance(document, Mapping):
         return None
-    given = cast("Mapping[str, object]", document).get("Statement")
-    return [cast("Mapping[str, object]", one) for one in _items(given) if isinstance(one, Mapping)]
+    statements = cast("Mapping[str, object]", document).get("Statement")
+    return [cast("Mapping[str, object]", item) for item in _items(statements) if isinstance(item, Mapping)]
 
 
-def _items(given: object) -> list[object]:
-    """The items of what may be one or a list."""
-    if isinstance(given, Sequence) and not isinstance(given, str):
-        return list(cast("Sequence[object]", given))
-    return [] if given is None else [given]
+def _items(value: object) -> list[object]:
+    """The items of a list; a single value is a list of one item, and None is an empty list."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return list(cast("Sequence[object]", value))
+    return [] if value is None else [value]
 
 
-def _texts(given: object) -> list[str]:
-    return [one for one in _items(given) if isinstance(one, str)]
+def _texts(value: object) -> list[str]:
+    return [item for item in _items(value) if isinstance(item, str)]
 
 
 def _prefix(name: str) -> str:
-    """The prefix of a registry's secret; the name of another one."""
+    """The prefix of a registry's secret, or the whole name of another secret."""
     return name.partition("_CONTAINER_REGISTRY_")[0]
 
 
-def _moment(given: object) -> datetime | None:
-    if not isinstance(given, str):
+def _moment(value: object) -> datetime | None:
+    if not isinstance(value, str):
         return None
     try:
-        # Python 3.10 does not read the Z.
-        moment = datetime.fromisoformat(given.removesuffix("Z") + ("+00:00" if given.endswith("Z") else ""))
+        # `fromisoformat` of Python 3.10 does not accept the suffix Z.
+        moment = datetime.fromisoformat(value.removesuffix("Z") + ("+00:00" if value.endswith("Z") else ""))
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

@@ -10,34 +10,49 @@ import pulumi_aws as aws
 from typing_extensions import NotRequired, TypedDict
 
 from .errors import refusing
+from .expiry import warn_of_age
 from .labels import labelled
-from .lifetimes import warn_of_age
+from .later import check_plain, is_later, when_known
 from .one_repository import OneRepository
 from .publishing import check_readers, publish, repository_name, summary_of
 from .repositories import SelectedRepositories
 from .resources import (
     KeyRotation,
     VerifiedEcrKey,
-    Visibility,
+    VisibilityInput,
 )
 from .rules import RuleViolation
 from .rules.iam_users import check_user
-from .rules.packing import Given, NewRepository, PullPolicy, pack
+from .rules.packing import LaterRepository, NewRepository, PullPolicy, pack
 from .rules.policies import login_document, repository_policy_statement, tagged_document
 from .rules.registries import ecr_registry_host, parse_ecr_host
 from .rules.repository_arns import partition_of
 from .rules.rotation import SLOTS, SlotName, check_generation
 from .rules.secret_names import Triple, check_prefix, prefix_from
+from .rules.wording import a_kind
 
 _MAX_KEY_AGE_DAYS = 90
 _VERIFY_TIMEOUT_SECONDS = 180
 
 
+_PLAIN = {
+    "secret_prefix": "a preview compares the names of the secrets with those in GitHub",
+    "key_generation": "a preview shows which key is replaced",
+    "keep_previous_key": "a preview shows which key is replaced",
+    "adopt_existing": "a preview decides by it whether secrets that exist already are in the way",
+    "user_name": "a preview shows which IAM user is created",
+    "user_path": "a preview shows which IAM user is created",
+    "ecr_repository_tags": "the number of policies depends on the length of the tags",
+    "pull_through_cache_prefixes": "the number of policies depends on the length of the prefixes",
+    "additional_registries": "the secrets are named by its keys; only the hosts in it may be Outputs",
+}
+"""Argument -> why it must not be an Output."""
+
 if TYPE_CHECKING:
-    EcrRepository = str | aws.ecr.Repository
+    EcrRepository = pulumi.Input[str] | aws.ecr.Repository
     """The name or ARN of an ECR repository, or the repository itself."""
 else:
-    EcrRepository = str
+    EcrRepository = pulumi.Input[str]
 
 
 class EcrPullAccessArgs(TypedDict):
@@ -45,64 +60,67 @@ class EcrPullAccessArgs(TypedDict):
 
     ecr_repositories: NotRequired[Sequence[EcrRepository] | None]
     """Names or ARNs of the ECR repositories to pull from, `*` allowed; in Python also `aws.ecr.Repository` objects. A
-    name means the account of the AWS provider and `region`."""
+    name means the account of the AWS provider and `region`. The length of the list must be known in a preview."""
     ecr_repository_tags: NotRequired[Mapping[str, str] | None]
-    """Tags: pull from every repository of that account and Region that has all of them, too. Whoever may tag a
+    """Tags: pull also from every repository of that account and Region that has all of them. Whoever may tag a
     repository decides by that who may pull from it."""
-    region: NotRequired[str | None]
-    """The Region of the registry; that of the AWS provider by default. IAM has no Regions, so one AWS provider serves
+    region: NotRequired[pulumi.Input[str] | None]
+    """The Region of the registry; by default that of the AWS provider. IAM has no Regions, so one AWS provider serves
     the registries of its account in all of them."""
     selected_repositories: NotRequired[SelectedRepositories | None]
-    """Name -> id of the repositories whose codespaces pull; in Python also a list of names or `github.Repository`
-    objects."""
-    visibility: NotRequired[Visibility | None]
-    """SELECTED (default), or PRIVATE or ALL repositories of the organization instead of `selected_repositories`."""
+    """The repositories whose codespaces pull: name -> id, such as the `repositories` of a `RepositorySelection`; in
+    Python also the `RepositorySelection` itself, or a list of names or `github.Repository` objects."""
+    visibility: NotRequired[VisibilityInput | None]
+    """`private` or `all` repositories of the organization instead of `selected_repositories`; `selected` by default."""
     repository: NotRequired[OneRepository | None]
     """The one repository that gets the secrets, instead of the organization: its name; in Python also a
     `github.Repository`."""
     repository_id: NotRequired[pulumi.Input[int] | None]
-    """The id of `repository`, where the program makes it in the same update and names it only."""
+    """The id of `repository`, for a program that creates the repository in the same update and gives its name only."""
     secret_prefix: NotRequired[str | None]
-    """What the names of the secrets begin with; from the component's name by default (`payments-prod` gives
-    PAYMENTS_PROD)."""
+    """The beginning of the secrets' names; by default the name of the component (`payments-prod` gives
+    `PAYMENTS_PROD`)."""
     key_generation: NotRequired[int | None]
-    """Raise it by one to rotate the access key; 1 by default."""
+    """Raise it by one to rotate the access key. Defaults to `1`."""
     keep_previous_key: NotRequired[bool | None]
-    """Whether the key that was published before stays Active after a rotation, for codespaces that were started with
-    it; true by default. If false, the update after the rotation sets it Inactive."""
-    suspended: NotRequired[bool | None]
-    """Deny the user everything, at once and reversibly; false by default."""
-    max_key_age_days: NotRequired[int | None]
-    """Warn in every preview when the key is older than this many days; 90 by default (CIS AWS Foundations)."""
+    """Whether the key that was published before stays active after a rotation, for codespaces that were started with
+    it. If false, the update after the rotation makes it inactive. Defaults to `true`."""
+    suspended: NotRequired[pulumi.Input[bool] | None]
+    """Deny the user everything, at once and reversibly. Defaults to `false`."""
+    max_key_age_days: NotRequired[pulumi.Input[int] | None]
+    """Warn in every preview when the key is older than this many days. Defaults to `90`, as the CIS AWS Foundations
+    Benchmark asks."""
     permissions_boundary_arn: NotRequired[pulumi.Input[str] | None]
-    """The permissions boundary of the user."""
-    tags: NotRequired[Mapping[str, pulumi.Input[str]] | None]
+    """The ARN of the user's permissions boundary."""
+    tags: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]] | None]
     """Tags of the user and of its managed policies."""
     pull_through_cache_prefixes: NotRequired[Sequence[str] | None]
-    """Prefixes under which a pull may fetch from upstream and create repositories: a pull-through cache. Writes."""
-    additional_registries: NotRequired[Mapping[str, str] | None]
-    """Secret prefix -> host of further ECR registries (other accounts, other Regions) to log in to by the same key."""
-    probe_images: NotRequired[Sequence[str] | None]
+    """Prefixes of pull-through caches. A pull through a cache may write: it imports images and creates repositories
+    under the prefix."""
+    additional_registries: NotRequired[Mapping[str, pulumi.Input[str]] | None]
+    """Further ECR registries (other accounts, other Regions) to log in to with the same key: secret prefix -> host."""
+    probe_images: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]] | None]
     """Images (`repository:tag`, or with the registry's host) that a new key must be able to read before it is
     published."""
-    verify: NotRequired[bool | None]
-    """Whether to prove a new key before it is published; true by default."""
-    verify_timeout_seconds: NotRequired[int | None]
-    """How long to wait for AWS to accept a new key and its policies; 180 by default. A key that does not work by then
-    is not published."""
+    verify: NotRequired[pulumi.Input[bool] | None]
+    """Whether to prove a new key before it is published. Defaults to `true`."""
+    verify_timeout_seconds: NotRequired[pulumi.Input[int] | None]
+    """How many seconds to wait for AWS to accept a new key and its policies. A key that does not work by then is not
+    published. Defaults to `180`."""
     adopt_existing: NotRequired[bool | None]
-    """Take over secrets of these names that exist already. Their values are overwritten. It acts once."""
+    """Take over secrets of these names that exist already. Their values are overwritten. It acts once. Defaults to
+    `false`."""
     user_name: NotRequired[str | None]
-    """The name of the IAM user, `codespaces-<name>` by default. It cannot be changed later."""
+    """The name of the IAM user; by default `codespaces-` and the name of the component. It cannot be changed later."""
     user_path: NotRequired[str | None]
-    """The path of the IAM user, `/codespaces/` by default. It cannot be changed later."""
+    """The path of the IAM user. It cannot be changed later. Defaults to `/codespaces/`."""
 
 
 class EcrPullAccess(pulumi.ComponentResource):
     """Codespaces of the selected repositories pull from the listed ECR repositories.
 
-    It makes an IAM user that may do nothing but that, its access keys, and the three Codespaces secrets by which GitHub
-    logs a codespace in. GitHub swaps the access key for a token by itself and asks for a long-lived key
+    The component creates an IAM user that may do nothing else, its access keys, and the three Codespaces secrets with
+    which GitHub logs a codespace in. GitHub swaps the access key for a token by itself; it asks for a long-lived key
     (https://docs.github.com/en/codespaces/reference/allowing-your-codespace-to-access-a-private-registry).
 
     Raises:
@@ -116,22 +134,22 @@ class EcrPullAccess(pulumi.ComponentResource):
     user_arn: pulumi.Output[str]
     """The ARN of the IAM user."""
     repository_policy_statement: pulumi.Output[Mapping[str, Any]]
-    """What the repository policy of a repository in another account has to hold, for this user to pull from it."""
+    """The statement that the repository policy of a repository in another account needs, for this user to pull."""
     access_key_id: pulumi.Output[str]
     """The id of the published access key."""
     key_created_at: pulumi.Output[str]
-    """When the published access key was made (RFC 3339)."""
+    """When the published access key was created (RFC 3339)."""
     key_generation: pulumi.Output[int]
     """The generation of the published access key."""
-
     summary: pulumi.Output[Mapping[str, Any]]
-    """All of it, and the repositories whose codespaces pull, in one map: for a stack output. It holds no secret."""
+    """All outputs, and the repositories whose codespaces pull, in one map: for a stack output. It holds no secret."""
 
     def __init__(self, name: str, args: EcrPullAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        with refusing(f"EcrPullAccess {name}"):
+        component = f"EcrPullAccess {name}"
+        with refusing(component):
             plan = _plan(name, args)
         super().__init__("codespaces:index:EcrPullAccess", name, None, opts)
-        here = _Here(self, plan.region)
+        here = _Here(self, component, plan.region)
         triples = list(plan.triples)
         servers = [here.server if host is None else host for host in plan.triples.values()]
 
@@ -157,7 +175,7 @@ class EcrPullAccess(pulumi.ComponentResource):
             tags=args.get("tags"),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[rotation], replace_on_changes=["name"]),
         )
-        grants = _grant(self, name, args, plan, user, here)
+        grants = _grant(self, name, args, plan, user, here, servers)
         keys = {slot: _access_key(self, name, slot, user, rotation) for slot in plan.slots}
         verified = VerifiedEcrKey(
             f"{name}-key",
@@ -165,9 +183,9 @@ class EcrPullAccess(pulumi.ComponentResource):
                 "access_key_id": _of_slot(rotation.current, {slot: key.id for slot, key in keys.items()}),
                 "secret_access_key": _of_slot(rotation.current, {slot: key.secret for slot, key in keys.items()}),
                 "servers": servers,
-                "probe_images": _probe_images(name, args.get("probe_images") or [], servers),
+                "probe_images": _probe_images(name, args.get("probe_images"), servers),
                 # Nothing works while the user is suspended; the key is proven when that ends.
-                "verify": args.get("verify") is not False and not args.get("suspended"),
+                "verify": when_known(component, _is_verified, args.get("verify"), args.get("suspended")),
                 "timeout_seconds": plan.verify_timeout_seconds,
                 "user_name": plan.user_name,
                 "slot_keys": {slot: key.id for slot, key in keys.items()},
@@ -215,20 +233,20 @@ class EcrPullAccess(pulumi.ComponentResource):
 
 @dataclass(frozen=True)
 class _Plan:
-    """What the arguments say in plain data, checked: how many resources there are must not depend on an Output."""
+    """The arguments, checked as far as they are known. The number of resources depends on plain data alone."""
 
     generation: int
     user_name: str
     user_path: str
-    region: str | None
-    triples: dict[Triple, str | None]
+    region: pulumi.Input[str] | None
+    triples: dict[Triple, pulumi.Input[str] | None]
     """Registry -> its host; None for the one of the AWS provider's account and of `region`."""
     policies: tuple[PullPolicy, ...]
-    made: dict[str, pulumi.Output[str]]
-    """Resource name -> ARN of the repositories that the program makes itself."""
+    awaited: dict[str, pulumi.Input[Any]]
+    """The names and ARNs that a preview may not know: those of repositories that the program makes, and Outputs."""
     tags: Mapping[str, str]
-    max_key_age_days: int
-    verify_timeout_seconds: int
+    max_key_age_days: pulumi.Input[int]
+    verify_timeout_seconds: pulumi.Input[int]
 
     @property
     def slots(self) -> tuple[SlotName, ...]:
@@ -237,56 +255,81 @@ class _Plan:
 
 
 def _plan(name: str, args: EcrPullAccessArgs) -> _Plan:
+    component = f"EcrPullAccess {name}"
+    check_plain(args, _PLAIN)
     check_readers(args)
     given = args.get("key_generation")
     generation = 1 if given is None else check_generation(given)
     user_name = args.get("user_name") or f"codespaces-{name}"
     user_path = args.get("user_path") or "/codespaces/"
     check_user(user_name, user_path)
-    region = _region(args.get("region"))
-    triples: dict[Triple, str | None] = {Triple(prefix_from(name, args.get("secret_prefix"))): None}
+    region = args.get("region")
+    triples: dict[Triple, pulumi.Input[str] | None] = {Triple(prefix_from(name, args.get("secret_prefix"))): None}
     for prefix, host in (args.get("additional_registries") or {}).items():
         argument = f"additional_registries.{prefix}"
         check_prefix(prefix, argument)
         if Triple(prefix.upper()) in triples:
             raise RuleViolation(argument, f"{argument}: two registries have the prefix {prefix}; give one another.")
-        triples[Triple(prefix.upper())] = parse_ecr_host(host, argument).host
-    repositories, made = _repositories(args.get("ecr_repositories") or ())
+        triples[Triple(prefix.upper())] = when_known(component, _host, argument, host)
+    repositories, awaited = _repositories(args.get("ecr_repositories") or ())
     tags = args.get("ecr_repository_tags") or {}
     policies = pack(repositories, args.get("pull_through_cache_prefixes") or (), tags)
     return _Plan(
         generation,
         user_name,
         user_path,
-        region,
+        None if region is None else when_known(component, _region, region),
         triples,
         policies,
-        made,
+        awaited,
         tags,
-        max_key_age_days=_count("max_key_age_days", args.get("max_key_age_days"), _MAX_KEY_AGE_DAYS),
-        verify_timeout_seconds=_count(
-            "verify_timeout_seconds", args.get("verify_timeout_seconds"), _VERIFY_TIMEOUT_SECONDS
+        max_key_age_days=when_known(
+            component, _count, "max_key_age_days", args.get("max_key_age_days"), _MAX_KEY_AGE_DAYS
+        ),
+        verify_timeout_seconds=when_known(
+            component, _count, "verify_timeout_seconds", args.get("verify_timeout_seconds"), _VERIFY_TIMEOUT_SECONDS
         ),
     )
 
 
-def _repositories(given: Sequence[Any]) -> tuple[Sequence[Given], dict[str, pulumi.Output[str]]]:
-    """What is listed, with a label in place of each repository that the program makes, and the ARNs of those."""
-    if isinstance(given, str) or not isinstance(cast("object", given), Sequence):
+def _repositories(given: Any) -> tuple[Sequence[Any], dict[str, pulumi.Input[Any]]]:
+    """The list to pack, and the names or ARNs of those in it that a preview may not know."""
+    if is_later(given):
+        raise RuleViolation(
+            "ecr_repositories",
+            "ecr_repositories is an Output; give a list, whose items may be Outputs: the number of policies depends on "
+            "how many repositories there are. Or list a pattern, such as 'team/*', or select by ecr_repository_tags.",
+        )
+    if isinstance(given, str) or not isinstance(given, Sequence):
         return given, {}  # which is refused with all else that is no list
-    made = labelled(one for one in given if isinstance(one, aws.ecr.Repository))
-    label_of = {id(one): label for label, one in made.items()}
-    listed = [NewRepository(label_of[id(one)]) if isinstance(one, aws.ecr.Repository) else one for one in given]
-    return listed, {label: one.arn for label, one in made.items()}
+    items = cast("Sequence[Any]", given)
+    made = labelled(item for item in items if isinstance(item, aws.ecr.Repository))
+    label_of = {id(repository): label for label, repository in made.items()}
+    awaited: dict[str, pulumi.Input[Any]] = {label: repository.arn for label, repository in made.items()}
+    listed: list[Any] = []
+    for index, item in enumerate(items):
+        if isinstance(item, aws.ecr.Repository):
+            listed.append(NewRepository(label_of[id(item)]))
+        elif is_later(item):
+            repository = LaterRepository(f"ecr_repositories[{index}]")
+            awaited[repository.place] = item
+            listed.append(repository)
+        else:
+            listed.append(item)
+    return listed, awaited
 
 
-def _region(given: object) -> str | None:
-    if given is None:
-        return None
-    if not isinstance(given, str):
-        raise RuleViolation("region", f"region is a {type(given).__name__}; it must be a plain text like 'eu-west-1'.")
-    partition_of(given)
-    return given
+def _region(region: object) -> str:
+    if not isinstance(region, str):
+        raise RuleViolation("region", f"region is {a_kind(region)}; write the name of a Region, such as 'eu-west-1'.")
+    partition_of(region)
+    return region
+
+
+def _host(argument: str, host: object) -> str:
+    if not isinstance(host, str):
+        raise RuleViolation(argument, f"{argument} is {a_kind(host)}; write the host of an ECR registry.")
+    return parse_ecr_host(host, argument).host
 
 
 def _count(argument: str, given: object, default: int) -> int:
@@ -295,23 +338,34 @@ def _count(argument: str, given: object, default: int) -> int:
     if isinstance(given, float) and given.is_integer():  # so a program in another language sends whole numbers
         given = int(given)
     if isinstance(given, bool) or not isinstance(given, int) or given < 1:
-        what = repr(given) if isinstance(given, (str, int, float)) else f"(a {type(given).__name__})"
+        what = repr(given) if isinstance(given, (str, int, float)) else f"({a_kind(given)})"
         raise RuleViolation(argument, f"{argument} {what}: must be a plain whole number of at least 1.")
     return given
+
+
+def _is_verified(verify: bool | None, suspended: bool | None) -> bool:
+    return verify is not False and not suspended
 
 
 class _Here:
     """The account that the component's AWS provider works in, and the Region of the registry: its own by default."""
 
-    def __init__(self, parent: pulumi.Resource, region: str | None) -> None:
+    def __init__(self, parent: pulumi.Resource, component: str, region: pulumi.Input[str] | None) -> None:
         options = pulumi.InvokeOutputOptions(parent=parent)
         self.account = aws.get_caller_identity_output(opts=options).account_id
-        self.region = pulumi.Output.from_input(region) if region else aws.get_region_output(opts=options).region
-        self.server = pulumi.Output.all(self.account, self.region).apply(lambda it: ecr_registry_host(it[0], it[1]))
+        own = region is None
+        self.region = aws.get_region_output(opts=options).region if own else pulumi.Output.from_input(region)
+        self.server = pulumi.Output.from_input(when_known(component, ecr_registry_host, self.account, self.region))
 
 
 def _grant(
-    component: pulumi.Resource, name: str, args: EcrPullAccessArgs, plan: _Plan, user: aws.iam.User, here: _Here
+    component: pulumi.Resource,
+    name: str,
+    args: EcrPullAccessArgs,
+    plan: _Plan,
+    user: aws.iam.User,
+    here: _Here,
+    servers: Sequence[pulumi.Input[str]],
 ) -> list[pulumi.Resource]:
     """The policies of the user; whatever proves or publishes a key has to wait for all of them."""
     parent = pulumi.ResourceOptions(parent=component)
@@ -322,18 +376,22 @@ def _grant(
     def put(what: str, document: pulumi.Input[str]) -> pulumi.Resource:
         return aws.iam.UserPolicy(f"{name}-{what}", name=what, user=user.name, policy=document, opts=inline)
 
-    granted = [put("login", login_document(suspended=bool(args.get("suspended"))))]
+    def login(suspended: bool | None) -> str:
+        return login_document(suspended=bool(suspended))
+
+    granted = [put("login", when_known(f"EcrPullAccess {name}", login, args.get("suspended")))]
     if plan.tags:
         document = pulumi.Output.all(here.account, here.region).apply(
             lambda it: tagged_document(partition_of(it[1]), it[1], it[0], plan.tags)
         )
         granted.append(put("pull-tagged", document))
+    hosts = pulumi.Output.all(*servers)
     for policy in plan.policies:
-        made = pulumi.Output.all(
-            **{str(one): plan.made[str(one)] for one in policy.repositories if isinstance(one, NewRepository)}
+        resolved = pulumi.Output.all(
+            **{str(repository): plan.awaited[str(repository)] for repository in policy.awaited}
         )
-        document = pulumi.Output.all(here.account, here.region, made).apply(
-            lambda it, policy=policy: _pull_document(name, plan, policy, it[0], it[1], it[2])
+        document = pulumi.Output.all(here.account, here.region, hosts, resolved).apply(
+            lambda it, policy=policy: _pull_document(name, policy, *it)
         )
         if policy.inline:
             granted.append(put("pull", document))
@@ -354,16 +412,21 @@ def _grant(
 
 
 def _pull_document(
-    name: str, plan: _Plan, policy: PullPolicy, account: str, region: str, made: Mapping[str, str]
+    name: str,
+    policy: PullPolicy,
+    account: str,
+    region: str,
+    hosts: Sequence[str],
+    resolved: Mapping[str, object],
 ) -> str:
     with refusing(f"EcrPullAccess {name}"):
-        document = policy.document(account, region, made)
-        hosts = [host or ecr_registry_host(account, region) for host in plan.triples.values()]
-        for given, arn in zip(policy.repositories, policy.arns(account, region, made), strict=True):
+        # It refuses another partition, for which a further registry is not the way out.
+        document = policy.document(account, region, resolved)
+        for arn in policy.arns(account, region, resolved):
             if arn.region != "*" and ecr_registry_host(arn.account, arn.region) not in hosts:
                 raise RuleViolation(
                     "ecr_repositories",
-                    f"ecr_repositories: {str(given)!r} is in the registry "
+                    f"ecr_repositories: {str(arn)!r} is in the registry "
                     f"{ecr_registry_host(arn.account, arn.region)}, to which codespaces would not log in; they log in "
                     f"to {', '.join(hosts)}. Add it to "
                     "additional_registries with a secret prefix of its own.",
@@ -430,26 +493,28 @@ def _listed_keys(parent: pulumi.Resource, user_name: str, user: aws.iam.User) ->
     return both.apply(lambda it: {key.access_key_id: key.create_date for key in it[0].access_keys})
 
 
-def _probe_images(name: str, images: Sequence[str], servers: Sequence[pulumi.Input[str]]) -> list[pulumi.Output[str]]:
+def _probe_images(
+    name: str, images: pulumi.Input[Sequence[pulumi.Input[str]]] | None, servers: Sequence[pulumi.Input[str]]
+) -> pulumi.Input[Sequence[pulumi.Input[str]]]:
     """The images with the host they are read from: the one they name, or that of the AWS provider's registry."""
+    if images is None or (not is_later(images) and not images):
+        return []
 
-    def with_host(index: int, image: str, hosts: Sequence[str]) -> str:
+    def with_host(place: str, image: str, hosts: Sequence[str]) -> str:
         host = image.split("/", 1)[0]
         if ".dkr" not in host:
             return f"{hosts[0]}/{image}"
         if host not in hosts:
-            argument = f"probe_images[{index}]"
-            with refusing(f"EcrPullAccess {name}"):
-                raise RuleViolation(
-                    argument,
-                    f"{argument} {image!r}: codespaces do not log in to that registry, so the key cannot be proven by "
-                    f"it; they log in to {', '.join(hosts)}. Name an image of one of them, or add the registry to "
-                    "additional_registries.",
-                )
+            raise RuleViolation(
+                place,
+                f"{place} {image!r}: codespaces do not log in to that registry, so the key cannot be proven by it; "
+                f"they log in to {', '.join(hosts)}. Name an image of one of them, or add the registry to "
+                "additional_registries.",
+            )
         return image
 
-    known = pulumi.Output.all(*servers)
-    return [
-        known.apply(lambda hosts, index=index, image=image: with_host(index, image, hosts))
-        for index, image in enumerate(images)
-    ]
+    def with_hosts(images: Sequence[str], hosts: Sequence[str]) -> Sequence[str]:
+        return [with_host(f"probe_images[{index}]", image, hosts) for index, image in enumerate(images)]
+
+    both = pulumi.Output.from_input(images), pulumi.Output.all(*servers)
+    return when_known(f"EcrPullAccess {name}", with_hosts, *both)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pulumi
 
 from .rules import RuleViolation
+from .rules.wording import a_kind
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -36,7 +37,7 @@ def check_repository(given: OneRepository) -> None:
     if not isinstance(given, (str, pulumi.Output)) and not is_repository(given):
         raise RuleViolation(
             "repository",
-            f"repository is a {type(given).__name__}; write a repository's name, or give a github.Repository.",
+            f"repository is {a_kind(given)}; write a repository's name, or give a github.Repository.",
         )
 
 

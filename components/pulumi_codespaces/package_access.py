@@ -4,16 +4,22 @@
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 from typing_extensions import NotRequired, TypedDict
 
 from .errors import refusing
+from .later import check_plain, is_later, when_known
 from .one_repository import OneRepository, check_repository, name_of
 from .repositories import SelectedRepositories, check_selected, selected
 from .resources import PackageCheck
 from .rules.packages import Package, check_package, permissions_of
+
+_PLAIN: dict[str, str] = dict.fromkeys(
+    ("teams", "users"), "a role is a resource of its own; only the roles in it may be Outputs"
+)
+"""Argument -> why it must not be an Output."""
 
 
 class PackageType(str, Enum):
@@ -23,9 +29,13 @@ class PackageType(str, Enum):
     """
 
     CONTAINER = "container"
+    """The Container registry, ghcr.io."""
     NPM = "npm"
+    """The npm registry."""
     NUGET = "nuget"
+    """The NuGet registry."""
     RUBYGEMS = "rubygems"
+    """The RubyGems registry."""
 
 
 class PackageVisibility(str, Enum):
@@ -43,42 +53,56 @@ class OnMismatch(str, Enum):
     """What happens in a preview if a package is not as it is declared."""
 
     WARN = "warn"
+    """A warning."""
     FAIL = "fail"
+    """The preview fails."""
+
+
+if TYPE_CHECKING:
+    PackageTypeInput = pulumi.Input[PackageType | str]
+    PackageVisibilityInput = pulumi.Input[PackageVisibility | str]
+    OnMismatchInput = pulumi.Input[OnMismatch | str]
+else:
+    PackageTypeInput = pulumi.Input[PackageType]
+    PackageVisibilityInput = pulumi.Input[PackageVisibility]
+    OnMismatchInput = pulumi.Input[OnMismatch]
 
 
 class PackageAccessArgs(TypedDict):
     """A package as it should be, and whose codespaces should read it."""
 
-    package: str
-    """Its name, without the organization: `base/image` for ghcr.io/acme/base/image."""
-    package_type: NotRequired[PackageType | None]
-    """CONTAINER by default."""
+    package: pulumi.Input[str]
+    """The name of the package, without the organization: `base/image` for `ghcr.io/acme/base/image`."""
+    package_type: NotRequired[PackageTypeInput | None]
+    """The registry of GitHub Packages that holds it. Defaults to `container`."""
     repository: NotRequired[OneRepository | None]
-    """The repository that it is linked to: its name; in Python also a `github.Repository`."""
-    visibility: NotRequired[PackageVisibility | None]
-    """PRIVATE by default."""
-    inherits: NotRequired[bool | None]
-    """Whether it inherits the access of that repository; true by default. GitHub does not tell, so nobody checks it."""
+    """The repository that the package is linked to: its name; in Python also a `github.Repository`."""
+    visibility: NotRequired[PackageVisibilityInput | None]
+    """Who may read the package without a grant. Defaults to `private`."""
+    inherits: NotRequired[pulumi.Input[bool] | None]
+    """Whether the package inherits the access of that repository. GitHub does not tell, so nobody checks it. Defaults
+    to `true`."""
     selected_repositories: NotRequired[SelectedRepositories | None]
-    """Name -> id of the repositories whose codespaces should read it; in Python also a list of names or
-    `github.Repository` objects."""
-    teams: NotRequired[Mapping[str, str] | None]
-    """Slug of a team -> its role on the repository (read, triage, write, maintain or admin), which a package that
-    inherits has too. Managed by `pulumi_github`."""
-    users: NotRequired[Mapping[str, str] | None]
-    """Login of a user -> the same."""
-    on_mismatch: NotRequired[OnMismatch | None]
-    """Whether a package that is not as declared is a warning (default) or fails the preview."""
+    """The repositories whose codespaces should read the package: name -> id, such as the `repositories` of a
+    `RepositorySelection`; in Python also the `RepositorySelection` itself, or a list of names or `github.Repository`
+    objects."""
+    teams: NotRequired[Mapping[str, pulumi.Input[str]] | None]
+    """Roles of teams on the repository, which a package that inherits has too: slug of a team -> `read`, `triage`,
+    `write`, `maintain` or `admin`. The GitHub provider manages them."""
+    users: NotRequired[Mapping[str, pulumi.Input[str]] | None]
+    """Roles of users on the repository: login of a user -> role, as for `teams`."""
+    on_mismatch: NotRequired[OnMismatchInput | None]
+    """What happens in a preview if the package is not as declared. Defaults to `warn`."""
 
 
 class PackageAccess(pulumi.ComponentResource):
     """Codespaces of the selected repositories read a package.
 
     GitHub has no API that grants a package to the codespaces of a repository, nor one that links a package, changes its
-    visibility or makes it inherit its access. So this manages what can be managed (the roles of teams and users on the
-    linked repository, which a package inherits), checks in every preview what can be read, tells of each repository by
-    which of GitHub's rules its codespaces read the package, and lists what is left to click. It never claims a grant
-    that it did not make
+    visibility or makes it inherit its access. So the component manages what can be managed (the roles of teams and
+    users on the linked repository, which a package inherits), checks in every preview what can be read, names for each
+    repository the rule of GitHub by which its codespaces read the package, and lists what is left to click. It never
+    claims a grant that it did not make
     (https://docs.github.com/en/packages/learn-github-packages/configuring-a-packages-access-control-and-visibility).
 
     Raises:
@@ -86,32 +110,36 @@ class PackageAccess(pulumi.ComponentResource):
     """
 
     ways: pulumi.Output[Mapping[str, str]]
-    """Repository -> by what its codespaces read the package."""
+    """How the codespaces of each repository read the package: name of the repository -> rule of GitHub."""
     by_hand: pulumi.Output[Mapping[str, int]]
-    """Those that nothing but a click, or a login of their own, gives access: name -> id. For a `RegistryLogin` with
-    `github_container_registry`, for example."""
+    """The repositories that only a click, or a login of their own, gives access: name -> id, such as for a
+    `RegistryLogin`."""
     clicks: pulumi.Output[Sequence[Mapping[str, str]]]
-    """What is left to do by hand: what to click, and the address of the page."""
+    """What is left to do by hand: `what` to click, and the `url` of the page."""
     devcontainer: pulumi.Output[str]
-    """What a devcontainer.json has to hold for its codespaces to read the packages of the linked repository, in
-    JSON."""
+    """What a devcontainer.json needs for its codespaces to read the packages of the linked repository, in JSON."""
     differences: pulumi.Output[Sequence[str]]
     """Where the package is not as declared."""
     summary: pulumi.Output[Mapping[str, Any]]
-    """All of it in one map: for a stack output."""
+    """All outputs in one map: for a stack output."""
 
     def __init__(self, name: str, args: PackageAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        component = f"PackageAccess {name}"
         repository = args.get("repository")
-        kind = _value(args.get("package_type"), PackageType.CONTAINER)
-        visibility = _value(args.get("visibility"), PackageVisibility.PRIVATE)
-        inherits = args.get("inherits") is not False
-        with refusing(f"PackageAccess {name}"):
-            named = repository if isinstance(repository, str) else "known later" if repository is not None else ""
-            check_package(Package("", kind, args["package"], named, visibility, inherits=inherits))
+        kind = when_known(component, _value, args.get("package_type"), PackageType.CONTAINER)
+        visibility = when_known(component, _value, args.get("visibility"), PackageVisibility.PRIVATE)
+        inherits = when_known(component, _inherits, args.get("inherits"))
+        with refusing(component):
+            check_plain(args, _PLAIN)
+            named = _named(repository)
+            declared: list[Any] = [kind, args["package"], named, visibility]
+            # The plugin checks the package too, once its values are known.
+            if not any(is_later(value) for value in (*declared, inherits)):
+                check_package(Package("", *declared, inherits=bool(inherits)))
             if repository is not None:
                 check_repository(repository)
             check_selected(args.get("selected_repositories"))
-            roles = {part: permissions_of(part, args.get(part) or {}, named) for part in ("teams", "users")}
+            roles = {part: _permissions(component, part, args.get(part) or {}, named) for part in ("teams", "users")}
         super().__init__("codespaces:index:PackageAccess", name, None, opts)
         linked = None if repository is None else name_of(repository)
         _grant(self, name, linked, roles)
@@ -124,7 +152,7 @@ class PackageAccess(pulumi.ComponentResource):
                 "visibility": visibility,
                 "inherits": inherits,
                 "selected_repositories": selected(args.get("selected_repositories"), f"{name}-repositories", self),
-                "on_mismatch": _value(args.get("on_mismatch"), OnMismatch.WARN),
+                "on_mismatch": when_known(component, _value, args.get("on_mismatch"), OnMismatch.WARN),
             },
             pulumi.ResourceOptions(parent=self),
         )
@@ -147,8 +175,33 @@ def _value(given: str | None, default: PackageType | PackageVisibility | OnMisma
     return chosen.value if isinstance(chosen, Enum) else chosen
 
 
+def _inherits(inherits: bool | None) -> bool:
+    return inherits is not False
+
+
+def _named(repository: OneRepository | None) -> str:
+    """The name of a repository, or what stands for one that is not known yet; empty where there is none."""
+    if repository is None:
+        return ""
+    return repository if isinstance(repository, str) else "known later"
+
+
+def _permissions(
+    component: str, argument: str, roles: Mapping[str, pulumi.Input[str]], repository: str
+) -> dict[str, pulumi.Input[str]]:
+    """The permissions of teams or users on the repository, in the words of GitHub's API."""
+
+    def permission(who: str, role: str) -> str:
+        return permissions_of(argument, {who: role}, repository)[who]
+
+    return {who: when_known(component, permission, who, role) for who, role in roles.items()}
+
+
 def _grant(
-    component: pulumi.Resource, name: str, repository: pulumi.Input[str] | None, roles: Mapping[str, Mapping[str, str]]
+    component: pulumi.Resource,
+    name: str,
+    repository: pulumi.Input[str] | None,
+    roles: Mapping[str, Mapping[str, pulumi.Input[str]]],
 ) -> None:
     """The roles of teams and users on the repository."""
     if not any(roles.values()):

@@ -9,29 +9,31 @@ from typing_extensions import NotRequired
 
 from .one_repository import OneRepository, check_repository, name_of
 from .repositories import check_selected, selected
-from .resources import OrganizationSecrets, RepositorySecrets, Visibility
+from .resources import (
+    OrganizationSecrets,
+    OrganizationSecretsArgs,
+    RepositorySecrets,
+    RepositorySecretsArgs,
+    RotatedOrganizationSecrets,
+    RotatedRepositorySecrets,
+    Visibility,
+)
 from .rules import RuleViolation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .repositories import SelectedRepositories
+    from .resources import Rotating, VisibilityInput
 
 
 class Readers(TypedDict):
     """The arguments of a component that say who may read its secrets."""
 
     selected_repositories: NotRequired[SelectedRepositories | None]
-    visibility: NotRequired[Visibility | None]
+    visibility: NotRequired[VisibilityInput | None]
     repository: NotRequired[OneRepository | None]
     repository_id: NotRequired[pulumi.Input[int] | None]
-
-
-class Rotating(TypedDict):
-    """What a set of secrets has to know of the key rotation that it publishes."""
-
-    fallback: pulumi.Input[Mapping[str, pulumi.Input[str]]]
-    published_at: pulumi.Input[Mapping[str, str]]
 
 
 def check_readers(args: Readers) -> None:
@@ -87,26 +89,43 @@ def publish(
         Who may read them, for a person: the names of repositories, or `private` or `all`.
     """
     opts = pulumi.ResourceOptions(parent=component, depends_on=depends_on)
-    more: dict[str, Any] = {"secrets": secrets, "adopt_existing": adopt_existing, **(rotating or {})}
     repository = args.get("repository")
     if repository is not None:
-        where = {"repository": repository, "repository_id": args.get("repository_id")}
-        RepositorySecrets(f"{name}-secrets", cast("Any", {**more, **where}), opts)
+        own: RepositorySecretsArgs = {
+            "repository": repository,
+            "repository_id": args.get("repository_id"),
+            "secrets": secrets,
+            "adopt_existing": adopt_existing,
+        }
+        if rotating:
+            RotatedRepositorySecrets(f"{name}-secrets", own, rotating, opts)
+        else:
+            RepositorySecrets(f"{name}-secrets", own, opts)
         return pulumi.Output.from_input(name_of(repository)).apply(lambda known: [known])
     visibility = args.get("visibility") or Visibility.SELECTED
     readers = selected(args.get("selected_repositories"), f"{name}-repositories", component)
-    OrganizationSecrets(
-        f"{name}-secrets", cast("Any", {**more, "visibility": visibility, "selected_repositories": readers}), opts
-    )
+    shared: OrganizationSecretsArgs = {
+        "secrets": secrets,
+        "visibility": visibility,
+        "selected_repositories": readers,
+        "adopt_existing": adopt_existing,
+    }
+    if rotating:
+        RotatedOrganizationSecrets(f"{name}-secrets", shared, rotating, opts)
+    else:
+        OrganizationSecrets(f"{name}-secrets", shared, opts)
 
-    def described(names: Mapping[str, Any] | None) -> list[str] | str:
-        return sorted(names) if names else str(Visibility(visibility).value)
+    def described(names: Mapping[str, Any] | None, visible: str) -> list[str] | str:
+        if names:
+            return sorted(names)
+        return visible.value if isinstance(visible, Visibility) else visible
 
-    # Not by `Output.from_input`, which makes an Output of each of a thousand names.
+    # Not by one `Output.all` of both, which makes an Output of each of a thousand names.
+    visible = pulumi.Output.from_input(visibility)
     if isinstance(readers, pulumi.Output):
-        return readers.apply(described)
-    named = described(cast("Mapping[str, Any] | None", readers))
-    return pulumi.Output.from_input(visibility).apply(lambda _: named)
+        return readers.apply(lambda names: visible.apply(lambda value: described(names, value)))
+    members = cast("Mapping[str, Any] | None", readers)
+    return visible.apply(lambda value: described(members, value))
 
 
 def summary_of(

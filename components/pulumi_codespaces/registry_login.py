@@ -8,55 +8,63 @@ import pulumi
 from typing_extensions import NotRequired, TypedDict
 
 from .errors import refusing
-from .lifetimes import warn_of_end
+from .expiry import warn_of_end
+from .later import check_plain, when_known
 from .one_repository import OneRepository
 from .publishing import check_readers, publish, summary_of
 from .repositories import SelectedRepositories
-from .resources import VerifiedLogin, Visibility
+from .resources import VerifiedLogin, VisibilityInput
 from .rules.registries import check_server
 from .rules.secret_names import Triple, prefix_from
+
+_PLAIN = {
+    "secret_prefix": "a preview compares the names of the secrets with those in GitHub",
+    "adopt_existing": "a preview decides by it whether secrets that exist already are in the way",
+}
+"""Argument -> why it must not be an Output."""
 
 
 class RegistryLoginArgs(TypedDict):
     """A registry, the credentials for it, and who may use them."""
 
     server: pulumi.Input[str]
-    """The registry's host, such as `acme.azurecr.io`, without scheme or path; Docker Hub is
+    """The registry's host, such as `acme.azurecr.io`, without scheme or path; for Docker Hub
     `https://index.docker.io/v1/`."""
     user: pulumi.Input[str]
     """The user name to log in with."""
     password: pulumi.Input[str]
-    """The password or token to log in with. It is stored encrypted in the state."""
+    """The password or token to log in with. The state stores it encrypted."""
     selected_repositories: NotRequired[SelectedRepositories | None]
-    """Name -> id of the repositories whose codespaces log in; in Python also a list of names or `github.Repository`
-    objects."""
-    visibility: NotRequired[Visibility | None]
-    """SELECTED (default), or PRIVATE or ALL repositories of the organization instead of `selected_repositories`."""
+    """The repositories whose codespaces log in: name -> id, such as the `repositories` of a `RepositorySelection`; in
+    Python also the `RepositorySelection` itself, or a list of names or `github.Repository` objects."""
+    visibility: NotRequired[VisibilityInput | None]
+    """`private` or `all` repositories of the organization instead of `selected_repositories`; `selected` by default."""
     repository: NotRequired[OneRepository | None]
     """The one repository that gets the secrets, instead of the organization: its name; in Python also a
     `github.Repository`."""
     repository_id: NotRequired[pulumi.Input[int] | None]
-    """The id of `repository`, where the program makes it in the same update and names it only."""
+    """The id of `repository`, for a program that creates the repository in the same update and gives its name only."""
     secret_prefix: NotRequired[str | None]
-    """What the names of the secrets begin with; from the component's name by default (`payments-acr` gives
-    PAYMENTS_ACR)."""
-    probe_images: NotRequired[Sequence[str] | None]
+    """The beginning of the secrets' names; by default the name of the component (`payments-acr` gives
+    `PAYMENTS_ACR`)."""
+    probe_images: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]] | None]
     """Images of the registry (`repository:tag`, or with the registry's host) that the credentials must be able to read
     before they are published."""
-    verify: NotRequired[bool | None]
-    """Whether to log in before publishing; default true. Turn it off for a registry that cannot be reached
-    from here."""
+    verify: NotRequired[pulumi.Input[bool] | None]
+    """Whether to log in before publishing. Turn it off for a registry that cannot be reached from where Pulumi runs.
+    Defaults to `true`."""
     expires_at: NotRequired[pulumi.Input[str] | None]
-    """When the credentials end (RFC 3339), if they do: shown in the summary, and every preview of the last 14 days
+    """When the credentials expire (RFC 3339), if they do: it is in the summary, and every preview of the last 14 days
     warns."""
     adopt_existing: NotRequired[bool | None]
-    """Take over secrets of these names that exist already. Their values are overwritten. It acts once."""
+    """Take over secrets of these names that exist already. Their values are overwritten. It acts once. Defaults to
+    `false`."""
 
 
 class RegistryLogin(pulumi.ComponentResource):
-    """Codespaces of the selected repositories log in to a registry with the credentials given.
+    """Codespaces of the selected repositories log in to a registry with the given credentials.
 
-    It grants nothing in the registry. GitHub logs a codespace in to a registry when it finds three secrets
+    The component grants nothing in the registry. GitHub logs a codespace in to a registry if it finds three secrets
     `<PREFIX>_CONTAINER_REGISTRY_SERVER`, `_USER` and `_PASSWORD`
     (https://docs.github.com/en/codespaces/reference/allowing-your-codespace-to-access-a-private-registry).
 
@@ -69,10 +77,11 @@ class RegistryLogin(pulumi.ComponentResource):
     server: pulumi.Output[str]
     """The registry."""
     summary: pulumi.Output[Mapping[str, Any]]
-    """All of it, and the repositories whose codespaces log in, in one map: for a stack output. It holds no secret."""
+    """All outputs, and the repositories whose codespaces log in, in one map: for a stack output. It holds no secret."""
 
     def __init__(self, name: str, args: RegistryLoginArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         with refusing(f"RegistryLogin {name}"):
+            check_plain(args, _PLAIN)
             server = _checked_server(name, args["server"])
             triple = Triple(prefix_from(name, args.get("secret_prefix")))
             check_readers(args)
@@ -84,7 +93,7 @@ class RegistryLogin(pulumi.ComponentResource):
                 "user": args["user"],
                 "password": args["password"],
                 "probe_images": args.get("probe_images") or [],
-                "verify": args.get("verify") is not False,
+                "verify": when_known(f"RegistryLogin {name}", _is_verified, args.get("verify")),
             },
             pulumi.ResourceOptions(parent=self),
         )
@@ -104,12 +113,15 @@ class RegistryLogin(pulumi.ComponentResource):
         self.register_outputs(outputs)
 
 
+def _is_verified(verify: bool | None) -> bool:
+    return verify is not False
+
+
 def _checked_server(name: str, server: pulumi.Input[str]) -> pulumi.Input[str]:
     """The server as it was given; one that is not known yet is checked once it is."""
 
-    def check(known: str) -> str:
-        with refusing(f"RegistryLogin {name}"):
-            check_server(known)
-        return known
+    def check(host: str) -> str:
+        check_server(host)
+        return host
 
-    return check(server) if isinstance(server, str) else pulumi.Output.from_input(server).apply(check)
+    return when_known(f"RegistryLogin {name}", check, server)

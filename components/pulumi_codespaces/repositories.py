@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pulumi
 
 from .labels import labelled
+from .later import is_later
 from .one_repository import is_repository
 from .resources import RepositorySelection, RepositorySelectionArgs
 from .rules import RuleViolation
+from .rules.wording import a_kind
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -21,12 +23,12 @@ if TYPE_CHECKING:
         RepositorySelection
         | pulumi.Input[Mapping[str, int]]
         | Mapping[str, pulumi.Input[int]]
-        | Sequence[str | pulumi_github.Repository]
+        | Sequence[pulumi.Input[str] | pulumi_github.Repository]
     )
     """A selection, its `repositories`, a map of name -> id, or a list of names and `github.Repository` objects."""
 else:
     # What a program in another language can say; the union above has no form in a schema.
-    SelectedRepositories = pulumi.Input[Mapping[str, pulumi.Input[float]]]
+    SelectedRepositories = pulumi.Input[Mapping[str, pulumi.Input[int]]]
 
 
 def check_selected(given: SelectedRepositories | None) -> None:
@@ -40,15 +42,15 @@ def check_selected(given: SelectedRepositories | None) -> None:
     if isinstance(given, str) or not isinstance(cast("object", given), Sequence):
         raise RuleViolation(
             "selected_repositories",
-            f"selected_repositories is a {type(given).__name__}; give a list of repository names, such as ['web'], a "
+            f"selected_repositories is {a_kind(given)}; give a list of repository names, such as ['web'], a "
             "map of name to id, or a RepositorySelection.",
         )
     for index, item in enumerate(cast("Sequence[Any]", given)):
-        if not isinstance(item, str) and not is_repository(item):
+        if not isinstance(item, str) and not is_later(item) and not is_repository(item):
             raise RuleViolation(
                 f"selected_repositories[{index}]",
-                f"selected_repositories[{index}] is a {type(item).__name__}; write a repository's name, or give a "
-                "github.Repository. A list whose names are Outputs belongs into a RepositorySelection.",
+                f"selected_repositories[{index}] is {a_kind(item)}; write a repository's name, or give a "
+                "github.Repository.",
             )
 
 
@@ -69,8 +71,8 @@ def selected(
     if isinstance(given, RepositorySelection):
         return given.repositories
     items = cast("Sequence[Any]", given)
-    names = [item for item in items if isinstance(item, str)]
-    made: list[pulumi_github.Repository] = [item for item in items if not isinstance(item, str)]
+    names = [item for item in items if isinstance(item, str) or is_later(item)]
+    made: list[pulumi_github.Repository] = [item for item in items if is_repository(item)]
     ids: dict[str, pulumi.Input[int]] = {label: repository.repo_id for label, repository in labelled(made).items()}
     args: RepositorySelectionArgs = {}
     if names:

@@ -1,17 +1,18 @@
 """The provider and its custom resources, as a program sees them."""
 
-from __future__ import annotations
-
+# No `from __future__ import annotations` here: the schema is inferred from these annotations.
 from collections.abc import Awaitable, Mapping, Sequence
 from enum import Enum
-from typing import Any, TypedDict, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pulumi
-from typing_extensions import NotRequired
+from typing_extensions import NotRequired, TypedDict
 
 from .errors import refusing
 from .one_repository import OneRepository, check_repository, is_repository
+from .plugin_location import check_plugin
 from .rules import RuleViolation
+from .rules.wording import a_kind
 from .version import PACKAGE, PLUGIN_URL, VERSION
 
 
@@ -29,33 +30,40 @@ class Visibility(str, Enum):
     """Every repository of the organization, public ones included."""
 
 
+if TYPE_CHECKING:
+    VisibilityInput = pulumi.Input[Visibility | str]
+    """A `Visibility`, or its value as text."""
+else:
+    VisibilityInput = pulumi.Input[Visibility]
+
+
 class AppAuth(TypedDict):
     """The credentials of a GitHub App that is installed in the organization."""
 
     id: NotRequired[pulumi.Input[str]]
-    """The App's id; GITHUB_APP_ID by default."""
+    """The App's id; `GITHUB_APP_ID` by default."""
     installation_id: pulumi.Input[str]
     """The id of its installation in the organization."""
     pem_file: NotRequired[pulumi.Input[str]]
-    """The contents of its private key, in PEM; GITHUB_APP_PEM_FILE by default."""
+    """The contents of its private key, in PEM; `GITHUB_APP_PEM_FILE` by default."""
 
 
 class Provider(pulumi.ProviderResource):
-    """Where and as whom Codespaces secrets are managed.
+    """The GitHub organization whose Codespaces secrets are managed, and the credentials for it.
 
-    Without arguments the environment decides, by the variables of the stock GitHub provider: GITHUB_OWNER,
-    GITHUB_TOKEN, GITHUB_BASE_URL, GITHUB_APP_ID, GITHUB_APP_INSTALLATION_ID, GITHUB_APP_PEM_FILE. Credentials that come
-    from the environment are not written to the state.
+    Without arguments the environment decides, by the variables of the stock GitHub provider: `GITHUB_OWNER`,
+    `GITHUB_TOKEN`, `GITHUB_BASE_URL`, `GITHUB_APP_ID`, `GITHUB_APP_INSTALLATION_ID` and `GITHUB_APP_PEM_FILE`.
+    Credentials from the environment are not written to the state.
 
     Args:
-        resource_name: the name of the resource.
-        owner: the organization.
-        token: a token: classic with the scope `admin:org`, or fine-grained with the organization permission
+        resource_name: The name of the resource.
+        owner: The organization.
+        token: A token: classic with the scope `admin:org`, or fine-grained with the organization permission
             "Organization codespaces secrets: write". A preview needs no more than read.
-        app_auth: a GitHub App with that permission; it goes before the token. The environment's App does not go before
-            a token that is given here.
-        base_url: the address of GitHub, for a ghe.com tenant.
-        opts: resource options.
+        app_auth: A GitHub App with the permission that a token needs; it takes precedence over `token`. The
+            environment's App does not take precedence over a `token` argument.
+        base_url: The address of GitHub, for a ghe.com tenant.
+        opts: Resource options.
     """
 
     def __init__(
@@ -87,23 +95,23 @@ class Provider(pulumi.ProviderResource):
         )
 
 
-class RepositorySelectionArgs(TypedDict, total=False):
+class RepositorySelectionArgs(TypedDict):
     """Which repositories are selected: the union of all that is given."""
 
-    names: Sequence[pulumi.Input[str]]
+    names: NotRequired[Sequence[pulumi.Input[str]]]
     """Repository names, without the owner."""
-    topics: Sequence[pulumi.Input[str]]
+    topics: NotRequired[Sequence[pulumi.Input[str]]]
     """Every repository with one of these topics. Whoever administers a repository may change its topics."""
-    properties: Mapping[str, pulumi.Input[str]]
+    properties: NotRequired[Mapping[str, pulumi.Input[str]]]
     """Every repository on which one of these custom properties has this value."""
-    ids: Mapping[str, pulumi.Input[int]]
-    """Name -> id of repositories that the program knows, such as `github.Repository` objects' `repo_id`."""
+    ids: NotRequired[Mapping[str, pulumi.Input[int]]]
+    """Repositories by their ids: name -> id, such as the `repo_id` of a `github.Repository`."""
 
 
 class RepositorySelection(pulumi.CustomResource):
-    """Who may read, named once and shared by several registries.
+    """Repositories whose codespaces may read secrets, listed once and shared by several registries.
 
-    It is resolved while previewing, so that one difference tells who joins and who leaves. A repository that is renamed
+    A preview resolves the selection, so one difference shows who joins and who leaves. A repository that is renamed
     keeps its place by its id; one that is archived or deleted drops out with a warning; a name that never existed is an
     error.
     """
@@ -117,46 +125,55 @@ class RepositorySelection(pulumi.CustomResource):
 
     @property
     def repositories(self) -> pulumi.Output[Mapping[str, int]]:
-        """The members: name -> id."""
+        """The selected repositories: name -> id."""
         return self.__dict__["repositories"]
 
     @property
     def renamed(self) -> pulumi.Output[Mapping[str, str]]:
-        """Names that are out of date: declared name -> the name of today."""
+        """Repositories that were renamed: the name in the program -> the name today."""
         return self.__dict__["renamed"]
 
     @property
     def skipped(self) -> pulumi.Output[Mapping[str, str]]:
-        """Declared names that are left out -> why: `archived` or `deleted`."""
+        """Names in the program that are left out -> why: `archived` or `deleted`."""
         return self.__dict__["skipped"]
+
+
+class Rotating(TypedDict):
+    """What a set of secrets has to know about the key rotation that it publishes."""
+
+    fallback: pulumi.Input[Mapping[str, pulumi.Input[str]]]
+    """NAME -> the value to put back if an update fails half-way."""
+    published_at: pulumi.Input[Mapping[str, str]]
+    """NAME -> the `updated_at` that says `fallback` is still what is published; from a `KeyRotation`."""
 
 
 class OrganizationSecretsArgs(TypedDict):
     """Secrets that belong together, and who may read them."""
 
     secrets: Mapping[str, pulumi.Input[str]]
-    """NAME -> value. At most 48 KB a value, and 100 secrets an organization."""
-    visibility: NotRequired[Visibility | str]
-    """Defaults to SELECTED."""
+    """The secrets: name -> value. At most 48 KB a value, and 100 secrets in an organization."""
+    visibility: NotRequired[VisibilityInput | None]
+    """Which repositories' codespaces may read them: `selected`, `private` or `all`. Defaults to `selected`."""
     selected_repositories: NotRequired[RepositorySelection | pulumi.Input[Mapping[str, pulumi.Input[int]]] | None]
-    """The repositories whose codespaces may read them: a `RepositorySelection`, its `repositories`, or name -> id."""
-    adopt_existing: NotRequired[bool]
-    """Take over secrets of these names that exist already. Their values are overwritten. It acts once."""
-    fallback: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]] | None]
-    """NAME -> the value to put back if an update fails half-way; for credentials under rotation."""
-    published_at: NotRequired[pulumi.Input[Mapping[str, str]] | None]
-    """NAME -> the `updated_at` that says `fallback` is still what is published; from a `KeyRotation`."""
+    """The repositories whose codespaces may read them: name -> id, such as the `repositories` of a
+    `RepositorySelection`; in Python also the `RepositorySelection` itself."""
+    adopt_existing: NotRequired[pulumi.Input[bool]]
+    """Take over secrets of these names that exist already. Their values are overwritten. It acts once. Defaults to
+    `false`."""
 
 
 class OrganizationSecrets(pulumi.CustomResource):
     """Codespaces secrets of an organization that belong together, written in place and as one unit.
 
-    A value is changed by an encrypted PUT over the old one: at no instant is the secret absent. If a write fails
-    half-way, what was written is put back, or the error and the state say what is left.
+    A value is changed by an encrypted PUT over the old one, so the secret is never absent. If a write fails half-way,
+    what was written is put back, or the error and the state say what is left.
 
     Raises:
         InvalidArgument: `selected_repositories` is neither a selection nor a map.
     """
+
+    _rotating: Rotating | None = None
 
     def __init__(
         self, resource_name: str, args: OrganizationSecretsArgs, opts: pulumi.ResourceOptions | None = None
@@ -164,7 +181,7 @@ class OrganizationSecrets(pulumi.CustomResource):
         with refusing(f"OrganizationSecrets {resource_name}"):
             readers = _members(args.get("selected_repositories"))
         props: dict[str, Any] = {
-            **_set_of_secrets(args["secrets"], args.get("fallback"), args.get("published_at")),
+            **_set_of_secrets(args["secrets"], self._rotating),
             "visibility": args.get("visibility") or Visibility.SELECTED,
             "selectedRepositories": readers,
             "adoptExisting": args.get("adopt_existing", False),
@@ -174,31 +191,57 @@ class OrganizationSecrets(pulumi.CustomResource):
         super().__init__(f"{PACKAGE}:index:OrganizationSecrets", resource_name, props, opts)
 
     @property
-    def updated_at(self) -> pulumi.Output[Mapping[str, str]]:
-        """NAME -> when this resource last wrote the secret."""
-        return self.__dict__["updatedAt"]
+    def secrets(self) -> pulumi.Output[Mapping[str, str]]:
+        """The secrets: name -> value; marked secret."""
+        return self.__dict__["secrets"]
+
+    @property
+    def visibility(self) -> pulumi.Output[Visibility]:
+        """Which repositories' codespaces may read the secrets."""
+        return self.__dict__["visibility"]
 
     @property
     def selected_repositories(self) -> pulumi.Output[Mapping[str, int] | None]:
         """The repositories whose codespaces may read the secrets: name -> id."""
         return self.__dict__["selectedRepositories"]
 
+    @property
+    def adopt_existing(self) -> pulumi.Output[bool]:
+        """Whether secrets of these names that existed already were to be taken over."""
+        return self.__dict__["adoptExisting"]
+
+    @property
+    def updated_at(self) -> pulumi.Output[Mapping[str, str]]:
+        """When this resource last wrote each secret: name -> time (RFC 3339)."""
+        return self.__dict__["updatedAt"]
+
+
+class RotatedOrganizationSecrets(OrganizationSecrets):
+    """Secrets of an organization that publish a key under rotation. Used by `EcrPullAccess`."""
+
+    def __init__(
+        self,
+        resource_name: str,
+        args: OrganizationSecretsArgs,
+        rotating: Rotating,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        self._rotating = rotating
+        super().__init__(resource_name, args, opts)
+
 
 class RepositorySecretsArgs(TypedDict):
     """Secrets of one repository that belong together."""
 
     repository: OneRepository
-    """The repository: its name, without its owner, or a `github.Repository`."""
+    """The repository: its name, without its owner; in Python also a `github.Repository`."""
     repository_id: NotRequired[pulumi.Input[int] | None]
-    """The id of `repository`, where the program makes it in the same update and names it only."""
+    """The id of `repository`, for a program that creates the repository in the same update and gives its name only."""
     secrets: Mapping[str, pulumi.Input[str]]
-    """NAME -> value. At most 48 KB a value, and 100 secrets a repository."""
-    adopt_existing: NotRequired[bool]
-    """Take over secrets of these names that exist already. Their values are overwritten. It acts once."""
-    fallback: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]] | None]
-    """NAME -> the value to put back if an update fails half-way; for credentials under rotation."""
-    published_at: NotRequired[pulumi.Input[Mapping[str, str]] | None]
-    """NAME -> the `updated_at` that says `fallback` is still what is published; from a `KeyRotation`."""
+    """The secrets: name -> value. At most 48 KB a value, and 100 secrets in a repository."""
+    adopt_existing: NotRequired[pulumi.Input[bool]]
+    """Take over secrets of these names that exist already. Their values are overwritten. It acts once. Defaults to
+    `false`."""
 
 
 class RepositorySecrets(pulumi.CustomResource):
@@ -206,12 +249,14 @@ class RepositorySecrets(pulumi.CustomResource):
 
     A secret here hides one of the same name of the organization
     (https://docs.github.com/en/codespaces/managing-codespaces-for-your-organization/managing-development-environment-secrets-for-your-repository-or-organization).
-    A repository that is
-    renamed is followed by its id; another repository gets its secrets before the one before loses them.
+    A repository that is renamed is followed by its id. If the secrets move to another repository, they are written
+    there before they are deleted here.
 
     Raises:
         InvalidArgument: `repository` is neither a name nor a `github.Repository`.
     """
+
+    _rotating: Rotating | None = None
 
     def __init__(
         self, resource_name: str, args: RepositorySecretsArgs, opts: pulumi.ResourceOptions | None = None
@@ -221,7 +266,8 @@ class RepositorySecrets(pulumi.CustomResource):
         props: dict[str, Any] = {
             "repository": repository,
             "repositoryId": number,
-            **_set_of_secrets(args["secrets"], args.get("fallback"), args.get("published_at")),
+            "repositoryName": None,
+            **_set_of_secrets(args["secrets"], self._rotating),
             "adoptExisting": args.get("adopt_existing", False),
             "updatedAt": None,
         }
@@ -229,9 +275,48 @@ class RepositorySecrets(pulumi.CustomResource):
         super().__init__(f"{PACKAGE}:index:RepositorySecrets", resource_name, props, opts)
 
     @property
+    def repository(self) -> pulumi.Output[str]:
+        """The repository, as the program names it."""
+        return self.__dict__["repository"]
+
+    @property
+    def repository_id(self) -> pulumi.Output[int]:
+        """The id of the repository."""
+        return self.__dict__["repositoryId"]
+
+    @property
+    def repository_name(self) -> pulumi.Output[str]:
+        """The name of the repository today."""
+        return self.__dict__["repositoryName"]
+
+    @property
+    def secrets(self) -> pulumi.Output[Mapping[str, str]]:
+        """The secrets: name -> value; marked secret."""
+        return self.__dict__["secrets"]
+
+    @property
+    def adopt_existing(self) -> pulumi.Output[bool]:
+        """Whether secrets of these names that existed already were to be taken over."""
+        return self.__dict__["adoptExisting"]
+
+    @property
     def updated_at(self) -> pulumi.Output[Mapping[str, str]]:
-        """NAME -> when this resource last wrote the secret."""
+        """When this resource last wrote each secret: name -> time (RFC 3339)."""
         return self.__dict__["updatedAt"]
+
+
+class RotatedRepositorySecrets(RepositorySecrets):
+    """Secrets of one repository that publish a key under rotation. Used by `EcrPullAccess`."""
+
+    def __init__(
+        self,
+        resource_name: str,
+        args: RepositorySecretsArgs,
+        rotating: Rotating,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        self._rotating = rotating
+        super().__init__(resource_name, args, opts)
 
 
 def _members(given: Any) -> pulumi.Input[Mapping[str, pulumi.Input[int]]] | None:
@@ -241,7 +326,7 @@ def _members(given: Any) -> pulumi.Input[Mapping[str, pulumi.Input[int]]] | None
         return cast("pulumi.Input[Mapping[str, pulumi.Input[int]]] | None", given)
     raise RuleViolation(
         "selected_repositories",
-        f"selected_repositories is a {type(given).__name__}; give a RepositorySelection, or a map of name to id.",
+        f"selected_repositories is {a_kind(given)}; give a RepositorySelection, or a map of name to id.",
     )
 
 
@@ -256,15 +341,11 @@ def _name_and_id(
     return given, number
 
 
-def _set_of_secrets(
-    secrets: Mapping[str, pulumi.Input[str]],
-    fallback: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None,
-    published_at: pulumi.Input[Mapping[str, str]] | None,
-) -> dict[str, Any]:
+def _set_of_secrets(secrets: Mapping[str, pulumi.Input[str]], rotating: Rotating | None) -> dict[str, Any]:
     return {
         "secrets": {name: pulumi.Output.secret(value) for name, value in secrets.items()},
-        "fallback": None if fallback is None else pulumi.Output.secret(fallback),
-        "publishedAt": published_at,
+        "fallback": None if rotating is None else pulumi.Output.secret(rotating["fallback"]),
+        "publishedAt": None if rotating is None else rotating["published_at"],
     }
 
 
@@ -328,9 +409,9 @@ class VerifiedEcrKeyArgs(TypedDict):
     access_key_id: pulumi.Input[str]
     secret_access_key: pulumi.Input[str]
     servers: Sequence[pulumi.Input[str]]
-    probe_images: Sequence[pulumi.Input[str]]
-    verify: bool
-    timeout_seconds: int
+    probe_images: pulumi.Input[Sequence[pulumi.Input[str]]]
+    verify: pulumi.Input[bool]
+    timeout_seconds: pulumi.Input[int]
     user_name: str
     slot_keys: Mapping[str, pulumi.Input[str]]
     user_keys: pulumi.Input[Mapping[str, str]]
@@ -373,8 +454,8 @@ class VerifiedLoginArgs(TypedDict):
     server: pulumi.Input[str]
     user: pulumi.Input[str]
     password: pulumi.Input[str]
-    probe_images: Sequence[str]
-    verify: bool
+    probe_images: pulumi.Input[Sequence[pulumi.Input[str]]]
+    verify: pulumi.Input[bool]
 
 
 class VerifiedLogin(pulumi.CustomResource):
@@ -405,13 +486,13 @@ class VerifiedLogin(pulumi.CustomResource):
 class PackageCheckArgs(TypedDict):
     """A package as it is declared, and who should read it."""
 
-    package: str
-    package_type: str
+    package: pulumi.Input[str]
+    package_type: pulumi.Input[str]
     repository: pulumi.Input[str]
-    visibility: str
-    inherits: bool
+    visibility: pulumi.Input[str]
+    inherits: pulumi.Input[bool]
     selected_repositories: pulumi.Input[Mapping[str, pulumi.Input[int]]] | None
-    on_mismatch: str
+    on_mismatch: pulumi.Input[str]
 
 
 class PackageCheck(pulumi.CustomResource):
@@ -459,6 +540,9 @@ class PackageCheck(pulumi.CustomResource):
 def _with_plugin(
     opts: pulumi.ResourceOptions | None, additional_secret_outputs: list[str] | None = None
 ) -> pulumi.ResourceOptions:
+    if opts is None or not opts.plugin_download_url:
+        with refusing("pulumi-codespaces"):
+            check_plugin()
     ours = pulumi.ResourceOptions(
         version=VERSION, plugin_download_url=PLUGIN_URL, additional_secret_outputs=additional_secret_outputs
     )

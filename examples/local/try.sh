@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the root program against an AWS and a GitHub on this machine, from nothing to nothing, and shows who can pull
-# what. It needs no account, and leaves nothing behind but the cache of tests/rig/engine.sh.
+# Runs a copy of the root program against an AWS and a GitHub on this machine, from nothing to nothing, and shows who can
+# pull what. It needs no account, and leaves nothing behind but the cache of tests/rig/engine.sh.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
@@ -80,8 +80,22 @@ await_cloud() {
 
 codespaces() { python "$here/codespaces.py" "$@" || die "that is not as it should be"; }
 
-# stack OPERATION...: an operation of the CLI on the stack, whose configuration lies outside of the clone.
-stack() { run pulumi -C "$root" "$1" --stack local --config-file "$config" --non-interactive "${@:2}"; }
+# make_project: the files that a project on real accounts has, with the Python environment of the rig in the places where
+# somebody would have made one.
+make_project() {
+  local file
+  mkdir "$project"
+  cp "$root/Pulumi.yaml" "$root/__main__.py" "$here/Pulumi.local.yaml" "$project"
+  mkdir "$project/components"
+  for file in "$root"/components/*; do
+    [[ $file == */venv ]] || cp -R "$file" "$project/components"
+  done
+  ln -s "$VIRTUAL_ENV" "$project/venv"
+  ln -s "$VIRTUAL_ENV" "$project/components/venv"
+}
+
+# stack OPERATION...: an operation of the CLI on the stack.
+stack() { run pulumi -C "$project" "$1" --stack local --non-interactive "${@:2}"; }
 
 update() {
   local start=$SECONDS
@@ -90,7 +104,7 @@ update() {
   printf '  in %d s\n' "$((SECONDS - start))"
 }
 
-show_clouds() { pulumi -C "$root" stack output --stack local --json | codespaces held; }
+show_clouds() { pulumi -C "$project" stack output --stack local --json | codespaces held; }
 
 settings=$("$root/tests/rig/engine.sh" --env)
 eval "$settings"
@@ -100,12 +114,12 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 work=$(mktemp -d)
-mkdir "$work"/{tmp,backend,home,project}
-config=$work/project/Pulumi.local.yaml
-cp "$root/Pulumi.yaml" "$here/Pulumi.local.yaml" "$work/project"
+mkdir "$work"/{tmp,backend,home}
+project=$work/project
+make_project
 
 export TMPDIR=$work/tmp
-export PYTHONPATH=$root/components:$root/tests
+export PYTHONPATH=$project/components:$root/tests
 export PULUMI_BACKEND_URL=file://$work/backend PULUMI_CONFIG_PASSPHRASE=local
 
 printf 'The real Pulumi engine, and an AWS, a GitHub and codespaces on this machine. No account is used.\n'
@@ -114,9 +128,8 @@ ln -s "$plugins" "$work/home/plugins"
 export PULUMI_HOME=$work/home
 export PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION=true PULUMI_DISABLE_REGISTRY_RESOLVE=true
 start_cloud
-# In a folder of its own, because this writes to the file of the configuration beside Pulumi.yaml.
-run pulumi -C "$work/project" stack init local --no-select --non-interactive
-printf made-up | pulumi config set --secret acrPassword --stack local -C "$root" --config-file "$config"
+run pulumi -C "$project" stack init local --no-select --non-interactive
+printf made-up | pulumi config set --secret acrPassword --stack local -C "$project"
 await_cloud
 
 title "The configuration"
@@ -130,7 +143,7 @@ title 'Codespaces start, and pull'
 codespaces first
 
 title "\$ pulumi config set --path 'registries.payments-prod.keyGeneration' 2"
-run pulumi -C "$root" config set --stack local --config-file "$config" --path registries.payments-prod.keyGeneration 2
+run pulumi -C "$project" config set --stack local --path registries.payments-prod.keyGeneration 2
 
 title '$ pulumi preview'
 stack preview

@@ -33,12 +33,12 @@ logins: dict[str, codespaces.Login] = {
         "user": config.require("partnerKeyId"),
         "password": secret("partnerKey"),
     },
-    "azure": codespaces.azure_container_registry("acme", "codespaces", secret("azurePassword")),
+    "azure": codespaces.azure_container_registry("acme", "codespaces-pull", secret("azurePassword")),
     "docker-hub": codespaces.docker_hub("acme", secret("dockerHubToken")),
     "ghcr": codespaces.github_container_registry("acme-bot", secret("ghcrToken")),
     "google": codespaces.google_container_registry(secret("googleKey"), "eu.gcr.io"),
     "google-artifacts": codespaces.google_artifact_registry("europe-west1", secret("googleKey")),
-    "corp": {"server": "registry.acme.example", "user": "codespaces", "password": secret("corpPassword")},
+    "corp": {"server": "registry.acme.example", "user": "codespaces-pull", "password": secret("corpPassword")},
 }
 for name, login in logins.items():
     made = codespaces.RegistryLogin(name, {**login, "selected_repositories": team})

@@ -11,7 +11,7 @@ shop = github.Repository("shop", name="shop", visibility="private", auto_init=Tr
 access = codespaces.EcrPullAccess("shop", {"ecr_repositories": ["shop/api"], "repository": shop})
 pulumi.export("ecr", access.summary)
 
-azure = codespaces.azure_container_registry("acme", "codespaces", config.require_secret("azurePassword"))
+azure = codespaces.azure_container_registry("acme", "codespaces-pull", config.require_secret("azurePassword"))
 login = codespaces.RegistryLogin("azure", {**azure, "repository": shop})
 pulumi.export("azure", login.summary)
 

@@ -2,6 +2,7 @@
 
 tests/campaign.sh                                     all of this package's cases, resuming where it was interrupted
 tests/campaign.sh --contender stock --sample 100      a hundred cases of the stock resources
+tests/campaign.sh --call sts. --sample 60             sixty at the requests with which the AWS provider connects
 tests/campaign.sh --only "ours | rotation | …"        one case, and what the CLI said
 tests/campaign.sh --report-only --write docs/faults.md
 """
@@ -52,6 +53,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--contender", choices=[*CONTENDERS, "all"], default="ours")
     parser.add_argument("--operation", action="append", help="only this one; may be given again")
     parser.add_argument("--fault", action="append", help="only this one; may be given again")
+    parser.add_argument("--call", action="append", help="only at requests whose name begins so; may be given again")
     parser.add_argument("--sample", type=int, help="so many cases of each contender, chosen by the seed")
     parser.add_argument(
         "--common", action="store_true", help="only cases that every contender has which the results tell of"
@@ -207,6 +209,8 @@ def _campaign(
 ) -> Iterator[dict[str, Any]]:
     wanted = {name: some for name, some in made[contender].items() if not given.operation or name in given.operation}
     cases = all_cases(contender, wanted, given.fault)
+    if given.call:
+        cases = [case for case in cases if case.target.call.startswith(tuple(given.call))]
     if given.common:
         cases = in_common(cases, *(all_cases(other, found) for other, found in made.items()))
     if given.sample:

@@ -20,10 +20,16 @@ ACCOUNTS = (("pull-1", "CANARY-azure-password-1"), ("pull-2", "CANARY-azure-pass
 """The other registry's two users and their passwords, both of which it accepts all the time."""
 READER_IDS = {"web": 11, "api": 12}
 
+ROLE = "platform"
+"""What this package's program assumes; it may do everything, and what connecting with it takes may go wrong too."""
+
 _OURS = """
 import pulumi
+import pulumi_aws as aws
 import pulumi_codespaces as codespaces
 
+role = aws.ProviderAssumeRoleArgs(role_arn={role!r})
+deployer = aws.Provider("deployer", region={region!r}, assume_roles=[role])
 readers = {readers}
 codespaces.EcrPullAccess("payments", {{
     "ecr_repositories": {repositories},
@@ -33,7 +39,7 @@ codespaces.EcrPullAccess("payments", {{
     "suspended": {suspended},
     "adopt_existing": {adopt},
     "verify_timeout_seconds": 90,
-}})
+}}, pulumi.ResourceOptions(providers=[deployer]))
 codespaces.RegistryLogin("azure", {{
     "server": {azure!r},
     "user": {user!r},
@@ -83,6 +89,8 @@ class Contender:
 def _ours(standing: Standing) -> str:
     user, password = ACCOUNTS[standing.login]
     return _OURS.format(
+        role=f"arn:aws:iam::{DEFAULT_ACCOUNT}:role/{ROLE}",
+        region=DEFAULT_REGION,
         readers=["web", "api"] if standing.api_reads else ["web"],
         repositories=list(standing.repositories),
         generation=standing.generation,

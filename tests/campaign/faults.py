@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rig.github import Action
-from rig.stack import COMPONENTS
+from rig.stack import PLUGIN_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -160,7 +160,7 @@ def processes(session: int) -> Iterator[tuple[int, str]]:
             continue
         if number == session:
             yield number, "cli"
-        elif str(COMPONENTS).encode() in words:
+        elif any(word.endswith(b"/" + PLUGIN_FOLDER.encode()) for word in words[:3]):
             yield number, "plugin"
         elif any(word.endswith(b"pulumi-language-python-exec") for word in words[:3]):
             yield number, "program"

@@ -23,7 +23,7 @@ from rig.cloud import DEFAULT_SEED, LocalCloud
 from rig.codespace import judge, visible_secrets
 from rig.stack import Outcome, Stack, engine_folder
 
-from .contenders import ACCOUNTS, AZURE, CONTENDERS, ECR
+from .contenders import ACCOUNTS, AZURE, CONTENDERS, ECR, ROLE
 from .faults import FAULTS, Strike, Target, aws_call, github_call, processes
 from .observer import SUFFIXES, Observer, Session
 from .operations import ALWAYS_READS, NEVER_READS, OPERATIONS, SOMETIMES_READS, WATCHED, Standing
@@ -173,8 +173,9 @@ class Bench:
             "github": {**DEFAULT_SEED["github"], "tokens": {TOKEN: {
                 "kind": "classic", "scopes": ["admin:org", "repo"], "login": "platform"}}},
             "aws": {
-                "accounts": {DEFAULT_ACCOUNT: {"repositories": {
-                    DEFAULT_REGION: {name: ["latest"] for name in (*WATCHED, "shared/base")}}}},
+                "accounts": {DEFAULT_ACCOUNT: {
+                    "repositories": {DEFAULT_REGION: {name: ["latest"] for name in (*WATCHED, "shared/base")}},
+                    "roles": {ROLE: {"trusts": [DEFAULT_ACCOUNT]}}}},
                 "registries": {AZURE: {
                     "user": ACCOUNTS[0][0], "password": ACCOUNTS[0][1], "repositories": ["charts"]}},
             },

@@ -27,11 +27,16 @@ FIXED: dict[str, list[tuple[str, str]]] = {
     ],
     "the first rotation": [("aws iam.CreateAccessKey #1", "SIGKILL to everything, not handled")],
     "destroy": [
+        ("aws sts.AssumeRole #2", "AWS 503 at each try"),
+        ("aws sts.GetCallerIdentity #1", "AWS connection reset, not handled"),
         ("aws iam.DeleteAccessKey #1", "AWS throttles at each try"),
         (f"github DELETE {SECRETS}/PAYMENTS_CONTAINER_REGISTRY_PASSWORD #1", "connection reset at each try, handled"),
         ("aws iam.DeleteUser #1", "SIGKILL to the cli"),
     ],
     "rotation": [
+        ("aws sts.AssumeRole #1", "AWS throttles at each try"),
+        ("aws sts.AssumeRole #4", "AWS denies everything from then on"),
+        ("aws sts.GetCallerIdentity #2", "SIGKILL to everything"),
         (f"github {LISTING} #1", "500"),
         (f"github {LISTING} #2", "connection reset, not handled"),
         ("aws iam.CreateAccessKey #1", "AWS connection reset at each try, handled"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pulumi_codespaces.rules.rotation import written_at_one_go
+from pulumi_codespaces.rules.rotation import written_together
 from pulumi_codespaces.rules.secret_names import Triple
 from rig.stack import Outcome
 
@@ -193,7 +193,7 @@ def test_a_secondary_rate_limit_is_waited_for(github, new_stack):
     assert values(github) == held(*prefixes)
     secrets = github.organization("acme").secrets
     stamps = {name: secret.updated_at.isoformat() for name, secret in secrets.items()}
-    assert all(written_at_one_go(Triple(prefix), stamps) for prefix in prefixes)
+    assert all(written_together(Triple(prefix), stamps) for prefix in prefixes)
 
     refused = [one.answered_at for one in github.requests if one.status == 403]
     assert refused

@@ -14,7 +14,7 @@ CANARY = "CANARY-azure-password"
 WIDER = json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "ecr:*", "Resource": "*"}})
 AZURE_USER, AZURE_PASSWORD = "AZURE_CONTAINER_REGISTRY_USER", "AZURE_CONTAINER_REGISTRY_PASSWORD"
 IN_100_DAYS = """
-import pulumi_codespaces.cli as cli
+from pulumi_codespaces.tools import cli
 from datetime import datetime, timedelta
 class Later(datetime):
     @classmethod

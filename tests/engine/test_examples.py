@@ -17,7 +17,10 @@ from rig.stack import COMPONENTS, REPOSITORY, Stack
 from .ecr_programs import steps
 
 EXAMPLES = REPOSITORY / "examples"
-PROJECTS = sorted(path.parent.name for path in EXAMPLES.glob("*/Pulumi.yaml"))
+TEMPLATE = "platform-repository"
+OTHER_LANGUAGES = ["go", "typescript", "yaml"]
+"""What test_other_languages has the tests of."""
+PROJECTS = sorted(path.parent.name for path in EXAMPLES.glob("*/__main__.py") if path.parent.name != TEMPLATE)
 HERE, SHARED, SANDBOX, PARTNER = "123456789012", "210987654321", "333344445555", "444455556666"
 ROLE = {"platform": {"trusts": [HERE]}}
 API, WEB, BASE = (
@@ -150,12 +153,12 @@ def test_ecr(reader):
 
 GOOGLE_KEY = json.dumps({"type": "service_account", "private_key": "key", "client_email": "p@acme.example"})
 OTHERS = {
-    "acme.azurecr.io": ("codespaces", "azurePassword", "made-up-azure"),
+    "acme.azurecr.io": ("codespaces-pull", "azurePassword", "made-up-azure"),
     "index.docker.io": ("acme", "dockerHubToken", "made-up-docker"),
     "ghcr.io": ("acme-bot", "ghcrToken", "ghp_madeUp"),
     "eu.gcr.io": ("_json_key", "googleKey", GOOGLE_KEY),
     "europe-west1-docker.pkg.dev": ("_json_key", "googleKey", GOOGLE_KEY),
-    "registry.acme.example": ("codespaces", "corpPassword", "made-up-corp"),
+    "registry.acme.example": ("codespaces-pull", "corpPassword", "made-up-corp"),
 }
 PULL = {"Version": "2012-10-17", "Statement": [{
     "Effect": "Allow",
@@ -329,7 +332,7 @@ def test_repository_level(reader):
         aws={
             "accounts": {HERE: {"repositories": {"eu-west-1": {"shop/api": ["latest"], "payments/api": ["latest"]}}}},
             "registries": {
-                "acme.azurecr.io": {"user": "codespaces", "password": "made-up-azure", "repositories": ["charts"]}
+                "acme.azurecr.io": {"user": "codespaces-pull", "password": "made-up-azure", "repositories": ["charts"]}
             },
         },
         azurePassword="made-up-azure",
@@ -355,28 +358,27 @@ def test_repository_level(reader):
 
 def test_each_folder_is_an_example_with_a_test():
     folders = sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir())
-    assert folders == sorted([*PROJECTS, "github-actions", "local"])
+    assert folders == sorted([*PROJECTS, *OTHER_LANGUAGES, TEMPLATE, "local"])
     tested = {name.removeprefix("test_").replace("_", "-") for name in globals() if name.startswith("test_")}
     assert [name for name in PROJECTS if name not in tested] == []
-    listed = re.findall(r"^\| \[`([\w-]+)`\]\(\1\) \|", (EXAMPLES / "README.md").read_text(), re.MULTILINE)
-    assert sorted(listed) == sorted([*PROJECTS, "github-actions"])
+    rows = re.findall(r"^\| (\[.*?) \|", (EXAMPLES / "README.md").read_text(), re.MULTILINE)
+    listed = [name for row in rows for name in re.findall(r"\[`([\w-]+)`\]\(\1\)", row)]
+    assert sorted(listed) == sorted([*PROJECTS, *OTHER_LANGUAGES, TEMPLATE])
 
 
 @pytest.mark.parametrize("name", PROJECTS)
-def test_the_project_works_here_and_as_a_copy(name):
+def test_the_project_has_an_environment_and_no_plugin_of_its_own(name):
     folder = EXAMPLES / name
     files = ["Pulumi.prod.yaml", "Pulumi.yaml", "README.md", "__main__.py", "requirements.txt"]
     assert sorted(path.name for path in folder.iterdir() if path.is_file()) == files
-    text = (folder / "Pulumi.yaml").read_text()
-    project = yaml.safe_load(text)
-    assert (folder / project.pop("packages")["codespaces"]).resolve() == COMPONENTS
-    # The README says to delete three lines in a copy.
-    copied = text.splitlines()[:-3]
-    assert yaml.safe_load("\n".join(copied)) == project
-    assert [line for line in copied if "packages:" in line or line.startswith("#")] == []
+    project = yaml.safe_load((folder / "Pulumi.yaml").read_text())
     root = yaml.safe_load((REPOSITORY / "Pulumi.yaml").read_text())
-    assert (project["name"], project["runtime"]) == (name, root["runtime"])
-    assert project["requiredPulumiVersion"] == root["requiredPulumiVersion"]
+    assert project == {
+        "name": name,
+        "description": project["description"],
+        "runtime": root["runtime"],
+        "requiredPulumiVersion": root["requiredPulumiVersion"],
+    }
 
 
 @pytest.mark.parametrize("name", PROJECTS)
@@ -384,8 +386,9 @@ def test_what_the_program_imports_is_required(name):
     folder = EXAMPLES / name
     imported = set(re.findall(r"^import (\w+)", (folder / "__main__.py").read_text(), re.MULTILINE))
     of_the_root = [line for line in (REPOSITORY / "requirements.txt").read_text().splitlines() if line[0] != "-"]
-    install = re.search(r'^\$ pip install "(.*)"$', (REPOSITORY / "README.md").read_text(), re.MULTILINE)
     expected = {line for line in of_the_root if re.match(r"[\w-]+", line)[0].replace("-", "_") in imported}
     with_github = "pulumi_github" in imported or "teams" in (folder / "__main__.py").read_text()
-    own = install[1].replace("pulumi-codespaces @", "pulumi-codespaces[github] @") if with_github else install[1]
-    assert set((folder / "requirements.txt").read_text().splitlines()) == {*expected, own}
+    package = "../../components" + ("[github]" if with_github else "")
+    required = (folder / "requirements.txt").read_text().splitlines()
+    assert {line.partition(" #")[0] for line in required} == {*expected, package}
+    assert (folder / "../../components").resolve() == COMPONENTS

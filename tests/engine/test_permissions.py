@@ -147,6 +147,37 @@ def test_the_documented_policies_suffice_and_hold_nothing_else(
     assert (deployer.asked(), reader.asked()) == (actions(UP), actions(PREVIEW))
 
 
+ROLE = f"{IAM}:role/deployer"
+WITH_ROLE = f"""
+import pulumi_aws as aws
+role = aws.ProviderAssumeRoleArgs(role_arn={ROLE!r}, session_name='pulumi')
+there = aws.Provider('there', region='eu-west-1', assume_roles=[role])
+"""
+
+
+def test_whoever_runs_it_with_a_role_needs_nothing_but_to_assume_it(
+    cloud: LocalCloud, new_cloud_stack: Callable[..., Stack]
+) -> None:
+    bound(cloud.aws)
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": ROLE}
+    runner = Deployer(cloud.aws, "runner", {"Version": "2012-10-17", "Statement": [statement]})
+    cloud.aws.create_role("deployer", [f"{IAM}:user/runner"])
+    iam = cloud.aws.client("iam")
+    iam.detach_role_policy(RoleName="deployer", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    iam.put_role_policy(RoleName="deployer", PolicyName="up", PolicyDocument=json.dumps(UP))
+    given = {"permissions_boundary_arn": BOUNDARY, "opts": "pulumi.ResourceOptions(providers=[there])"}
+    stack = new_cloud_stack(ecr_program(WITH_ROLE, **given), environment=runner.environment)
+    cloud.aws.clear_requests()
+    stack.up()
+    assert can_pull(cloud)
+    stack.destroy()
+    assert sorted(cloud.aws.users()) == ["runner"]
+    assert runner.asked() == {"sts:AssumeRole"}
+    # Each command connects anew, and `up` once more to check the configuration: with the role, not as the runner.
+    sts = [one for one in cloud.aws.requests if one.service == "sts"]
+    assert [one.action for one in sts if one.access_key_id == runner.key.access_key_id] == ["AssumeRole"] * 6
+
+
 @pytest.fixture(scope="module")
 def deployed() -> Iterator[tuple[LocalAws, Any]]:
     """A deployer's IAM client, and the user `ours`, to which it has given all that it can."""

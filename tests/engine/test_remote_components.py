@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from rig.stack import COMPONENTS, Stack
+from rig.stack import COMPONENTS, Stack, copy_components, has_frame_of_package
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/payments/api:latest"
 
@@ -107,6 +107,51 @@ def test_a_remote_component_works_as_one_in_the_program(cloud, new_cloud_stack, 
     assert cloud.aws.users() == {}
 
 
+MADE = """
+import pulumi_aws as aws
+
+made = aws.ecr.Repository("made", name="payments/made")
+other = aws.ecr.Repository("other", name="payments/other")
+inputs = {
+    "ecrRepositories": ["payments/api", made.name, other.arn],
+    "selectedRepositories": {"web": 11},
+    "visibility": "selected",
+    "verify": made.arn.apply(lambda _: True),
+    "maxKeyAgeDays": other.arn.apply(lambda _: 30),
+    "region": made.arn.apply(lambda arn: arn.split(":")[3]),
+    "probeImages": [other.name.apply(lambda _: "payments/api:latest")],
+}
+"""
+
+
+def test_a_remote_component_takes_outputs_of_the_same_program(cloud, new_cloud_stack):
+    stack = new_cloud_stack(HEAD + MADE + 'Remote("EcrPullAccess", "payments", inputs, OUTPUTS)\n')
+    assert stack.preview().step("payments-pull")["op"] == "create"
+    stack.up()
+    names = ("payments/api", "payments/made", "payments/other")
+    (statement,) = json.loads(stack.resource("payments-pull")["outputs"]["policy"])["Statement"]
+    assert [arn.partition("repository/")[2] for arn in statement["Resource"]] == [*names]
+    assert pulls(cloud, "web")
+    assert stack.preview("--expect-no-changes").steps == []
+
+    stack.write(
+        HEAD
+        + MADE
+        + 'inputs["secretPrefix"] = made.name.apply(str.upper)\n'
+        + 'Remote("EcrPullAccess", "payments", inputs, OUTPUTS)\n'
+    )
+    refused = stack.preview(check=False).output
+    assert "EcrPullAccess payments: secretPrefix is an Output; it must be a plain value, since a preview" in refused
+
+    # What is seen when the Output is known is told in the same words.
+    late = 'inputs["additionalRegistries"] = {"US": pulumi.Output.from_input("acme.example")}\n'
+    stack.write(HEAD + MADE + late + 'Remote("EcrPullAccess", "payments", inputs, OUTPUTS)\n')
+    refused = stack.run("preview", check=False).output
+    assert "EcrPullAccess payments: additionalRegistries.US 'acme.example' is no private ECR registry" in refused
+    assert "Unexpected" not in refused
+    assert not has_frame_of_package(refused)
+
+
 def test_a_remote_registry_login_works_too(cloud, new_cloud_stack):
     cloud.aws.registries.add("acme.azurecr.io", "pull", "CANARY-azure-0123456789", ["charts"])
     cloud.aws.registries.find("acme.azurecr.io").push_image("charts")
@@ -143,99 +188,22 @@ def test_a_mistake_in_a_remote_component_is_told_in_its_own_words(cloud, new_clo
         assert not outcome.ok
         told = [line.strip() for line in outcome.output.splitlines() if "EcrPullAccess payments: " in line]
         assert told
-        assert "ecr_repositories is empty: list at least one repository to pull from" in told[0]
+        assert "ecrRepositories is empty: list at least one repository to pull from" in told[0]
+        assert "or select by ecrRepositoryTags." in told[0]
         # The SDK of the program shows how it heard of it; where in the plugin it was found is nobody's business.
-        assert str(COMPONENTS) not in outcome.output
+        assert not has_frame_of_package(outcome.output)
     assert cloud.aws.users() == {}
 
 
-@pytest.fixture(scope="module")
-def schema(tmp_path_factory):
-    """What the CLI gets from the folder, for generating SDKs; it holds it against the rules for schemas."""
-    folder = tmp_path_factory.mktemp("schema")
-    stack = Stack(folder / "stack", {}, "")
-    said = stack.run("package", "get-schema", str(COMPONENTS)).output
-    schema = json.loads(said[said.index("{\n") :])
-    file = folder / "schema.json"
-    file.write_text(json.dumps(schema))
+def test_the_schema_is_the_one_in_the_repository_and_keeps_the_rules(tmp_path):
+    """The CLI holds it against the rules for schemas, with which SDKs are generated.
+
+    It installs the plugin first: makes its environment by the Python on PATH, here one that does nothing since the
+    environment is there, and fills it by that environment's pip, here one that does nothing since nothing is missing.
+    """
+    components = copy_components(tmp_path, pip="pass\n")
+    stack = Stack(tmp_path / "stack", {"PULUMI_PYTHON_CMD": "true"}, "", plugin=False)
+    said = stack.run("package", "get-schema", str(components)).output
+    file = COMPONENTS / "pulumi_codespaces/schema.json"
+    assert json.loads(said[said.index("{\n") :]) == json.loads(file.read_text())
     assert stack.run("schema", "check", str(file)).output.strip() == ""
-    return schema
-
-
-def test_the_schema_names_what_there_is(schema):
-    assert (schema["name"], schema["version"]) == ("codespaces", "1.0.0")
-    components = {token for token, one in schema["resources"].items() if one.get("isComponent")}
-    assert components == {
-        "codespaces:index:EcrPullAccess",
-        "codespaces:index:PackageAccess",
-        "codespaces:index:RegistryLogin",
-    }
-    assert set(schema["resources"]) - components == {
-        "codespaces:index:OrganizationSecrets",
-        "codespaces:index:RepositorySecrets",
-        "codespaces:index:RepositorySelection",
-    }
-    access = schema["resources"]["codespaces:index:EcrPullAccess"]
-    assert "requiredInputs" not in access
-    assert set(access["properties"]) == {
-        "secretNames",
-        "servers",
-        "userArn",
-        "accessKeyId",
-        "keyCreatedAt",
-        "keyGeneration",
-        "repositoryPolicyStatement",
-        "summary",
-    }
-    login = schema["resources"]["codespaces:index:RegistryLogin"]
-    assert login["requiredInputs"] == ["password", "server", "user"]
-    secrets = schema["resources"]["codespaces:index:OrganizationSecrets"]
-    assert secrets["requiredInputs"] == ["secrets"]
-    assert set(schema["provider"]["inputProperties"]) == {"owner", "token", "appAuth", "baseUrl"}
-    # A default provider takes each of its inputs from the configuration of the stack.
-    assert schema["config"]["variables"] == schema["provider"]["inputProperties"]
-
-
-def test_the_schema_marks_what_is_secret(schema):
-    marked = {
-        f"{token.rsplit(':', 1)[-1]}.{section}.{name}"
-        for token, one in {**schema["resources"], "provider": schema["provider"], **schema["types"]}.items()
-        for section in ("inputProperties", "properties")
-        for name, description in one.get(section, {}).items()
-        if description.get("secret")
-    }
-    assert marked == {
-        "AppAuth.properties.pemFile",
-        "OrganizationSecrets.inputProperties.fallback",
-        "OrganizationSecrets.inputProperties.secrets",
-        "OrganizationSecrets.properties.secrets",
-        "RegistryLogin.inputProperties.password",
-        "RepositorySecrets.inputProperties.fallback",
-        "RepositorySecrets.inputProperties.secrets",
-        "RepositorySecrets.properties.secrets",
-        "provider.inputProperties.appAuth",
-        "provider.inputProperties.token",
-    }
-
-
-def test_everything_in_the_schema_is_described_and_every_reference_leads_somewhere(schema):
-    texts = []
-
-    def walk(node, path):
-        if isinstance(node, dict):
-            if "$ref" in node:
-                assert node["$ref"].removeprefix("#/types/") in schema["types"] or node["$ref"].startswith(
-                    "pulumi.json"
-                )
-            for key, value in node.items():
-                walk(value, f"{path}.{key}")
-
-    walk(schema["resources"], "resources")
-    for token, resource in schema["resources"].items():
-        for section in ("inputProperties", "properties"):
-            texts += [
-                f"{token}.{section}.{name}"
-                for name, description in resource.get(section, {}).items()
-                if section == "inputProperties" and not description.get("description")
-            ]
-    assert texts == []

@@ -34,7 +34,7 @@ def review(stack, *arguments):
     """What the command says of a preview, and its exit code; it has nothing but the preview."""
     printed = stack.run("preview", "--json", "--show-sames", check=False).output
     done = subprocess.run(
-        [sys.executable, "-c", "from pulumi_codespaces.cli import main; main()", "review", *arguments],
+        [sys.executable, "-c", "from pulumi_codespaces.tools.cli import main; main()", "review", *arguments],
         input=printed,
         capture_output=True,
         text=True,

@@ -243,9 +243,10 @@ def test_a_mark_that_fails_and_a_key_that_cannot_be_made(cloud, new_cloud_stack)
 def test_a_run_that_is_killed_between_user_and_password(cloud, new_cloud_stack):
     """The CLI alone: the plugin finishes the pair in hand. All of it: nothing can, and the next update mends it.
 
-    The second one also tears the one file of the backend that a kill may tear.
+    The second one also tears the one file of the backend that a kill may tear. The engine starts the plugin itself:
+    a language host would kill it soon after the CLI.
     """
-    stack = new_cloud_stack(ecr_program())
+    stack = new_cloud_stack(ecr_program(), launcher=True)
     stack.up()
     with watching(cloud):
         stack.write(ecr_program(key_generation=2))
@@ -313,7 +314,7 @@ def writes_seen(cloud: LocalCloud) -> list[str]:
     return [f"{one.method} {one.path.rsplit('/', 1)[-1]}" for one in cloud.github.requests if one.method != "GET"]
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:
     """Wait for something that another process does."""
     deadline = time.monotonic() + seconds
     while not holds():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import re
 import shlex
+import signal
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -28,6 +30,14 @@ config:
     payments-acr:  {server: acme.azurecr.io, user: pull, passwordFrom: acrPassword, selection: payments}
 """
 WRITES = "/orgs/acme/codespaces/secrets/"
+ROLE = "arn:aws:iam::123456789012:role/platform"
+WITH_ROLE = f"""
+config:
+  access:organization: acme
+  access:accounts: {{prod: {{region: eu-west-1, roleArn: "{ROLE}"}}}}
+  access:selections: {{payments: {{topics: [payments]}}}}
+  access:registries: {{payments-prod: {{account: prod, ecrRepositories: [payments/api], selection: payments}}}}
+"""
 
 
 def sections():
@@ -60,13 +70,27 @@ def cloud():
         assert cloud.aws.refused_hosts == []
 
 
+def make_stack(cloud, folder, config):
+    made = Stack(folder, cloud.environment, PROGRAM)
+    with (made.program_folder / "Pulumi.test.yaml").open("a") as file:
+        file.write(config)
+    return made
+
+
 @pytest.fixture
 def stack(cloud, tmp_path):
-    made = Stack(tmp_path, cloud.environment, PROGRAM)
-    with (made.program_folder / "Pulumi.test.yaml").open("a") as file:
-        file.write(CONFIG)
+    made = make_stack(cloud, tmp_path, CONFIG)
     made.configure("acrPassword", PASSWORD, secret=True)
     made.up()
+    yield made
+    made.destroy()
+    assert cloud.aws.users() == {}
+
+
+@pytest.fixture
+def stack_with_role(cloud, tmp_path):
+    """One whose account has a role."""
+    made = make_stack(cloud, tmp_path, WITH_ROLE)
     yield made
     made.destroy()
     assert cloud.aws.users() == {}
@@ -153,7 +177,7 @@ def test_a_key_that_nobody_knows(cloud, stack):
 
 
 def test_an_update_failed(cloud, stack):
-    failed, killed = SECTIONS["An update failed"]
+    failed, killed, _ = SECTIONS["An update failed"]
     stack.run("config", "set", "--path", "registries.payments-prod.keyGeneration", "2")
     cloud.github.faults.add(
         "PUT", f"{WRITES}PAYMENTS_PROD_CONTAINER_REGISTRY_PASSWORD", kind="status", status=500, times=None
@@ -170,6 +194,101 @@ def test_an_update_failed(cloud, stack):
     assert "locked" in stack.up(check=False).output
     follow(stack, cloud, killed)
     assert stack.preview("--expect-no-changes").steps == []
+    assert pulls(cloud)
+
+
+def test_an_update_failed_and_the_next_one_does_too(cloud, stack):
+    (*_, looks) = SECTIONS["An update failed"]
+    names = [f"payments/one-of-many-repositories-{number:02}" for number in range(40)]
+    config = stack.program_folder / "Pulumi.test.yaml"
+    config.write_text(config.read_text().replace("[payments/api]", f"[payments/api, {', '.join(names)}]"))
+    cloud.aws.faults.add("ListAttachedUserPolicies", "denied", times=None)
+    assert "AccessDenied" in stack.up(check=False).output
+    cloud.aws.faults.clear()
+    assert "doesn't support update" in stack.up(check=False).output
+    follow(stack, cloud, looks)
+    assert stack.preview("--expect-no-changes").steps == []
+    assert len(cloud.aws.users()[USER].attached_policies) == 1
+    assert pulls(cloud)
+
+
+def key_requests(cloud):
+    return [one.action for one in cloud.aws.requests].count("CreateAccessKey")
+
+
+def until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def read_until(run, words):
+    while words not in (line := run.stdout.readline()):
+        assert line, "it has ended"
+
+
+def test_aws_is_out(cloud, stack_with_role):
+    stack = stack_with_role
+    stack.up()
+    (before,) = cloud.aws.access_keys(USER)
+    stack.run("config", "set", "--path", "registries.payments-prod.keyGeneration", "2")
+    cloud.aws.clear_requests()
+    cloud.aws.faults.add("CreateAccessKey", status=503, code="ServiceUnavailable", times=None)
+    run = stack.start("up", "--yes", "--skip-preview", environment={"RIG_AWS_PAUSES": "1"})
+    until(lambda: key_requests(cloud) > 1)
+    run.send_signal(signal.SIGINT)
+    read_until(run, "press ^C again")
+    tried = key_requests(cloud)
+    until(lambda: key_requests(cloud) > tried)
+    assert pulls(cloud)
+    run.send_signal(signal.SIGINT)
+    run.communicate(timeout=60)
+    assert run.returncode
+    assert pulls(cloud)
+    assert cloud.aws.access_keys(USER) == (before,)
+
+    cloud.aws.faults.clear()
+    back, sooner = SECTIONS["AWS is out, or throttles"]
+    follow(stack, cloud, back)
+    assert stack.preview("--expect-no-changes").steps == []
+    assert keys(cloud) == ["Active", "Active"]
+    assert pulls(cloud)
+
+    follow(stack, cloud, sooner)
+    stack.run("config", "set", "--path", "registries.payments-prod.keyGeneration", "3")
+    cloud.aws.clear_requests()
+    cloud.aws.faults.add("CreateAccessKey", status=503, code="ServiceUnavailable", times=None)
+    failed = stack.up(check=False)
+    cloud.aws.faults.clear()
+    assert "CreateAccessKey, exceeded maximum number of attempts, 3, https response error" in failed.output
+    assert key_requests(cloud) == 3
+
+
+def test_credentials_are_given_up_soon_while_sts_is_out(cloud, stack_with_role):
+    cloud.aws.faults.add("*", status=503, code="ServiceUnavailable", times=None, service="sts")
+    cloud.aws.clear_requests()
+    for command in (["preview"], ["up", "--yes", "--skip-preview"]):
+        failed = stack_with_role.run(*command, check=False)
+        assert not failed.ok
+        assert "unable to validate AWS credentials" in failed.output
+        assert "AssumeRole, exceeded maximum number of attempts, 3, https response error" in failed.output
+    cloud.aws.faults.clear()
+    assert [one.action for one in cloud.aws.requests] == ["AssumeRole"] * 6
+
+
+def test_a_role_cannot_be_assumed(cloud, stack_with_role):
+    stack = stack_with_role
+    stack.run("config", "set", "--path", "accounts.prod.roleArn", f"{ROLE}-misspelt")
+    (block,) = SECTIONS["A role cannot be assumed"]
+    for command in (["preview"], ["up", "--yes", "--skip-preview"]):
+        failed = stack.run(*command, check=False)
+        assert not failed.ok
+        assert "pulumi:providers:aws (prod):" in failed.output
+        assert f"IAM Role ({ROLE}-misspelt) cannot be assumed." in failed.output
+    assert cloud.aws.users() == {}
+    assert cloud.github.organization("acme").secrets == {}
+    follow(stack, cloud, block, given=[ROLE])
     assert pulls(cloud)
 
 
@@ -212,6 +331,8 @@ def test_every_runbook_is_followed():
         "A key has leaked",
         "A key that nobody knows",
         "An update failed",
+        "AWS is out, or throttles",
+        "A role cannot be assumed",
         "An engineer leaves",
         "The repositories move to another organization",
     ]

@@ -41,7 +41,7 @@ class Tools:
     def __call__(self, *arguments, text=None, before=""):
         """Run a command; `before` is Python to run first."""
         done = subprocess.run(
-            [sys.executable, "-c", f"{before}\nfrom pulumi_codespaces.cli import main; main()", *arguments],
+            [sys.executable, "-c", f"{before}\nfrom pulumi_codespaces.tools.cli import main; main()", *arguments],
             input=text,
             capture_output=True,
             text=True,

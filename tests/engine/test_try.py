@@ -62,7 +62,7 @@ class Clone:
         assert list(self.temporary.iterdir()) == []
         assert self.files() == self.before
         # A plugin notices within a second or two that its engine is gone.
-        end = time.monotonic() + 10
+        end = time.monotonic() + 120
         while running(process.pid) and time.monotonic() < end:
             time.sleep(0.1)
         assert running(process.pid) == []
@@ -159,6 +159,6 @@ def test_interrupted_it_leaves_nothing(clone, number):
     time.sleep(1.5)
     # What Ctrl-C does at a terminal: it reaches the script, and what it started only by way of it.
     os.killpg(process.pid, number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     assert process.returncode == 128 + number
     clone.assert_nothing_left(process)

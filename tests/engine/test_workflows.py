@@ -1,4 +1,4 @@
-"""The shell in the workflows of examples/github-actions, run as it stands there, on the real CLI where it calls it."""
+"""The shell in the workflows of examples/platform-repository, run as it stands there, on the real CLI."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 from rig.cloud import DEFAULT_SEED, LocalCloud
 from rig.stack import REPOSITORY, Stack
 
-from .workflow_steps import STACK, TOKEN, WORKFLOWS, Runner
+from .workflow_steps import POLICIES, STACK, TOKEN, WORKFLOWS, Runner
 
 MARK = "<!-- codespaces review: access/prod -->"
 
@@ -63,7 +63,7 @@ def credentials(cloud, *names):
     user = "-".join(names)
     cloud.aws.create_user(user)
     for name in names:
-        cloud.aws.put_user_policy(user, name, json.loads((WORKFLOWS / f"aws-{name}-policy.json").read_text()))
+        cloud.aws.put_user_policy(user, name, json.loads((POLICIES / f"{name}.json").read_text()))
     key = cloud.aws.create_access_key(user)
     return {"AWS_ACCESS_KEY_ID": key.access_key_id, "AWS_SECRET_ACCESS_KEY": key.secret_access_key}
 

@@ -1,4 +1,4 @@
-"""Runs single steps of the workflows in examples/github-actions as a runner of GitHub does."""
+"""Runs single steps of the workflows in examples/platform-repository as a runner of GitHub does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from rig.stack import COMPONENTS, REPOSITORY, engine_folder, tools_folder
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-WORKFLOWS = REPOSITORY / "examples/github-actions"
+WORKFLOWS = REPOSITORY / "examples/platform-repository/.github/workflows"
+POLICIES = REPOSITORY / "examples/platform-repository/policies"
 STACK = "prod"
 TOKEN = "ghs_workflow"
 ME = "acme/platform"
@@ -40,7 +41,7 @@ class Runner:
         self._state = folder / "github.json"
         self.github = {"comments": [], "issues": [], "pulls": []}
         self.program("gh", f"import runpy\nrunpy.run_path({str(Path(__file__).with_name('gh.py'))!r})\n")
-        self.program("codespaces", "from pulumi_codespaces.cli import main\nmain()\n")
+        self.program("codespaces", "from pulumi_codespaces.tools.cli import main\nmain()\n")
         path = [binaries, tools_folder(), engine_folder(), Path(sys.executable).parent]
         self._environment = {
             "HOME": str(folder),

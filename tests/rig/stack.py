@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
+import venv
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -21,12 +24,23 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMPONENTS = REPOSITORY / "components"
+# The virtual environment of the tests, in which programs and the plugin run too.
+ENVIRONMENT = Path(sys.prefix)
+# The folder of a stack with its plugin; the process of the plugin is known by it.
+PLUGIN_FOLDER = "codespaces-plugin"
 _OFFLINE = {
     "PULUMI_SKIP_UPDATE_CHECK": "true",
     "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
     "PULUMI_DISABLE_REGISTRY_RESOLVE": "true",
     "PULUMI_ERROR_OUTPUT_STRING": "true",
+    # The official language host lists packages with pip, which then looks for a newer pip.
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
 }
+_PLUGIN = """from pulumi_codespaces.plugin.host import main
+
+if __name__ == "__main__":
+    main()
+"""
 _TIMEOUT_SECONDS = 300
 
 
@@ -45,6 +59,18 @@ def tools_folder() -> Path:
     return _prepared("--tools")
 
 
+@cache
+def sdks_folder() -> Path:
+    """The folder with `sdks`, which generates SDKs, and `node_modules`; made when first asked for."""
+    return _prepared("--sdks")
+
+
+@cache
+def yaml_folder() -> Path:
+    """The folder with the language host for YAML, which `engine.sh` builds when it is first asked for."""
+    return _prepared("--yaml")
+
+
 def _prepared(*arguments: str) -> Path:
     script = REPOSITORY / "tests/rig/engine.sh"
     lines = subprocess.run([script, *arguments], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
@@ -55,6 +81,13 @@ def _plugins_folder(engine: Path) -> Path:
     """Where `plugins.sh` finds or puts the engine's plugins."""
     built = engine.parent / "plugins"
     return built if built.is_dir() else Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi") / "plugins"
+
+
+def link_plugins(folder: Path) -> None:
+    """Make a plugin folder that has the engine's plugins, and that others may be added to."""
+    for file in _plugins_folder(engine_folder()).glob("*/*"):
+        (folder / file.parent.name).mkdir(parents=True, exist_ok=True)
+        (folder / file.parent.name / file.name).symlink_to(file)
 
 
 def kill_beside(run: subprocess.Popen[str], *files: Path, seconds: float = 10) -> None:
@@ -86,6 +119,75 @@ def _process_state(number: int) -> str:
     """The first letter of what `ps` says of a process; empty where there is none."""
     said = subprocess.run(["ps", "-o", "state=", "-p", str(number)], capture_output=True, text=True, check=False)
     return said.stdout.strip()[:1]
+
+
+def write_plugin(folder: Path, *, launcher: bool) -> Path:
+    """Make a plugin that runs the code of this clone, which PYTHONPATH leads to, in the environment of the tests.
+
+    Args:
+        folder: the folder of the plugin.
+        launcher: whether the engine finds an executable there, which it starts itself; else the language host does.
+    """
+    folder.mkdir()
+    (folder / "__main__.py").write_text(_PLUGIN)
+    if launcher:
+        executable = folder / "pulumi-resource-codespaces"
+        executable.write_text(f'#!/bin/sh\nexec "{ENVIRONMENT}/bin/python" "{folder}" "$@"\n')
+        executable.chmod(0o755)
+    else:
+        (folder / "PulumiPlugin.yaml").write_text(json.dumps({"runtime": _python(ENVIRONMENT)}))
+    return folder
+
+
+def copy_components(folder: Path, *, pip: str | None = None) -> Path:
+    """Copy the components, with the environment that their PulumiPlugin.yaml names; all that the tests have is in it.
+
+    Args:
+        folder: where `components` is made; the environment may lie beside it.
+        pip: the code of a pip of its own for the environment.
+
+    Returns:
+        The folder of the plugin.
+    """
+    components = folder / "components"
+    shutil.copytree(COMPONENTS, components, ignore=shutil.ignore_patterns("__pycache__", "venv", "build"))
+    runtime = yaml.safe_load((components / "PulumiPlugin.yaml").read_text())["runtime"]
+    options = runtime.get("options", {}) if isinstance(runtime, dict) else {}
+    library = make_environment(components / options.get("virtualenv", "venv"))
+    if pip is not None:
+        (library / "pip").mkdir()
+        # Without it, the one of the tests would be found before this one.
+        (library / "pip/__init__.py").touch()
+        (library / "pip/__main__.py").write_text(pip)
+    return components
+
+
+def make_environment(folder: Path) -> Path:
+    """Make a virtual environment with all that the tests have, and return where its packages lie.
+
+    This package is not among them.
+    """
+    venv.create(folder, symlinks=True)
+    library = Path(sysconfig.get_path("purelib", vars={"base": folder, "platbase": folder}))
+    (library / "of-the-tests.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    return library
+
+
+def _is_language_host(words: list[bytes]) -> bool:
+    """Whether a command line is that of a language host: of the official one, or of the rig's."""
+    return words[0].endswith(b"/pulumi-language-python") or b"language_host" in words
+
+
+def _python(virtualenv: Path) -> dict[str, Any]:
+    return {"name": "python", "options": {"virtualenv": str(virtualenv)}}
+
+
+def has_frame_of_package(output: str) -> bool:
+    """Whether what the CLI printed has a traceback with a line of this package.
+
+    Its paths alone say nothing: a digest names where each resource was declared.
+    """
+    return re.search(rf'File \\?"{re.escape(str(COMPONENTS))}', output) is not None
 
 
 @dataclass
@@ -125,7 +227,11 @@ class Stack:
         environment: what the CLI and the plugins get beside the paths, such as `LocalCloud.environment`.
         program: the text of `__main__.py`, or the folder of a project, which is copied.
         project: the name of the project; that of a folder is in its Pulumi.yaml.
-        packages: the entry of that name in Pulumi.yaml; by default the plugin of this repository.
+        virtualenv: the environment of the program.
+        plugin: the folder of the plugin, which Pulumi.yaml then names. True: one that runs the code of this clone in
+            the environment of the tests. False: none, so that the engine looks for the plugin itself.
+        launcher: whether the engine starts that plugin itself, as one that is installed; a language host, which starts
+            it otherwise, kills it when the engine is gone.
     """
 
     def __init__(
@@ -137,12 +243,14 @@ class Stack:
         project: str = "access",
         name: str = "test",
         backend: Path | None = None,
-        packages: Mapping[str, str] | None = None,
+        virtualenv: Path = ENVIRONMENT,
+        plugin: bool | Path = True,
+        launcher: bool = False,
     ) -> None:
         self.folder = folder
         self.name = name
         self.program_folder = folder / "program"
-        description: dict[str, Any] = {"name": project, "runtime": "python"}
+        description: dict[str, Any] = {"name": project}
         if isinstance(program, Path):
             shutil.copytree(program, self.program_folder)
             description = yaml.safe_load((self.program_folder / "Pulumi.yaml").read_text())
@@ -150,7 +258,12 @@ class Stack:
             self.program_folder.mkdir(parents=True)
             self.write(program)
         self.project: str = description["name"]
-        description["packages"] = {"codespaces": str(COMPONENTS)} if packages is None else packages
+        description["runtime"] = _python(virtualenv)
+        description.pop("packages", None)
+        description.pop("plugins", None)
+        if plugin:
+            place = write_plugin(folder / PLUGIN_FOLDER, launcher=launcher) if plugin is True else plugin
+            description["plugins"] = {"providers": [{"name": "codespaces", "path": str(place)}]}
         (self.program_folder / "Pulumi.yaml").write_text(json.dumps(description))
         self._backend = backend or folder / "backend"
         self._backend.mkdir(exist_ok=True)
@@ -166,7 +279,7 @@ class Stack:
             "PULUMI_HOME": str(home / ".pulumi"),
             "PULUMI_BACKEND_URL": f"file://{self._backend}",
             "PULUMI_CONFIG_PASSPHRASE": "passphrase",
-            "VIRTUAL_ENV": str(Path(sys.executable).parent.parent),
+            "VIRTUAL_ENV": str(ENVIRONMENT),
             "PYTHONPATH": str(COMPONENTS),
             **_OFFLINE,
             **environment,
@@ -255,13 +368,18 @@ class Stack:
         kill_beside(run, self.state_file, self.state_description)
 
     def processes(self) -> list[int]:
-        """The processes that the CLI and its children have started for this stack and that still run (needs /proc)."""
+        """The processes that the CLI and its children have started for this stack and that still run (needs /proc).
+
+        Language hosts are not among them. They change nothing, and the official one may stay for five minutes after its
+        engine was killed.
+        """
         mark = f"PULUMI_HOME={self.environment['PULUMI_HOME']}".encode()
         found: list[int] = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
+                words = (folder / "cmdline").read_bytes().split(b"\0")
                 # That of a process which has ended and was not waited for is empty.
-                if mark in (folder / "environ").read_bytes().split(b"\0"):
+                if mark in (folder / "environ").read_bytes().split(b"\0") and not _is_language_host(words):
                     found.append(int(folder.name))
             except OSError:
                 continue

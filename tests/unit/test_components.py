@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 import pulumi_aws as aws
@@ -30,8 +31,12 @@ from pulumi_codespaces import (
     Visibility,
 )
 from pulumi_codespaces.errors import InvalidArgument
+from pulumi_codespaces.package_schema import SCHEMA
 from pulumi_codespaces.plugin.resources.key_rotation import _decision
 from pulumi_codespaces.rules.rotation import first_rotation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
@@ -458,12 +463,12 @@ def test_secrets_take_a_selection_and_what_it_means_and_what_is_awaited() -> Non
         (
             lambda: RepositorySecrets("npm", {"secrets": {"X": "CANARY"}, "repository": 7}),
             "repository",
-            "RepositorySecrets npm: repository is a int; write a repository's name, or give a github.Repository.",
+            "RepositorySecrets npm: repository is an int; write a repository's name, or give a github.Repository.",
         ),
         (
             lambda: PackageAccess("base", {"package": "base", "repository": 7}),
             "repository",
-            "PackageAccess base: repository is a int; write a repository's name, or give a github.Repository.",
+            "PackageAccess base: repository is an int; write a repository's name, or give a github.Repository.",
         ),
     ],
     ids=["a list", "a number", "a number for a package"],
@@ -492,40 +497,182 @@ def test_every_public_name_is_there() -> None:
         ({"max_key_age_days": "90"}, "max_key_age_days", "max_key_age_days '90': must be a plain whole number"),
         ({"verify_timeout_seconds": -1}, "verify_timeout_seconds", "verify_timeout_seconds -1: must be a plain"),
         ({"region": "Frankfurt"}, "region", "region 'Frankfurt' has not the form of an AWS Region"),
-        ({"region": 1}, "region", "region is a int; it must be a plain text like 'eu-west-1'"),
+        ({"region": 1}, "region", "region is an int; write the name of a Region"),
         ({"user_name": "x" * 65}, "user_name", "(65 characters)"),
-        ({"ecr_repositories": "payments/api"}, "ecr_repositories", "must be a list of plain texts"),
-        ({"ecr_repositories": [7]}, "ecr_repositories[0]", "ecr_repositories[0] is a int"),
+        ({"ecr_repositories": "payments/api"}, "ecr_repositories", "ecr_repositories is a str; give a list"),
+        ({"ecr_repositories": [7]}, "ecr_repositories[0]", "ecr_repositories[0] is an int"),
         ({"selected_repositories": "web"}, "selected_repositories", "selected_repositories is a str"),
-        ({"selected_repositories": ["web", 11]}, "selected_repositories[1]", "selected_repositories[1] is a int"),
-        (
-            {"selected_repositories": [pulumi.Output.from_input("web")]},
-            "selected_repositories[0]",
-            "A list whose names are Outputs belongs into a RepositorySelection.",
-        ),
+        ({"selected_repositories": ["web", 11]}, "selected_repositories[1]", "selected_repositories[1] is an int"),
     ],
 )
 def test_bad_arguments_are_refused_before_anything_is_registered(
     arguments: dict[str, Any], argument: str, text: str
 ) -> None:
-    recorded: list[Recorder] = []
+    refused(lambda: arguments, argument, text)
+
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "EcrPullAccess": {
+        "ecr_repositories": ["payments/api", "payments/web"],
+        "ecr_repository_tags": {"team": "payments"},
+        "region": "eu-west-1",
+        "selected_repositories": {"web": 11},
+        "visibility": "selected",
+        "secret_prefix": "PAY",
+        "key_generation": 2,
+        "keep_previous_key": False,
+        "suspended": True,
+        "max_key_age_days": 30,
+        "permissions_boundary_arn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
+        "tags": {"team": "payments"},
+        "pull_through_cache_prefixes": ["payments"],
+        "additional_registries": {"US": f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"},
+        "probe_images": ["payments/api:v1"],
+        "verify": False,
+        "verify_timeout_seconds": 10,
+        "adopt_existing": True,
+        "user_name": "puller",
+        "user_path": "/pull/",
+    },
+    "RegistryLogin": {
+        "server": "acme.azurecr.io",
+        "user": "u",
+        "password": "p",
+        "selected_repositories": {"web": 11},
+        "visibility": "selected",
+        "secret_prefix": "PAY",
+        "probe_images": ["charts:v1"],
+        "verify": False,
+        "expires_at": "2126-11-24T12:00:00Z",
+        "adopt_existing": True,
+    },
+    "PackageAccess": {
+        "package": "base/image",
+        "package_type": "npm",
+        "repository": "images",
+        "visibility": "internal",
+        "inherits": False,
+        "selected_repositories": {"web": 11},
+        "teams": {"payments": "write"},
+        "users": {"octocat": "read"},
+        "on_mismatch": "fail",
+    },
+}
+"""Arguments of the components, none of them as by default."""
+NEEDED = ("ecr_repositories", "package", "password", "server", "user")
+INPUTS = {
+    name: {
+        re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", key): described
+        for key, described in resource["inputProperties"].items()
+    }
+    for name in EXAMPLES
+    for resource in [json.loads(SCHEMA.read_text())["resources"][f"codespaces:index:{name}"]]
+}
+
+
+def every(component: str, *, plain: bool) -> list[tuple[str, str]]:
+    """The examples that the schema takes for plain values, or the others."""
+    inputs = INPUTS[component]
+    return [(component, name) for name in EXAMPLES[component] if inputs[name].get("plain", False) is plain]
+
+
+def as_outputs(value: Any) -> Any:
+    """The members of a list or a map as Outputs."""
+    if isinstance(value, list):
+        return [pulumi.Output.from_input(item) for item in value]
+    return {key: pulumi.Output.from_input(item) for key, item in value.items()}
+
+
+def registered(component: str, arguments: Callable[[], dict[str, Any]]) -> dict[tuple[str, str], Any]:
+    """What a component registers."""
+    recorder = register(lambda: getattr(pulumi_codespaces, component)("payments", arguments()))
+    return {key: rpc.deserialize_properties(request.object) for key, request in recorder.requests.items()}
+
+
+def test_there_is_an_example_of_every_argument() -> None:
+    # Who may read is said by one repository, or by the others.
+    left_out = {"EcrPullAccess": {"repository", "repository_id"}, "RegistryLogin": {"repository", "repository_id"}}
+    assert {name: {*INPUTS[name]} - {*examples} for name, examples in EXAMPLES.items()} == {
+        "PackageAccess": set(),
+        **left_out,
+    }
+
+
+@pytest.mark.parametrize(("component", "argument"), [case for name in EXAMPLES for case in every(name, plain=False)])
+def test_an_output_does_what_its_value_does(component: str, argument: str) -> None:
+    arguments = EXAMPLES[component]
+    later = registered(component, lambda: {**arguments, argument: pulumi.Output.from_input(arguments[argument])})
+    assert later == registered(component, lambda: arguments)
+
+
+@pytest.mark.parametrize(
+    ("component", "argument"),
+    [
+        ("EcrPullAccess", "ecr_repositories"),
+        ("EcrPullAccess", "additional_registries"),
+        ("EcrPullAccess", "probe_images"),
+        ("EcrPullAccess", "tags"),
+        ("PackageAccess", "teams"),
+        ("PackageAccess", "users"),
+        ("RegistryLogin", "probe_images"),
+    ],
+)
+def test_the_members_of_lists_and_maps_may_be_outputs(component: str, argument: str) -> None:
+    arguments = EXAMPLES[component]
+    later = registered(component, lambda: {**arguments, argument: as_outputs(arguments[argument])})
+    assert later == registered(component, lambda: arguments)
+
+
+@pytest.mark.parametrize(("component", "argument"), [case for name in EXAMPLES for case in every(name, plain=True)])
+def test_an_output_of_what_must_be_plain_is_refused_with_the_reason(component: str, argument: str) -> None:
+    def program() -> None:
+        value = pulumi.Output.from_input(EXAMPLES[component][argument])
+        with pytest.raises(InvalidArgument) as refusal:
+            getattr(pulumi_codespaces, component)("payments", {**EXAMPLES[component], argument: value})
+        assert refusal.value.argument == argument
+        start = f"{component} payments: {argument} is an Output; "
+        assert re.match(rf"{start}(it must be a plain value, since |give a list, whose items)", str(refusal.value))
+
+    assert register(program).urns == []
+
+
+@pytest.mark.parametrize("component", EXAMPLES)
+def test_defaults_are_those_of_the_schema(component: str) -> None:
+    """The generated SDKs send them."""
+    examples = EXAMPLES[component]
+    required = {name: examples[name] for name in NEEDED if name in examples} | {"repository": "web"}
+    defaults = {name: described["default"] for name, described in INPUTS[component].items() if "default" in described}
+    assert defaults
+    assert registered(component, lambda: required | defaults) == registered(component, lambda: required)
+
+
+def test_names_of_repositories_may_be_outputs() -> None:
+    def program() -> None:
+        shop = pulumi_github.Repository("made", name="shop")
+        login(selected_repositories=["web", shop.name, shop])
+
+    given = register(program).inputs("codespaces:index:RepositorySelection")
+    assert given == {"names": ["web", "shop"], "ids": {"made": 77}}
+
+
+def refused(arguments: Callable[[], dict[str, Any]], argument: str, text: str) -> None:
+    """Assert that an EcrPullAccess of these arguments is refused; they are made in the program, as Outputs must be."""
 
     def program() -> None:
-        with pytest.raises(InvalidArgument) as refused:
-            access(**arguments)
-        assert refused.value.argument == argument
-        assert str(refused.value).startswith("EcrPullAccess payments: ")
-        assert text in str(refused.value)
+        with pytest.raises(InvalidArgument) as refusal:
+            access(**arguments())
+        assert refusal.value.argument == argument
+        assert str(refusal.value).startswith("EcrPullAccess payments: ")
+        assert text in str(refusal.value)
 
-    recorded.append(register(program))
-    assert recorded[0].urns == []
+    assert register(program).urns == []
 
 
 @pytest.mark.parametrize("days", [90, 91])
 def test_the_age_of_a_key(days: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     from datetime import datetime, timedelta, timezone
 
-    from pulumi_codespaces import lifetimes
+    from pulumi_codespaces import expiry as lifetimes
 
     made = datetime(2026, 11, 24, 12, 0, 0, tzinfo=timezone.utc)
     monkeypatch.setattr(lifetimes, "_now", lambda: made + timedelta(days=days))

@@ -1,41 +1,24 @@
-"""The workflows in examples/github-actions: what two linters say, and what each of them may do."""
+"""The workflows in examples/platform-repository: what two linters say, and what each of them may do."""
 
 from __future__ import annotations
 
 import re
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import yaml
 
-from rig.stack import REPOSITORY, tools_folder
+from rig.stack import REPOSITORY
+from rig.workflow_linters import lint
 
-FILES = sorted((REPOSITORY / "examples/github-actions").glob("*.yml"))
+pytestmark = pytest.mark.once
+
+FILES = sorted((REPOSITORY / "examples/platform-repository/.github/workflows").glob("*.yml"))
 NAMES = [path.stem for path in FILES]
 # PyYAML takes the key `on` for a Boolean.
 DOCUMENTS = {path.stem: yaml.safe_load(path.read_text().replace("\non:\n", "\n'on':\n")) for path in FILES}
 JOBS = {f"{name}.{key}": job for name, document in DOCUMENTS.items() for key, job in document["jobs"].items()}
 SECRET = re.compile(r"secrets(?:\.|\[)[^\s}]*")
-
-
-def lint(*paths):
-    """What actionlint and zizmor say, and their exit codes."""
-    actionlint = [tools_folder() / "actionlint", "-no-color", "-shellcheck=", "-pyflakes="]
-    zizmor = [
-        Path(sys.executable).with_name("zizmor"),
-        "--offline",
-        "--no-config",
-        "--no-progress",
-        "--persona=auditor",
-    ]
-    zizmor += ["--strict-collection", "--color=never", "--quiet"]
-    ran = [
-        subprocess.run([*tool, *paths], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        for tool in (actionlint, zizmor)
-    ]
-    return [one.returncode for one in ran], "\n".join(one.stdout for one in ran)
 
 
 def test_the_linters_find_nothing():

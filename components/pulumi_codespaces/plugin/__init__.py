@@ -1,1 +1,1 @@
-"""The provider plugin: serves the custom resources, and the components to programs in other languages."""
+"""The provider plugin: serves the custom resources, and the components for programs in other languages."""

@@ -1,10 +1,10 @@
-"""What can go wrong in the plugin, as exceptions.
+"""The exceptions by which the plugin reports failures to the engine.
 
-PluginError               a message for a person; nothing was changed
-├── InvalidInputs         Check refused inputs: one or more failures, each of a property
-├── CloudError            GitHub or AWS refused, or did not answer
+ActionableError           the message says what to do; nothing was changed
+├── InvalidInputs         Check refused inputs, with a failure for each property
+├── CloudError            GitHub or AWS refused the request, or did not answer
 │   └── OutcomeUnknown    the answer was lost: the request may have been handled
-└── PartialWrite          something was written before the failure; carries what the state must say now
+└── PartialWrite          something was written before the failure; holds the new state
 """
 
 from __future__ import annotations
@@ -12,29 +12,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..clients.errors import ActionableError
+
 if TYPE_CHECKING:
-    from .values import Properties
-
-
-class PluginError(Exception):
-    """A failure whose message tells a person what to do."""
+    from ..values import Properties
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A reason why inputs are refused.
+    """A reason to refuse inputs.
 
     Attributes:
         path: the property path, such as `secrets.X`, or "" for none. It must not be a top-level property that holds
-            a secret: the engine prints the value of the property that a failure names.
-        reason: what is wrong, which rule, and the way out.
+            a secret, because the engine prints the value of the property that a failure names.
+        reason: what is wrong, the rule, and the way out.
     """
 
     path: str
     reason: str
 
 
-class InvalidInputs(PluginError):
+class InvalidInputs(ActionableError):
     """Inputs that Check refuses."""
 
     def __init__(self, *failures: Failure) -> None:
@@ -42,29 +40,13 @@ class InvalidInputs(PluginError):
         super().__init__("; ".join(failure.reason for failure in failures))
 
 
-class CloudError(PluginError):
-    """GitHub or AWS refused a request.
-
-    Attributes:
-        status: the HTTP status, 0 where there was no answer.
-    """
-
-    def __init__(self, message: str, status: int = 0) -> None:
-        self.status = status
-        super().__init__(message)
-
-
-class OutcomeUnknown(CloudError):
-    """The answer to a request that writes was lost: it may have been handled or not."""
-
-
-class PartialWrite(PluginError):
+class PartialWrite(ActionableError):
     """A create or an update failed after it had written something.
 
     Attributes:
         identifier: the resource's id.
-        properties: the outputs that the state must hold so that the next update finishes the job.
-        inputs: the inputs that the state must hold; None for those of the program.
+        properties: the outputs to store in the state, so that the next update can finish.
+        inputs: the inputs to store in the state; None for the inputs from the program.
     """
 
     def __init__(self, message: str, identifier: str, properties: Properties, inputs: Properties | None = None) -> None:

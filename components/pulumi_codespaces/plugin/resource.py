@@ -1,4 +1,4 @@
-"""What a custom resource of this package answers the engine; one file a resource implements it."""
+"""The base class of the custom resources, and helpers to check and compare their inputs."""
 
 from __future__ import annotations
 
@@ -6,36 +6,38 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
-from .failures import Failure, InvalidInputs, PluginError
-from .values import Unknown, is_text, is_unknown, plain_map, reveal
+from ..clients.errors import ActionableError
+from ..values import Unknown, is_text, is_unknown, plain_map, reveal
+from .failures import Failure, InvalidInputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..values import Properties, Value
     from .run import Run
-    from .values import Properties, Value
 
-Change = Literal["add", "update", "delete"]
+ChangeKind = Literal["add", "update", "delete"]
 
 
 @dataclass
 class Difference:
-    """What an update would do.
+    """The changes of an update.
 
-    A value is never changed by a replacement, which means a moment, or forever, without the secret.
+    A changed value never replaces a resource: a replacement would leave codespaces without the secret for a moment, or
+    for good.
 
     Attributes:
-        changes: property path -> kind of change; empty for none.
-        replaces: the changed properties that make it another resource: secrets of another repository.
+        changes: property path -> kind of change; empty if nothing changes.
+        replaces: the changed properties that make it another resource, such as the secrets of another repository.
     """
 
-    changes: dict[str, Change] = field(default_factory=dict[str, Change])
+    changes: dict[str, ChangeKind] = field(default_factory=dict[str, ChangeKind])
     replaces: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A resource as it is: its id, the inputs that would make it so, and its outputs."""
+    """A resource as it exists now: its id, the inputs that would produce it, and its outputs."""
 
     identifier: str
     inputs: Properties
@@ -43,66 +45,73 @@ class Stored:
 
 
 class Resource(ABC):
-    """A custom resource: its answers to Check, Diff, Create, Read, Update and Delete.
+    """A custom resource: its answers to Check, Diff, Create, Read, Update and Delete. One module implements each.
 
-    Every method may raise PluginError. `run` gives GitHub, messages and the memory of the run.
+    Every method may raise ActionableError. `run` holds the GitHub client, the messages and the memory of the run.
     """
 
     token: ClassVar[str]
 
     @abstractmethod
     async def check(self, run: Run, urn: str, old: Properties, new: Properties) -> Properties:
-        """The inputs to use; raises InvalidInputs. `old` is empty for a resource not made yet."""
+        """Check the new inputs and return the inputs to use; `old` is empty for a resource not created yet.
+
+        Raises:
+            InvalidInputs: the inputs break a rule.
+        """
 
     @abstractmethod
     async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
-        """What an update of the resource to the inputs `new` would change."""
+        """Compare the state with the inputs `new`: the changes that an update would make."""
 
     @abstractmethod
     async def create(self, run: Run, urn: str, new: Properties, *, preview: bool) -> tuple[str, Properties]:
-        """Make it; gives id and outputs. A preview changes nothing and gives UNKNOWN for what it cannot know."""
+        """Create the resource and return its id and outputs.
+
+        A preview changes nothing, and returns UNKNOWN for values that it cannot know.
+        """
 
     @abstractmethod
     async def read(self, run: Run, urn: str, identifier: str, inputs: Properties, state: Properties) -> Stored | None:
-        """It as it is now, None where it is gone; an import comes with empty `inputs` and `state`."""
+        """Read the resource; None if it no longer exists. For an import, `inputs` and `state` are empty."""
 
     @abstractmethod
     async def update(
         self, run: Run, urn: str, identifier: str, state: Properties, new: Properties, *, preview: bool
     ) -> Properties:
-        """Change it to the inputs `new`; gives the outputs."""
+        """Change the resource to the inputs `new` and return its outputs."""
 
     @abstractmethod
     async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
-        """Remove it."""
+        """Delete the resource."""
 
 
 def same_owner(run: Run, state: Properties) -> None:
-    """Refuse to touch what was made in another organization.
+    """Refuse to touch secrets of another organization.
 
     Raises:
-        PluginError: the provider works for another organization than the one in the state.
+        ActionableError: the provider works for another organization than the one in the state.
     """
     owner = state.get("owner")
     if owner and not is_unknown(owner) and owner.lower() != run.configuration.owner.lower():
-        raise PluginError(
+        raise ActionableError(
             f"these secrets belong to organization {owner}, but the provider works for {run.configuration.owner}. Set "
             f"GITHUB_OWNER (or the provider's `owner`) back to {owner}."
         )
 
 
-def check_list(argument: str, given: Value) -> list[Failure]:
-    """Why an input is not a list of texts; it may be absent or not known yet.
+def check_list(argument: str, value: Value) -> list[Failure]:
+    """Check that an input is a list of texts. It may be missing or not known yet.
 
     Args:
-        argument: what the program calls the input.
-        given: the input, secret marks taken off.
+        argument: the name of the input in the program.
+        value: the input, without secret marks.
     """
-    if given is None or isinstance(given, Unknown):
+    if value is None or isinstance(value, Unknown):
         return []
-    if not isinstance(given, list):
+    if not isinstance(value, list):
         return [Failure("", f"{argument} must be a list of texts, such as ['web', 'api'].")]
-    items = cast("list[Value]", given)
+    items = cast("list[Value]", value)
     return [
         Failure("", f"{argument}[{index}] must be a text, not {_kind(item)}.")
         for index, item in enumerate(items)
@@ -110,34 +119,34 @@ def check_list(argument: str, given: Value) -> list[Failure]:
     ]
 
 
-def check_map(argument: str, given: Value, fits: Callable[[Value], bool], what: str) -> list[Failure]:
-    """Why an input is not a map whose values fit; it may be absent or not known yet.
+def check_map(argument: str, value: Value, fits: Callable[[Value], bool], expected: str) -> list[Failure]:
+    """Check that an input is a map with values of the right kind. It may be missing or not known yet.
 
-    The messages tell the kind of a value only, since the map may hold secrets.
+    The messages contain only the kind of a value, because the map may hold secrets.
 
     Args:
-        argument: what the program calls the input.
-        given: the input, secret marks taken off.
-        fits: whether a value fits.
-        what: what a value must be, for messages.
+        argument: the name of the input in the program.
+        value: the input, without secret marks.
+        fits: whether a value in the map is of the right kind.
+        expected: the right kind, for messages.
     """
-    if given is None or isinstance(given, Unknown):
+    if value is None or isinstance(value, Unknown):
         return []
-    if not isinstance(given, dict):
-        return [Failure("", f"{argument} must be a map whose values are each {what}, not {_kind(given)}.")]
-    items = cast("Properties", given)
+    if not isinstance(value, dict):
+        return [Failure("", f"{argument} must be a map whose values are each {expected}, not {_kind(value)}.")]
+    items = cast("Properties", value)
     return [
-        Failure("", f"{join(argument, name)} must be {what}, not {_kind(value)}.")
-        for name, value in items.items()
-        if not fits(value)
+        Failure("", f"{join(argument, name)} must be {expected}, not {_kind(item)}.")
+        for name, item in items.items()
+        if not fits(item)
     ]
 
 
 def raise_if(*failures: Failure) -> None:
-    """Refuse inputs for these reasons, if there are any.
+    """Refuse inputs if there are failures.
 
     Raises:
-        InvalidInputs: there are.
+        InvalidInputs: there is at least one failure.
     """
     if failures:
         raise InvalidInputs(*failures)
@@ -151,16 +160,16 @@ def _kind(value: Value) -> str:
 
 
 def join(path: str, key: str) -> str:
-    """The property path of `key` in the map at `path`; quoted where the key is not a plain word."""
+    """The property path of `key` in the map at `path`; the key is quoted if it is not a plain word."""
     return f"{path}.{key}" if key.replace("_", "a").isalnum() else f'{path}["{key}"]'
 
 
-def map_changes(path: str, old: Value, new: Value) -> dict[str, Change]:
-    """The changes between two maps, by property path; a value not known yet counts as changed."""
+def map_changes(path: str, old: Value, new: Value) -> dict[str, ChangeKind]:
+    """The changes between two maps, by property path. A value that is not known yet counts as changed."""
     if is_unknown(new) and not isinstance(reveal(new), dict):
         return {path: "update"}
     before, after = plain_map(old), plain_map(new)
-    changes: dict[str, Change] = {}
+    changes: dict[str, ChangeKind] = {}
     for key in sorted({*before, *after}):
         if key not in after:
             changes[join(path, key)] = "delete"

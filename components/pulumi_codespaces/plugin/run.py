@@ -1,4 +1,4 @@
-"""What the resources of one provider instance share while the engine runs: GitHub, messages, and who wrote what."""
+"""The state that the resources of one provider instance share: the GitHub client, messages, and written secrets."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from .github_client import GitHub
-from .secret_client import Place, Secrets
+from ..clients.codespaces_secrets import Place, Secrets
+from ..clients.github import GitHub
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .configuration import Configuration
+    from ..clients.credentials import Configuration
 
 
 class Severity(Enum):
@@ -21,19 +21,19 @@ class Severity(Enum):
     INFO = "info"
     WARNING = "warning"
     STATUS = "status"
-    """Shown in the status line while the resource is worked on, and gone afterwards."""
+    """Shown in the status line of the resource while it is in progress."""
 
 
 @dataclass
 class Claim:
-    """The secrets that one resource of the program declares, as Check saw them.
+    """The secrets that one resource of the program declares, as seen by Check.
 
     Attributes:
-        place: whose they are.
-        names: the names of its secrets.
+        place: the organization or the repository that they belong to.
+        names: the names of the secrets.
         servers: prefix of a registry -> the value of its SERVER secret.
         visibility: `all`, `private` or `selected`.
-        repositories: name -> id of those that may read them; a name whose id is not known yet has None.
+        repositories: name -> id of the repositories that may read them; None for an id that is not known yet.
     """
 
     place: Place
@@ -45,15 +45,15 @@ class Claim:
 
 @dataclass
 class Run:
-    """One run of a provider instance; every instance is a process of its own and lives as long as one operation.
+    """One run of a provider instance. Each instance is a process of its own that lives for one operation.
 
     Attributes:
-        configuration: whom it works for.
-        log: tells the person at the terminal something about a resource (its URN, or "").
-        claims: URN -> the secrets that resource declares in this run, to find clashes between resources.
-        written: place and name of a secret -> URN of the resource that wrote it in this run; what was written must not
-            be deleted.
-        past: URN -> the inputs of the last update, for resources whose Check needs them when they are replaced.
+        configuration: the organization and the credentials that it works with.
+        log: shows a message about a resource (its URN, or "") to the person at the terminal.
+        claims: URN -> the secrets that the resource declares in this run, to find clashes between resources.
+        written: place and name of a secret -> URN of the resource that wrote it in this run. These secrets must not be
+            deleted.
+        past: URN -> the inputs of the last update, for resources whose Check needs them during a replacement.
         minting: name of an IAM user -> the slots that get a new access key in this run.
     """
 
@@ -66,20 +66,20 @@ class Run:
     _github: GitHub | None = None
     _secrets: dict[str, Secrets] = field(default_factory=dict[str, Secrets])
 
-    def teller(self, urn: str) -> Callable[[str], None]:
-        """What puts a text into the status line of a resource (its URN, or "" for that of the stack)."""
+    def status_line(self, urn: str) -> Callable[[str], None]:
+        """A function that shows a text in the status line of a resource (its URN, or "" for the stack)."""
         return lambda text: self.log(Severity.STATUS, urn, text)
 
     def wants(self, place: Place, name: str) -> bool:
-        """Whether a resource of the program declares, or wrote in this run, the secret of this name."""
+        """Whether a resource of the program declares a secret, or wrote it in this run."""
         return name in self.claimed(place) or (place, name) in self.written
 
     def claimed(self, place: Place) -> set[str]:
-        """The names of the secrets of a place that the program declares, as far as it was checked."""
+        """The names of a place's secrets that the program declares, in the resources checked so far."""
         return {name for claim in self.claims.values() if claim.place == place for name in claim.names}
 
     def secrets_of(self, repository: str = "", owner: str = "") -> Secrets:
-        """The secrets of the organization, or of one repository; `owner` is whose it is, if it was transferred."""
+        """The secrets of the organization, or of a repository; `owner` is its new owner if it was transferred."""
         place = Place(owner or self.configuration.owner, repository)
         key = place.full_name.lower()
         if key not in self._secrets:
@@ -88,17 +88,17 @@ class Run:
 
     @property
     def github(self) -> GitHub:
-        """The client of the organization, made on first use."""
+        """The GitHub client for the organization, created on first use."""
         if self._github is None:
-            self._github = GitHub(self.configuration, self.teller(""))
+            self._github = GitHub(self.configuration, self.status_line(""))
         return self._github
 
     async def give_up(self) -> None:
-        """Wait for no answer any longer, so that what is being written can be put back."""
+        """Stop waiting for answers, so that a write in progress can be put back."""
         if self._github:
             await self._github.give_up()
 
     async def close(self) -> None:
-        """Close what is open."""
+        """Close the connections."""
         if self._github:
             await self._github.close()

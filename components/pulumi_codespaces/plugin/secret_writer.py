@@ -1,8 +1,10 @@
-"""Writes a set of secrets as one unit: all of it, or as it was before, or a record of exactly what is neither.
+"""Writes a set of secrets as one unit.
 
-A registry's USER and PASSWORD must belong together at every instant, so they are written back to back, and if the
-second fails the first is put back. Once both stand there is only forward. SERVER comes last, since a SERVER that moved
-is the mark that the pair before it is whole (see `rules.rotation`).
+Afterwards either every secret is new, or every secret is as before, or `Written` records exactly which are neither.
+
+A registry's USER and PASSWORD must belong together at every instant. They are written back to back, and if the second
+write fails, the first is put back. Once both are written, the writer only goes forward. SERVER comes last: a new stamp
+on SERVER marks the pair before it as whole (see `rules.rotation`).
 """
 
 from __future__ import annotations
@@ -12,16 +14,16 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from ..rules.rotation import written_at_one_go
+from ..clients.errors import CloudError, OutcomeUnknown
+from ..rules.rotation import written_together
 from ..rules.secret_names import Triple, triples_in, write_order
-from .failures import CloudError, OutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
-    from .pace import Pace
-    from .secret_client import SecretInfo
+    from ..clients.codespaces_secrets import SecretInfo
+    from ..clients.pace import Pace
 
 _STAMP_SECONDS = 1.0
 """The resolution of `updated_at`."""
@@ -29,7 +31,7 @@ _STAMP_TRIES = 5
 
 
 class SecretStore(Protocol):
-    """Where the secrets of a set are kept."""
+    """The place that holds the secrets of a set."""
 
     @property
     def pairs(self) -> AbstractAsyncContextManager[object]:
@@ -37,17 +39,17 @@ class SecretStore(Protocol):
         ...
 
     async def secrets(self, *, fresh: bool = False) -> Mapping[str, SecretInfo]:
-        """What GitHub tells about the secrets, by name."""
+        """The secrets as GitHub lists them, by name."""
         ...
 
     async def put_secret(
         self, name: str, value: str, visibility: str, repository_ids: Sequence[int], *, urgent: bool = False
     ) -> None:
-        """Create or overwrite a secret in place."""
+        """Create a secret or overwrite it in place."""
         ...
 
     async def put_secret_repositories(self, name: str, repository_ids: Sequence[int]) -> None:
-        """Replace who may read a secret."""
+        """Replace the repositories that may read a secret."""
         ...
 
     async def delete_secret(self, name: str) -> None:
@@ -56,8 +58,8 @@ class SecretStore(Protocol):
 
 
 @dataclass(frozen=True)
-class Readers:
-    """Who may read a secret: `all`, `private`, or `selected` with the repositories' ids."""
+class SecretReaders:
+    """The readers of a secret: `all`, `private`, or `selected` with the repositories' ids."""
 
     visibility: str
     repository_ids: tuple[int, ...] = ()
@@ -65,16 +67,16 @@ class Readers:
 
 @dataclass
 class Written:
-    """What a write left in GitHub.
+    """The result of a write: what GitHub holds afterwards.
 
     Attributes:
         names: the names that were written, in order, including those put back.
-        restored: name -> the value it was put back to, for the readers it had before.
+        restored: name -> the old value that was put back, for the readers that the secret had before.
         removed: names that did not exist before and were removed again.
-        uncertain: names whose value nobody can tell now.
-        readers_restored: names whose value was left alone and whose readers were put back.
-        readers_uncertain: names whose value was left alone and of whose readers nobody can tell now.
-        error: what failed, None if everything was written.
+        uncertain: names whose value is now unknown.
+        readers_restored: names whose value was not written and whose readers were put back.
+        readers_uncertain: names whose value was not written and whose readers are now unknown.
+        error: what failed; None if everything was written.
     """
 
     names: list[str] = field(default_factory=list[str])
@@ -87,17 +89,20 @@ class Written:
 
     @property
     def forward(self) -> list[str]:
-        """The names that stand as they are meant to, or may: neither put back nor removed."""
-        back = {*self.restored, *self.removed, *self.readers_restored}
-        return [name for name in self.names if name not in back]
+        """The names that hold, or may hold, their new value: neither put back nor removed."""
+        undone = {*self.restored, *self.removed, *self.readers_restored}
+        return [name for name in self.names if name not in undone]
 
 
 def whole_units(changed: set[str], declared: Mapping[str, str]) -> list[str]:
-    """The names to write for these to change: a registry's three go together, in the order they are written.
+    """Extend changed names to whole registries: if one of a registry's three secrets changes, all three are written.
 
     Args:
         changed: the names whose value has to be written.
         declared: every name of the set -> its value.
+
+    Returns:
+        The names to write, in the order of writing.
     """
     names = set(changed)
     for triple in triples_in(declared):
@@ -110,28 +115,28 @@ async def write_values(
     store: SecretStore,
     values: Mapping[str, str],
     names: Sequence[str],
-    readers: Readers,
+    readers: SecretReaders,
     fallback: Mapping[str, str],
     existing: Mapping[str, SecretInfo],
-    readers_before: Readers | None = None,
+    readers_before: SecretReaders | None = None,
     drifted: Collection[str] = (),
     *,
     pace: Pace | None = None,
 ) -> Written:
-    """Write secrets in this order; put a pair that did not become whole back.
+    """Write secrets in the order of `names`; if a pair does not become whole, put it back.
 
     Args:
         store: where to write.
         values: name -> value.
-        names: what to write, as `whole_units` gives it.
-        readers: who may read them.
-        fallback: name -> the value to put back if the pair does not become whole; a name that is neither here nor in
+        names: the names to write, as `whole_units` returns them.
+        readers: who may read the secrets.
+        fallback: name -> the value to put back if the pair does not become whole. A name that is neither here nor in
             `existing` is removed instead.
-        existing: what was there before.
-        readers_before: who may read what is put back; the new readers if it is not known who might before.
-        drifted: names that may hold something else than `fallback` before this writes anything: a run that was killed
-            wrote them. Of a pair they are put back too, or it would be left in two halves.
-        pace: counts the secrets that are written.
+        existing: the secrets that existed before.
+        readers_before: who may read a secret that is put back; the new readers if the old ones are not known.
+        drifted: names that a killed run may have written, so that they may not hold their `fallback` now. If their pair
+            is put back, they are put back too; otherwise the pair would consist of two halves.
+        pace: counts the written secrets.
     """
     written = Written()
     for unit in _units(names):
@@ -166,16 +171,16 @@ async def write_values(
 
 
 async def write_readers(
-    store: SecretStore, names: Sequence[str], new: Readers, old: Readers | None, *, pace: Pace | None = None
+    store: SecretStore, names: Sequence[str], new: SecretReaders, old: SecretReaders | None, *, pace: Pace | None = None
 ) -> Written:
-    """Change who may read the secrets, leaving the values alone; all of them, or as it was before.
+    """Change who may read the secrets and leave the values alone; if one write fails, put the others back.
 
     Args:
         store: where to write.
         names: the secrets.
         new: who may read them from now on.
-        old: who might before; None where that is not known.
-        pace: counts the secrets that are written.
+        old: who could read them before; None if that is not known.
+        pace: counts the written secrets.
     """
     written = Written()
     for name in names:
@@ -215,11 +220,15 @@ async def _mark(
     store: SecretStore,
     triple: Triple,
     values: Mapping[str, str],
-    readers: Readers,
+    readers: SecretReaders,
     existing: Mapping[str, SecretInfo],
     written: Written,
 ) -> None:
-    """Write SERVER, again if need be, until its stamp differs from the one before and is near to those of the pair."""
+    """Write SERVER until its stamp is new and close to the stamps of the pair.
+
+    Raises:
+        CloudError: a write failed, or `_STAMP_TRIES` writes did not give SERVER such a stamp.
+    """
     before = existing.get(triple.server)
     written.names.append(triple.server)
     for _ in range(_STAMP_TRIES):
@@ -228,9 +237,9 @@ async def _mark(
         if any(name not in listed for name in triple.names):
             return
         if before is None or listed[triple.server].updated_at != before.updated_at:
-            if written_at_one_go(triple, {name: listed[name].updated_at for name in triple.names}):
+            if written_together(triple, {name: listed[name].updated_at for name in triple.names}):
                 return
-            # A rate limit held SERVER up for long. The pair is whole and stays so.
+            # A rate limit delayed SERVER for too long. Writing the pair again keeps it whole and renews its stamps.
             async with store.pairs:
                 for name in triple.names[:2]:
                     await store.put_secret(name, values[name], readers.visibility, readers.repository_ids, urgent=True)
@@ -242,7 +251,7 @@ async def _mark(
 async def _put_back(
     store: SecretStore,
     names: Sequence[str],
-    readers: Readers,
+    readers: SecretReaders,
     fallback: Mapping[str, str],
     existing: Mapping[str, SecretInfo],
     written: Written,

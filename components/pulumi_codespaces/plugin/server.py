@@ -1,23 +1,28 @@
-"""The gRPC side of the plugin: the engine's calls in, the resources' answers out.
+"""The gRPC side of the plugin: passes the engine's calls to the resources, and their answers back.
 
-The SDK's own base for providers serves components only (`Construct`, `Call`), and its experimental one cannot answer
-with values not known yet, which a preview needs; so the calls for custom resources are served here as they come. Every
+The SDK's own base class for providers serves only components (`Construct`, `Call`). Its experimental base class cannot
+answer with unknown values, which a preview needs. So this module serves the calls for custom resources itself. Every
 answer passes through one place that keeps secrets out of failures.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import signal
 import sys
 import traceback
 from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import grpc
 import grpc.aio
 from google.protobuf import empty_pb2
+from pulumi.errors import RunError
 from pulumi.provider.server import ProviderServicer
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS  # pyright: ignore[reportPrivateUsage]
 from pulumi.runtime.proto import (
@@ -29,11 +34,14 @@ from pulumi.runtime.proto import (
     status_pb2,
 )
 
+from ..clients.credentials import Configuration
+from ..clients.errors import ActionableError
+from ..values import secret_strings
 from ..version import compatible
 from . import configuration
-from .failures import Failure, InvalidInputs, PartialWrite, PluginError
+from .failures import Failure, InvalidInputs, PartialWrite
 from .run import Run, Severity
-from .values import decode, encode, secret_strings
+from .wire import decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -41,15 +49,17 @@ if TYPE_CHECKING:
     from google.protobuf import struct_pb2
     from pulumi.provider import Provider as ComponentHost
 
+    from ..values import Properties, Value
     from .resource import Resource
-    from .values import Properties, Value
 
 _FINISH_SECONDS = 3.0
-"""How long a write in hand may go on after the engine asked to stop."""
+"""How long a write in progress may continue after the engine asked to stop."""
 _ROLL_BACK_SECONDS = 1.5
-"""How long it then has to put back what it wrote."""
+"""How long that write may then take to put back the secrets that it wrote."""
 _WATCH_SECONDS = 0.2
 _LOG_SECONDS = 5.0
+_SCHEMA = Path(__file__).parent.with_name("schema.json")
+"""The schema that `package_schema` generates."""
 _T = TypeVar("_T")
 _KINDS = {
     "add": provider_pb2.PropertyDiff.Kind.ADD,
@@ -68,11 +78,25 @@ _SEVERITIES = {
 }
 
 
+@cache
+def _snake_case_arguments() -> re.Pattern[str]:
+    """A pattern of the component arguments whose Python name differs from their name in other languages."""
+    resources: dict[str, dict[str, Any]] = json.loads(_SCHEMA.read_text(encoding="utf-8"))["resources"]
+    inputs = {name for resource in resources.values() for name in resource["inputProperties"]}
+    names = sorted(re.sub("[A-Z]", lambda capital: f"_{capital[0].lower()}", name) for name in inputs)
+    return re.compile(rf"\b({'|'.join(name for name in names if '_' in name)})\b")
+
+
+def in_camel_case(message: str) -> str:
+    """Replace the Python names of arguments in a message by their names in other languages."""
+    return _snake_case_arguments().sub(lambda name: re.sub("_(.)", lambda letter: letter[1].upper(), name[0]), message)
+
+
 class Server(ProviderServicer):
     """Serves one provider instance.
 
     Args:
-        components: what constructs the components and knows the schema; made on first use, since it imports the
+        components: returns the host that constructs the components. It is called on first use, because it imports the
             components and with them the SDKs of the clouds.
         resources: type token -> resource.
         version: the plugin's version.
@@ -93,8 +117,8 @@ class Server(ProviderServicer):
         self.engine_address = engine_address
         self._engine: engine_pb2_grpc.EngineStub | None = None
         self._messages: set[asyncio.Task[None]] = set()
-        self._speaking = asyncio.Lock()
-        self._run = Run(configuration.Configuration(complete=False), self._log)
+        self._message_lock = asyncio.Lock()
+        self._run = Run(Configuration(complete=False), self._log)
         self._writing = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -102,7 +126,7 @@ class Server(ProviderServicer):
 
     @property
     def provider(self) -> ComponentHost:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The component host that the SDK's Construct and GetSchema ask."""
+        """The component host, which the SDK's `Construct` reads."""
         return self._components()
 
     # -- the plugin itself
@@ -115,6 +139,17 @@ class Server(ProviderServicer):
         self.engine_address = request.address
         return empty_pb2.Empty()
 
+    async def GetSchema(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return provider_pb2.GetSchemaResponse(schema=_SCHEMA.read_text(encoding="utf-8"))
+
+    async def Construct(self, request: Any, context: Any) -> Any:  # noqa: N802
+        try:
+            return await super().Construct(request, context)
+        except RunError as refusal:  # a broken rule, found at once or when an Output became known
+            # Without the empty list, the SDK (3.259) fails to answer.
+            await context.abort_with_status(self.create_grpc_invalid_properties_status(in_camel_case(str(refusal)), []))
+            raise
+
     async def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802
         return plugin_pb2.PluginInfo(version=self._version)
 
@@ -123,7 +158,10 @@ class Server(ProviderServicer):
         return empty_pb2.Empty()
 
     async def stopped(self) -> None:
-        """Return once the plugin has to end: asked to and nothing is being written any more, or the engine is gone."""
+        """Return once the plugin has to end: the engine asked to stop or is gone, and no write is in progress.
+
+        A write that takes too long is stopped first, so that it can be put back.
+        """
         watch = asyncio.create_task(self._engine_gone())
         asked = asyncio.create_task(self.stopping.wait())
         await asyncio.wait({watch, asked}, return_when=asyncio.FIRST_COMPLETED)
@@ -139,36 +177,36 @@ class Server(ProviderServicer):
             await asyncio.wait_for(self._idle.wait(), seconds)
         return self._idle.is_set()
 
-    async def _to_the_end(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Do what writes, to its end even if the engine drops the call: half a pair is worse than an unheard answer."""
+    async def _finish_write(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Finish a write even if the engine drops the call: half a pair is worse than an answer that nobody reads."""
         self.begin_write()
         task = asyncio.create_task(work)
         task.add_done_callback(lambda _: self.end_write())
         return await asyncio.shield(task)
 
     def begin_write(self) -> None:
-        """Count something that writes."""
+        """Count a write in progress."""
         self._writing += 1
         self._idle.clear()
 
     def end_write(self) -> None:
-        """Count something that wrote as done."""
+        """Count a write as done."""
         self._writing -= 1
         if not self._writing:
             self._idle.set()
 
     @property
     def credentials(self) -> list[str]:
-        """The credentials for GitHub, which no message may hold."""
-        given = self._run.configuration
-        return [one for one in (given.token, given.app_auth and given.app_auth.pem) if one]
+        """The credentials for GitHub, which must not appear in any message."""
+        token, app_auth = self._run.configuration.token, self._run.configuration.app_auth
+        return [credential for credential in (token, app_auth and app_auth.pem) if credential]
 
     def stop(self) -> None:
         """Ask the plugin to end."""
         self.stopping.set()
 
     async def _engine_gone(self) -> None:
-        """Return when nobody listens at the engine's address any more: an engine that was killed tells nobody."""
+        """Return when nobody listens at the engine's address any more: a killed engine does not call `Cancel`."""
         missed = 0
         while missed < 3:
             await asyncio.sleep(_WATCH_SECONDS)
@@ -182,10 +220,10 @@ class Server(ProviderServicer):
             except (OSError, asyncio.TimeoutError):
                 missed += 1
 
-    async def said(self) -> None:
-        """Return once the engine has every message so far.
+    async def messages_sent(self) -> None:
+        """Return once the engine has received every message so far.
 
-        A message that comes after the answer to its call may come after the end of the operation, and is lost then.
+        A message sent after the answer to its call may arrive after the end of the operation, and would then be lost.
         """
         await asyncio.gather(*self._messages, return_exceptions=True)
 
@@ -195,12 +233,12 @@ class Server(ProviderServicer):
         request = engine_pb2.LogRequest(
             severity=_SEVERITIES[severity], message=text, urn=urn, ephemeral=severity is Severity.STATUS
         )
-        task = asyncio.create_task(self._say(request))
+        task = asyncio.create_task(self._send_message(request))
         self._messages.add(task)
         task.add_done_callback(self._messages.discard)
 
-    async def _say(self, request: engine_pb2.LogRequest) -> None:
-        async with self._speaking:  # one after the other, or they may be shown in another order
+    async def _send_message(self, request: engine_pb2.LogRequest) -> None:
+        async with self._message_lock:  # one after the other, because the engine might show them in another order
             if self._engine is None:
                 channel = grpc.aio.insecure_channel(self.engine_address, options=_GRPC_CHANNEL_OPTIONS)
                 self._engine = engine_pb2_grpc.EngineStub(channel)
@@ -210,21 +248,25 @@ class Server(ProviderServicer):
 
     async def CheckConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
         async with _Guard(self, context, request.news):
-            given = decode(request.news)
+            news = decode(request.news)
             try:
-                self._check_version(given.get("version"))
-                inputs = configuration.check(given)
+                self._check_version(news.get("version"))
+                inputs = configuration.check(news)
             except InvalidInputs as invalid:
                 return _check_response({}, invalid)
             return provider_pb2.CheckResponse(inputs=encode(inputs))
 
-    def _check_version(self, classes: Value) -> None:
-        """Refuse classes, or an SDK made from the schema, of another major version; the engine passes theirs on."""
-        if isinstance(classes, str) and not compatible(classes, self._version):
+    def _check_version(self, program_version: Value) -> None:
+        """Refuse a program whose classes, or whose generated SDK, have another major version than the plugin.
+
+        Raises:
+            InvalidInputs: the major versions differ.
+        """
+        if isinstance(program_version, str) and not compatible(program_version, self._version):
             text = (
-                f"the program uses version {classes} of this package, but the plugin is version {self._version}: their "
-                "major versions must be the same. Install the package of the plugin's version, or let `packages` in "
-                "Pulumi.yaml name a plugin of the package's version."
+                f"the program uses version {program_version} of this package, but the plugin is version "
+                f"{self._version}: their major versions must be the same. Install one version with `pulumi install`; "
+                "where Pulumi.yaml does not name the folder of the plugin, run `codespaces plugin install` then."
             )
             raise InvalidInputs(Failure("", text))
 
@@ -237,7 +279,7 @@ class Server(ProviderServicer):
 
     async def Configure(self, request: Any, context: Any) -> Any:  # noqa: N802
         async with _Guard(self, context, request.args):
-            self._run = Run(configuration.configure(decode(request.args)), self._log)
+            self._run = Run(configuration.read(decode(request.args)), self._log)
             return provider_pb2.ConfigureResponse(
                 acceptSecrets=True, supportsPreview=True, acceptResources=True, acceptOutputs=True
             )
@@ -274,7 +316,7 @@ class Server(ProviderServicer):
 
     async def Create(self, request: Any, context: Any) -> Any:  # noqa: N802
         async with _Guard(self, context, request.properties, writes=not request.preview):
-            identifier, properties = await self._to_the_end(
+            identifier, properties = await self._finish_write(
                 self._resource(request.urn).create(
                     self._run, request.urn, decode(request.properties), preview=request.preview
                 )
@@ -294,7 +336,7 @@ class Server(ProviderServicer):
 
     async def Update(self, request: Any, context: Any) -> Any:  # noqa: N802
         async with _Guard(self, context, request.olds, request.news, writes=not request.preview):
-            properties = await self._to_the_end(
+            properties = await self._finish_write(
                 self._resource(request.urn).update(
                     self._run,
                     request.urn,
@@ -309,19 +351,19 @@ class Server(ProviderServicer):
     async def Delete(self, request: Any, context: Any) -> Any:  # noqa: N802
         async with _Guard(self, context, request.properties, writes=True):
             state = decode(request.properties)
-            await self._to_the_end(self._resource(request.urn).delete(self._run, request.urn, request.id, state))
+            await self._finish_write(self._resource(request.urn).delete(self._run, request.urn, request.id, state))
             return empty_pb2.Empty()
 
     def _resource(self, urn: str) -> Resource:
         token = urn.split("::")[2].rsplit("$", maxsplit=1)[-1]
         resource = self._resources.get(token)
         if resource is None:
-            raise PluginError(f"unknown resource type {token}; this plugin is version {self._version}.")
+            raise ActionableError(f"unknown resource type {token}; this plugin is version {self._version}.")
         return resource
 
 
 class _Guard:
-    """Around the work of one call: turns exceptions into answers that hold no secret, and counts writes in hand."""
+    """Wraps one call: turns exceptions into answers without secrets, and counts writes in progress."""
 
     def __init__(self, server: Server, context: Any, *sent: struct_pb2.Struct, writes: bool = False) -> None:
         self._server = server
@@ -337,7 +379,7 @@ class _Guard:
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
-            await self._server.said()
+            await self._server.messages_sent()
         finally:
             if self._writes:
                 self._server.end_write()
@@ -345,10 +387,10 @@ class _Guard:
             return
         if isinstance(error, PartialWrite):
             await self._abort_partial(error)
-        elif isinstance(error, PluginError):
+        elif isinstance(error, ActionableError):
             await self._context.abort(grpc.StatusCode.UNKNOWN, self._without_secrets(str(error)))
         elif not isinstance(error, grpc.aio.AbortError):
-            # The text of an exception nobody foresaw may quote anything, so only where it came from is told.
+            # The message of an unexpected exception may contain a secret, so the answer has only its type and place.
             where = traceback.extract_tb(error.__traceback__)[-1]
             text = f"{type(error).__name__} in {os.path.basename(where.filename)}:{where.lineno}; this is a defect."  # noqa: PTH119
             await self._context.abort(grpc.StatusCode.INTERNAL, text)
@@ -377,10 +419,13 @@ class _Guard:
 
 def _check_response(inputs: Properties, invalid: InvalidInputs) -> Any:
     def shown(path: str) -> str:
-        # The engine prints the value of the property that it is told, secret or not; for a path it finds none.
+        # The engine prints the value of a top-level property that a failure names, even if it is secret. For a path it
+        # finds no value.
         return path if path in inputs and not any(secret_strings(inputs[path])) else ""
 
-    failures = [provider_pb2.CheckFailure(property=shown(one.path), reason=one.reason) for one in invalid.failures]
+    failures = [
+        provider_pb2.CheckFailure(property=shown(failure.path), reason=failure.reason) for failure in invalid.failures
+    ]
     return provider_pb2.CheckResponse(inputs=encode(inputs), failures=failures)
 
 
@@ -389,9 +434,10 @@ def _top_level(path: str) -> str:
 
 
 async def serve(server: Server) -> None:
-    """Serve until the engine asks to stop or is gone; the port is the first line on standard output."""
+    """Serve until the engine asks to stop or is gone. The first line on standard output is the port."""
     loop = asyncio.get_running_loop()
-    # The CLI interrupts its whole process group when the terminal does, and decides itself what is finished.
+    # Ctrl-C reaches every process of the terminal's group. The engine decides which operations to finish, so the plugin
+    # ignores the signal.
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     loop.add_signal_handler(signal.SIGTERM, server.stop)
     grpc_server = grpc.aio.server(options=_GRPC_CHANNEL_OPTIONS)

@@ -1,4 +1,4 @@
-"""Which GitHub an API address means, and whether it has Codespaces secrets."""
+"""Addresses of GitHub's REST API, and which of them have Codespaces secrets."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ _LOGIN = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def api_base_url(base_url: str | None) -> str:
-    """The address of the REST API that `base_url` means, with a slash at its end.
+    """The address of the REST API for a `base_url`, with a slash at its end.
 
-    `github.com` and its API, a `ghe.com` tenant (https://docs.github.com/en/enterprise-cloud@latest/admin/data-residency)
-    and, for tests, a server on loopback are served; there the API is expected under `/api/v3`, as on a GitHub
-    Enterprise Server, which is what GitHub's other clients assume of an unknown host.
+    Supported hosts are `github.com` and its API, a `ghe.com` tenant
+    (https://docs.github.com/en/enterprise-cloud@latest/admin/data-residency) and, for tests, a server on loopback. On
+    loopback the API is expected under `/api/v3`, as on a GitHub Enterprise Server, because GitHub's other clients
+    expect it there on an unknown host.
 
     Raises:
-        RuleViolation: another host (GitHub Enterprise Server has no Codespaces), plain http over a network, or
-            credentials in the address.
+        RuleViolation: the host is another one (GitHub Enterprise Server has no Codespaces), the address is plain http
+            over a network, or it contains credentials.
     """
     if not base_url:
         return PUBLIC_API
@@ -48,27 +49,30 @@ def api_base_url(base_url: str | None) -> str:
 
 
 def api_of_registry(server: str, base_url: str) -> str:
-    """The address of the REST API that knows the tokens for GitHub's container registry.
+    """The address of the REST API that can check tokens for a GitHub container registry.
 
     Source: https://docs.github.com/en/enterprise-cloud@latest/admin/data-residency/feature-overview-for-github-enterprise-cloud-with-data-residency
 
     Args:
         server: the value of a SERVER secret.
-        base_url: the address of the API that the organization is at; one on loopback stands for every GitHub.
+        base_url: the address of the organization's API; an address on loopback stands for every GitHub.
 
     Returns:
-        The address with a slash at its end; "" if the registry is not GitHub's.
+        The address with a slash at its end; "" if the registry is not a GitHub registry.
     """
     tenant = _TENANT_REGISTRY.fullmatch(server)
-    api = PUBLIC_API if server == "ghcr.io" else f"https://api.{tenant[1]}/" if tenant else ""
-    return base_url if api and _is_loopback(urlsplit(base_url).hostname or "") else api
+    if server != "ghcr.io" and not tenant:
+        return ""
+    if _is_loopback(urlsplit(base_url).hostname or ""):
+        return base_url
+    return f"https://api.{tenant[1]}/" if tenant else PUBLIC_API
 
 
 def check_login(owner: str, argument: str = "owner") -> None:
-    """Check that an organization is given by its login alone.
+    """Check that an organization is given as a login, and nothing else.
 
     Raises:
-        RuleViolation: it is an address, has a repository behind it, or has characters that no login has.
+        RuleViolation: the value is an address, includes a repository, or has characters that GitHub does not allow.
     """
     if not _LOGIN.fullmatch(owner):
         raise RuleViolation(

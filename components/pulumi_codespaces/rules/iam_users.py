@@ -1,4 +1,4 @@
-"""IAM users: their names and paths, their access keys, and what to type about them.
+"""IAM users: their names and paths, their access keys, and commands to change them.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 """
@@ -20,12 +20,12 @@ _PATH = re.compile(r"/|/[\x21-\x7e]{1,510}/")
 
 @dataclass(frozen=True)
 class LiveKey:
-    """An access key as AWS tells of it.
+    """An access key as AWS lists it.
 
     Attributes:
         status: `Active` or `Inactive`.
-        made: when it was made.
-        used: when it was last used; None for never, or if that was not asked.
+        made: when it was created.
+        used: when it was last used; None if it never was, or if AWS was not asked.
     """
 
     status: str
@@ -52,11 +52,11 @@ def check_user(name: str, path: str) -> None:
 
 
 def delete_key_command(user: str, key_id: str) -> str:
-    """What to type to delete an access key."""
+    """The command that deletes an access key."""
     return f"aws iam delete-access-key --user-name {user} --access-key-id {key_id}"
 
 
 def remove_policy_command(user: str, policy: str) -> str:
-    """What to type to take a policy from a user: one of its own by its name, an attached one by its ARN."""
+    """The command that removes a policy from a user: an inline policy by its name, an attached policy by its ARN."""
     verb, flag = ("detach", "arn") if policy.startswith("arn:") else ("delete", "name")
     return f"aws iam {verb}-user-policy --user-name {user} --policy-{flag} {policy}"

@@ -1,4 +1,4 @@
-"""When credentials are old, and when they end."""
+"""When credentials expire."""
 
 from __future__ import annotations
 
@@ -9,46 +9,49 @@ from .registries import known_registry
 
 _NOTICE = timedelta(days=14)
 _TOKEN_LIFETIME = timedelta(hours=12)
-"""Of a token of Amazon ECR (https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html)."""
+"""The lifetime of an Amazon ECR token (https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html)."""
 
 
 def moment(text: str) -> datetime:
-    """A time as AWS and GitHub write it.
+    """Parse a time as AWS and GitHub write it.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not a time.
     """
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def checked_end(text: str) -> datetime:
-    """When credentials end.
+    """Parse the time when credentials expire.
 
     Raises:
-        RuleViolation: it is no time, or has no zone.
+        RuleViolation: the text is not a time, or has no time zone.
     """
     try:
-        found = moment(text)
+        end = moment(text)
     except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
+        end = None
+    if end is None or end.tzinfo is None:
         raise RuleViolation(
             "expires_at", f"expires_at {text!r}: must be a time with its zone (RFC 3339), like '2027-01-31T00:00:00Z'."
         )
-    return found
+    return end
 
 
 def days_left(ends: datetime, now: datetime, server: str = "") -> int | None:
-    """How many whole days are left, where that is to be told: 0 or more in the last 14, -1 after the end; else None.
+    """The whole days until credentials expire, if that is worth a message.
 
     Args:
-        ends: when the credentials end.
-        now: the time.
-        server: the registry. A token of Amazon ECR is always about to end, and every update renews it.
+        ends: when the credentials expire.
+        now: the current time.
+        server: the registry. An Amazon ECR token always expires soon and every update renews it, so it gets no message.
+
+    Returns:
+        0 or more in the last 14 days, -1 after the end, None otherwise.
     """
-    left = ends - now
-    if left <= timedelta():
+    remaining = ends - now
+    if remaining <= timedelta():
         return -1
     registry = known_registry(server)
-    is_token = registry is not None and registry.name == "Amazon ECR" and left <= _TOKEN_LIFETIME
-    return left.days if left <= _NOTICE and not is_token else None
+    is_token = registry is not None and registry.name == "Amazon ECR" and remaining <= _TOKEN_LIFETIME
+    return remaining.days if remaining <= _NOTICE and not is_token else None

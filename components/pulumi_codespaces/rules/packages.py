@@ -1,8 +1,8 @@
-"""Who may read a package of GitHub Packages from a codespace, by what; and what is left to do by hand.
+"""How codespaces get access to a package of GitHub Packages, and what remains to do by hand.
 
-GitHub has no API that grants a repository's codespaces a package, changes a package's visibility, or makes it inherit
-its access: these are made on the package's settings page. What can be told is by which of GitHub's rules a codespace
-gets access without that, and if by none, what exactly has to be clicked.
+GitHub has no API to give a repository's codespaces access to a package, to change a package's visibility, or to make it
+inherit access: people do that on the package's settings page. This module determines which of GitHub's rules already
+gives a codespace access. If none does, it lists exactly what to click.
 
 Sources: https://docs.github.com/en/packages/learn-github-packages/configuring-a-packages-access-control-and-visibility,
 https://docs.github.com/en/codespaces/reference/allowing-your-codespace-to-access-a-private-registry,
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 GRANULAR_TYPES = ("container", "npm", "nuget", "rubygems")
-"""Package registries whose packages have access settings of their own; those of Maven and Gradle have their
-repository's (https://docs.github.com/en/packages/learn-github-packages/about-permissions-for-github-packages)."""
+"""Package registries whose packages have access settings of their own. Maven and Gradle packages have the access
+settings of their repository
+(https://docs.github.com/en/packages/learn-github-packages/about-permissions-for-github-packages)."""
 VISIBILITIES = ("private", "internal", "public")
 DEVCONTAINER_PATHS = (".devcontainer/devcontainer.json", ".devcontainer.json")
-"""Where a repository's development container is described
+"""The paths of the file that describes a repository's development container
 (https://containers.dev/implementors/spec/#devcontainerjson)."""
 _TEXT = r'"(?:\\.|[^"\\])*(?:"|\\?\Z)'
 _TEXT_OR_COMMENT = re.compile(rf"{_TEXT}|//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
@@ -40,8 +41,8 @@ _SETTINGS_PAGE = (
 )
 
 
-class Way(Enum):
-    """By what the codespaces of a repository may read a package."""
+class AccessPath(Enum):
+    """The rule that gives the codespaces of a repository access to a package."""
 
     SAME_REPOSITORY = "the package inherits the access of this repository"
     INTERNAL = "the package is internal, and so is whoever may start a codespace of a repository that is not public"
@@ -55,12 +56,12 @@ class Package:
     """A package as the program declares it.
 
     Attributes:
-        organization: whose it is.
+        organization: the organization that owns it.
         kind: one of `GRANULAR_TYPES`.
-        name: its name; a container's may have `/` in it.
+        name: its name; the name of a container may contain `/`.
         repository: the repository it is linked to; "" for none.
         visibility: `private`, `internal` or `public`.
-        inherits: whether it inherits the access of that repository.
+        inherits: whether it inherits access from that repository.
     """
 
     organization: str
@@ -72,7 +73,7 @@ class Package:
 
     @property
     def settings_url(self) -> str:
-        """Where its access is managed."""
+        """The address of the package's settings page."""
         return f"https://github.com/orgs/{self.organization}/packages/{self.kind}/{quote(self.name, safe='')}/settings"
 
 
@@ -83,7 +84,7 @@ class Reader:
     Attributes:
         name: its name.
         public: whether it is public.
-        asks: whether its committed devcontainer.json asks for the package's repository; None where it has none.
+        asks: whether its committed devcontainer.json asks for the package's repository; None if it has no such file.
     """
 
     name: str
@@ -93,10 +94,10 @@ class Reader:
 
 @dataclass(frozen=True)
 class Click:
-    """Something that only a person can do.
+    """A step that only a person can do.
 
     Attributes:
-        what: in the words of the page.
+        what: the step, in the words of the page.
         url: the page.
     """
 
@@ -108,7 +109,7 @@ def check_package(package: Package) -> None:
     """Check a declared package.
 
     Raises:
-        RuleViolation: there can be no such package, or it would have no access settings.
+        RuleViolation: GitHub cannot have such a package, or the package would have no access settings of its own.
     """
     if package.kind not in GRANULAR_TYPES:
         if package.kind in ("maven", "gradle"):
@@ -139,50 +140,52 @@ def check_package(package: Package) -> None:
 
 
 def permissions_of(argument: str, roles: Mapping[str, str], repository: str) -> dict[str, str]:
-    """The roles that a package's readers have on its repository, in the words of GitHub's API.
+    """Translate the roles of a package's readers on its repository into the permissions of GitHub's API.
 
     Args:
         argument: `teams` or `users`.
-        roles: who -> read, triage, write, maintain or admin.
+        roles: team or user -> read, triage, write, maintain or admin.
         repository: the repository that the package is linked to; "" for none.
 
     Raises:
-        RuleViolation: there is no repository, or no such role
+        RuleViolation: `repository` is empty, or GitHub does not have the role
             (https://docs.github.com/en/organizations/managing-user-access-to-your-organizations-repositories/managing-repository-roles/repository-roles-for-an-organization).
     """
-    for who, role in roles.items():
+    for reader, role in roles.items():
         if not repository:
             raise RuleViolation(argument, f"{argument}: roles are given on a repository; name it in `repository`.")
         if role not in _PERMISSIONS:
             hint = did_you_mean(role, _PERMISSIONS) or "."
             raise RuleViolation(
-                f"{argument}.{who}", f"{argument}.{who} {role!r}: must be one of {', '.join(_PERMISSIONS)}{hint}"
+                f"{argument}.{reader}", f"{argument}.{reader} {role!r}: must be one of {', '.join(_PERMISSIONS)}{hint}"
             )
-    return {who: _PERMISSIONS[role] for who, role in roles.items()}
+    return {reader: _PERMISSIONS[role] for reader, role in roles.items()}
 
 
-def way(package: Package, reader: Reader) -> Way:
-    """By what the codespaces of a repository may read a package, if everything is as declared."""
+def access_path(package: Package, reader: Reader) -> AccessPath:
+    """How the codespaces of a repository get access to a package, if everything is as declared."""
     if package.visibility == "public":
-        return Way.PUBLIC
+        return AccessPath.PUBLIC
     if package.inherits and reader.name.lower() == package.repository.lower():
-        return Way.SAME_REPOSITORY
+        return AccessPath.SAME_REPOSITORY
     if package.visibility == "internal" and not reader.public:
-        return Way.INTERNAL
-    # What a devcontainer.json asks for is access to the repository, which only a package that inherits has in common.
+        return AccessPath.INTERNAL
+    # A devcontainer.json asks for access to a repository; only a package that inherits access comes with it.
     if package.inherits and reader.asks:
-        return Way.DEVCONTAINER
-    return Way.BY_HAND
+        return AccessPath.DEVCONTAINER
+    return AccessPath.BY_HAND
 
 
-def clicks(package: Package, ways: Mapping[str, Way], *, linked: bool, same_visibility: bool) -> list[Click]:
-    """What is left to do by hand, in this order.
+def clicks(
+    package: Package, access_paths: Mapping[str, AccessPath], *, linked: bool, same_visibility: bool
+) -> list[Click]:
+    """List what remains to do by hand, in order.
 
     Args:
         package: the package as declared.
-        ways: repository -> by what its codespaces may read it.
-        linked: whether it is linked to the repository that is declared.
-        same_visibility: whether it has the visibility that is declared.
+        access_paths: repository -> how its codespaces get access to the package.
+        linked: whether it is linked to the declared repository.
+        same_visibility: whether it has the declared visibility.
     """
     url = package.settings_url
     todo: list[Click] = []
@@ -190,18 +193,19 @@ def clicks(package: Package, ways: Mapping[str, Way], *, linked: bool, same_visi
         todo.append(Click(f"Connect repository: {package.organization}/{package.repository}", url))
     if not same_visibility:
         todo.append(Click(f"Danger Zone, Change visibility: {package.visibility}", url))
-    if package.inherits and any(how in (Way.SAME_REPOSITORY, Way.DEVCONTAINER) for how in ways.values()):
+    needs_inheritance = (AccessPath.SAME_REPOSITORY, AccessPath.DEVCONTAINER)
+    if package.inherits and any(path in needs_inheritance for path in access_paths.values()):
         todo.append(Click("Inherit access from source repository: on (GitHub does not tell whether it is)", url))
     todo += [
         Click(f"Manage Codespaces access, Add repository: {package.organization}/{name}", url)
-        for name, how in sorted(ways.items())
-        if how is Way.BY_HAND
+        for name, path in sorted(access_paths.items())
+        if path is AccessPath.BY_HAND
     ]
     return todo
 
 
 def permission_block(package: Package) -> dict[str, Any]:
-    """What a devcontainer.json has to hold for its codespaces to read the packages of a repository."""
+    """The part of a devcontainer.json that lets its codespaces read the packages of a repository."""
     repository = f"{package.organization}/{package.repository}"
     return {"customizations": {"codespaces": {"repositories": {repository: {"permissions": {"packages": "read"}}}}}}
 
@@ -214,7 +218,7 @@ def asks_for(devcontainer: str, package: Package) -> bool:
         package: the package.
 
     Raises:
-        RuleViolation: it is no JSON.
+        RuleViolation: the file is not valid JSON.
     """
     asked = read_devcontainer(devcontainer)
     for key in ("customizations", "codespaces", "repositories"):
@@ -227,10 +231,10 @@ def asks_for(devcontainer: str, package: Package) -> bool:
 
 
 def read_devcontainer(text: str) -> Any:
-    """What a devcontainer.json says.
+    """Parse a devcontainer.json.
 
     Raises:
-        RuleViolation: it is no JSON.
+        RuleViolation: the text is not valid JSON.
     """
     try:
         return json.loads(without_comments(text))
@@ -239,10 +243,11 @@ def read_devcontainer(text: str) -> Any:
 
 
 def without_comments(text: str) -> str:
-    """JSON with comments as plain JSON (https://code.visualstudio.com/docs/languages/json#_json-with-comments)."""
-    # Whoever may write to a repository writes this text, so it is read once from left to right and never again.
-    plain = _TEXT_OR_COMMENT.sub(lambda found: found[0] if found[0].startswith('"') else " ", text)
-    return _TEXT_OR_LAST_COMMA.sub(lambda found: found[0] if found[0].startswith('"') else "", plain)
+    """Turn JSON with comments into plain JSON (https://code.visualstudio.com/docs/languages/json#_json-with-comments)."""
+    # The text is untrusted: anybody with write access to the repository can change it. So each pattern reads it once
+    # from left to right, and never goes back.
+    plain = _TEXT_OR_COMMENT.sub(lambda match: match[0] if match[0].startswith('"') else " ", text)
+    return _TEXT_OR_LAST_COMMA.sub(lambda match: match[0] if match[0].startswith('"') else "", plain)
 
 
 def _reads_packages(entry: Any) -> bool:
@@ -253,18 +258,20 @@ def _reads_packages(entry: Any) -> bool:
 
 
 def differences(package: Package, linked_to: str | None, visibility: str) -> list[str]:
-    """Where a package is not as it is declared, in sentences.
+    """Describe in sentences where a package differs from its declaration.
 
     Args:
-        package: as declared.
+        package: the package as declared.
         linked_to: the repository that it is linked to; None for none.
         visibility: the visibility that it has.
     """
-    found: list[str] = []
+    sentences: list[str] = []
     if (linked_to or "").lower() != package.repository.lower():
-        there = f"is linked to {linked_to}" if linked_to else "is linked to no repository"
+        actual = f"is linked to {linked_to}" if linked_to else "is linked to no repository"
         wanted = f"repository {package.repository}" if package.repository else "none"
-        found.append(f"package {package.name} {there}, and {wanted} is declared ({_SETTINGS_PAGE})")
+        sentences.append(f"package {package.name} {actual}, and {wanted} is declared ({_SETTINGS_PAGE})")
     if visibility != package.visibility:
-        found.append(f"package {package.name} is {visibility}, and {package.visibility} is declared ({_SETTINGS_PAGE})")
-    return found
+        sentences.append(
+            f"package {package.name} is {visibility}, and {package.visibility} is declared ({_SETTINGS_PAGE})"
+        )
+    return sentences

@@ -2,16 +2,21 @@
 
 Pulumi makes new policies first, updates the others in place and in any order, and deletes last. Two rules follow:
 
-1. An update in place takes nothing from a repository that stays listed: which policy of a layout holds it depends on
-   its name alone. Nothing else would do: a packing that knows only the list, and never moves what it has packed, comes
-   down to a function of each repository alone.
-2. There are three layouts: one inline policy, one managed policy, eight managed policies. Each is there beside the one
-   before it from three quarters of what that one holds, so that one repository more or less finds every other in a
-   policy which neither comes nor goes. A jump across a whole overlap still makes before it deletes.
+1. An update in place takes nothing from a repository that stays listed: its name alone decides which policy of a layout
+   holds it. No other rule works: a packing that knows only the list, and never moves what it has packed, must be a
+   function of each repository alone.
+2. There are three layouts: one inline policy, one managed policy, and eight managed policies. Each layout already
+   exists beside the previous one once that is three quarters full. So when one repository is added or removed, every
+   other repository is in a policy that this update neither creates nor deletes. A jump across a whole overlap still
+   creates policies before it deletes any.
 
-The price: names fill the eight policies by chance, so they hold fewer than the tightest packing would (usually some
-400 repositories with names of 40 characters, where eight full policies had 472), and near a border a repository is
-granted twice.
+A repository that the program passes as an Output counts with the longest possible name, like a repository that the
+program creates. Once its name is known, the name decides which of the eight policies holds it. Until then all eight
+policies exist, and a preview shows their documents as unknown. An Output that becomes known later moves nothing.
+
+The price: names fill the eight policies by chance, so they hold fewer repositories than the tightest packing would
+(usually about 400 repositories with names of 40 characters; eight full policies would hold 472). Near a border between
+layouts, a repository is granted twice.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 """
@@ -27,19 +32,21 @@ from typing import TYPE_CHECKING, cast
 
 from . import RuleViolation
 from .policies import characters, check_tags, login_document, pull_document, tagged_document
-from .repository_arns import NAME_LIMIT, RepositoryArn, check_repository_name
+from .repository_arns import NAME_LIMIT, RepositoryArn, check_ecr_repository_name
+from .wording import a_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 INLINE_LIMIT = 2048
-"""Characters of all inline policies of a user together."""
+"""The most characters in all inline policies of a user together."""
 MANAGED_LIMIT = 6144
-"""Characters of one managed policy."""
+"""The most characters in one managed policy."""
 SPREAD = 8
-"""Policies of the widest layout. IAM attaches ten to a user: a ninth is the managed policy of the layout before, while
-both are there, and one is left to others, such as AWS, which attaches a quarantine when it finds a key in public."""
+"""The policies of the widest layout. IAM attaches at most ten policies to a user. The ninth is the managed policy of
+the previous layout, while both layouts exist. The tenth is left to others, such as AWS, which attaches a quarantine
+policy when it finds a key in public."""
 
 _PULL_INLINE_LIMIT = INLINE_LIMIT - characters(login_document(suspended=True))
 _OVERLAP = 3 / 4
@@ -48,10 +55,10 @@ _LONGEST = ("aws-iso-f", "us-isof-south-1", "0" * 12)
 
 @dataclass(frozen=True)
 class NewRepository:
-    """A repository that the program makes itself, whose ARN is not known before it is made.
+    """A repository that the program creates itself, so that its ARN is not known in advance.
 
     Attributes:
-        label: the name of its resource, by which it is packed.
+        label: the name of its resource, which decides where it is packed.
     """
 
     label: str
@@ -60,86 +67,126 @@ class NewRepository:
         return self.label
 
 
-Given = str | NewRepository
-"""A repository as a program gives it: a name, an ARN, or what it makes itself."""
+@dataclass(frozen=True)
+class LaterRepository:
+    """A repository whose name or ARN is an Output, which a preview may not know.
+
+    Attributes:
+        place: its place in the arguments, such as `ecr_repositories[3]`.
+    """
+
+    place: str
+
+    def __str__(self) -> str:
+        return self.place
+
+
+ListedRepository = str | NewRepository | LaterRepository
+"""A repository as a program lists it: a name, an ARN, a repository that it creates, or an Output of a name or ARN."""
 
 
 @dataclass(frozen=True)
 class PullPolicy:
-    """A policy that grants the pull from some of the repositories.
+    """A policy that grants the pull from a part of the repositories.
 
     Attributes:
-        label: what it is called in every update that has it: `inline`, `managed`, or `managed-1` to `managed-8`.
-        inline: whether it is an inline policy of the user, and not a managed policy that is attached.
-        repositories: names, ARNs and new repositories as the program gives them.
+        label: its name, the same in every update: `inline`, `managed`, or `managed-1` to `managed-8`.
+        inline: whether it is an inline policy of the user instead of an attached managed policy.
+        repositories: names, ARNs and new repositories as the program lists them.
         cache_prefixes: prefixes of pull-through caches.
+        later: all Outputs of names or ARNs; this policy holds its share of them.
+        number: the number of that share, 1 to 8; None if the policy holds all of them.
     """
 
     label: str
     inline: bool
-    repositories: tuple[Given, ...]
+    repositories: tuple[str | NewRepository, ...]
     cache_prefixes: tuple[str, ...] = ()
+    later: tuple[LaterRepository, ...] = ()
+    number: int | None = None
 
-    def arns(self, account: str, region: str, made: Mapping[str, str] = NOTHING) -> list[RepositoryArn]:
-        """What may be pulled from; a name means a repository of this account and Region.
+    @property
+    def awaited(self) -> list[NewRepository | LaterRepository]:
+        """The repositories whose names or ARNs the document still needs."""
+        new = [repository for repository in self.repositories if isinstance(repository, NewRepository)]
+        return [*new, *self.later]
+
+    def arns(self, account: str, region: str, resolved: Mapping[str, object] = NOTHING) -> list[RepositoryArn]:
+        """The repositories to pull from; a name means a repository of this account and Region.
 
         Args:
             account: the user's own account.
             region: the Region of the registry.
-            made: label -> ARN of the repositories that were new.
+            resolved: the name or the ARN of each awaited repository.
 
         Raises:
-            RuleViolation: the account or the Region is malformed.
+            RuleViolation: the account or the Region is malformed, or an awaited repository has no name or ARN.
         """
-        return [
-            RepositoryArn.of(made[given.label] if isinstance(given, NewRepository) else given, account, region)
-            for given in self.repositories
+        texts = [
+            repository if isinstance(repository, str) else _text(resolved[repository.label], repository.label)
+            for repository in self.repositories
         ]
+        arns = [RepositoryArn.of(text, account, region) for text in texts]
+        later = [
+            RepositoryArn.of(_text(resolved[repository.place], repository.place), account, region, repository.place)
+            for repository in self.later
+        ]
+        return arns + [arn for arn in later if self.number in (None, _number(arn.name))]
 
-    def document(self, account: str, region: str, made: Mapping[str, str] = NOTHING) -> str:
-        """The policy's JSON; see `arns`.
+    def document(self, account: str, region: str, resolved: Mapping[str, object] = NOTHING) -> str:
+        """The policy's JSON; see `arns` for the arguments.
 
         Raises:
-            RuleViolation: an ARN is of another partition than the Region, or account or Region are malformed.
+            RuleViolation: an ARN is of another partition than the Region, the account or the Region is malformed, an
+                awaited repository has no name or ARN, or the policy has no room for it.
         """
-        arns = self.arns(account, region, made)
+        arns = self.arns(account, region, resolved)
         caches = [RepositoryArn.of(f"{prefix}/*", account, region) for prefix in self.cache_prefixes]
         _check_partitions([RepositoryArn.of("*", account, region), *arns])
-        return pull_document(arns, caches)
+        document = pull_document(arns, caches)
+        if self.later and not self.inline and characters(document) > MANAGED_LIMIT:
+            raise _NoRoom(self.label, [arn.name for arn in arns], characters(document))
+        return document
 
     @property
     def longest(self) -> int:
-        """The most characters that the document can have, whatever account and Region names come to mean."""
-        arns = [_longest(given, index) for index, given in enumerate(self.repositories)]
+        """The most characters that the document can have, whatever account and Region the names turn out to mean.
+
+        It does not count the Outputs if the policy holds only a share of them.
+        """
+        repositories = [*self.repositories, *(self.later if self.number is None else ())]
+        arns = [_longest(repository, index) for index, repository in enumerate(repositories)]
         caches = [RepositoryArn(*_LONGEST, f"{prefix}/*") for prefix in self.cache_prefixes]
         return characters(pull_document(arns, caches))
 
 
 def pack(
-    repositories: Sequence[Given], cache_prefixes: Sequence[str] = (), tags: Mapping[str, str] = NOTHING
+    repositories: Sequence[ListedRepository], cache_prefixes: Sequence[str] = (), tags: Mapping[str, str] = NOTHING
 ) -> tuple[PullPolicy, ...]:
-    """Divide repositories among policies, beside the login policy, with room left in it for a suspension.
+    """Divide repositories among policies. The login policy, which keeps room for a suspension, is not one of them.
 
-    The result depends on nothing that a preview may not know: a name counts with the longest ARN that it can get, and a
-    new repository with the longest name.
+    The result depends only on what a preview knows: a name counts with the longest ARN that it can get, and a new or
+    later repository counts with the longest possible name.
 
     Args:
-        repositories: names in the user's own account and Region, and ARNs, both also as patterns with `*` and `?`; and
-            new repositories.
+        repositories: names in the user's own account and Region, and ARNs, both also as patterns with `*` and `?`; new
+            repositories; and Outputs of names or ARNs.
         cache_prefixes: prefixes of pull-through caches in the user's own account and Region.
-        tags: those that select further repositories, by an inline policy of their own.
+        tags: tags that select further repositories; an inline policy of its own grants those.
 
     Returns:
-        The policies of one layout, or of two where they overlap; each layout has each repository in one policy.
+        The policies of one layout, or of two layouts if they overlap. In each layout, each repository is in one policy.
 
     Raises:
-        RuleViolation: a malformed name, ARNs of several partitions, a cache from which nothing may be pulled, no
-            repository at all, or more than IAM has room for.
+        RuleViolation: a name is malformed, the ARNs are of several partitions, no listed repository is under a cache's
+            prefix, no repository is selected, or the repositories need more room than IAM has.
     """
     _check(repositories, cache_prefixes, tags)
     if not repositories:
         return ()
-    whole = PullPolicy("inline", True, tuple(sorted(set(repositories), key=str)), tuple(sorted(set(cache_prefixes))))
+    named = {repository for repository in repositories if not isinstance(repository, LaterRepository)}
+    later = tuple(repository for repository in repositories if isinstance(repository, LaterRepository))
+    whole = PullPolicy("inline", True, tuple(sorted(named, key=str)), tuple(sorted(set(cache_prefixes))), later)
     size = whole.longest
     inline_limit = _PULL_INLINE_LIMIT
     if tags:
@@ -156,59 +203,90 @@ def pack(
 
 
 def _spread(whole: PullPolicy) -> list[PullPolicy]:
-    repositories: dict[int, list[Given]] = {}
+    repositories: dict[int, list[str | NewRepository]] = {}
     prefixes: dict[int, list[str]] = {}
-    for given in whole.repositories:
-        repositories.setdefault(_number(_name(given)), []).append(given)
+    for repository in whole.repositories:
+        repositories.setdefault(_number(_name(repository)), []).append(repository)
     for prefix in whole.cache_prefixes:
         prefixes.setdefault(_number(prefix), []).append(prefix)
+    numbers = range(1, SPREAD + 1) if whole.later else sorted({*repositories, *prefixes})
     policies = [
-        PullPolicy(f"managed-{number}", False, tuple(repositories.get(number, ())), tuple(prefixes.get(number, ())))
-        for number in sorted({*repositories, *prefixes})
+        PullPolicy(
+            f"managed-{number}",
+            False,
+            tuple(repositories.get(number, ())),
+            tuple(prefixes.get(number, ())),
+            whole.later,
+            number if whole.later else None,
+        )
+        for number in numbers
     ]
+    names = [_name(repository) for repository in (*whole.repositories, *whole.later)]
     fullest = max(policies, key=lambda policy: policy.longest)
     if fullest.longest > MANAGED_LIMIT:
-        raise RuleViolation("ecr_repositories", _too_many(whole, fullest))
+        raise _NoRoom(fullest.label, names, fullest.longest, len(fullest.repositories))
+    if whole.longest > SPREAD * MANAGED_LIMIT:
+        raise _NoRoom(f"all {SPREAD} together", names, whole.longest, len(names), SPREAD * MANAGED_LIMIT)
     return policies
 
 
 def _number(name: str) -> int:
-    """Which of the eight policies a name belongs to. Another function here would move what is packed already."""
+    """The number of a name's policy, from 1 to 8. A different function here would move packed repositories."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % SPREAD + 1
 
 
-def _name(given: Given) -> str:
-    """The name of a repository, by which it is packed, so that writing it out as an ARN later moves nothing."""
-    if isinstance(given, NewRepository):
-        return given.label
-    return RepositoryArn.parse(given).name if _is_arn(given) else given
+def _name(repository: ListedRepository) -> str:
+    """The name that decides where a repository is packed. To replace a name by its ARN later moves nothing."""
+    if not isinstance(repository, str):
+        return str(repository)
+    return RepositoryArn.parse(repository).name if _is_arn(repository) else repository
 
 
-def _longest(given: Given, index: int) -> RepositoryArn:
-    """The longest ARN that a repository can have; new ones differ from each other."""
-    if isinstance(given, NewRepository):
+def _longest(repository: ListedRepository, index: int) -> RepositoryArn:
+    """The longest ARN that a repository can have; the ARNs of new and later repositories differ by `index`."""
+    if not isinstance(repository, str):
         return RepositoryArn(*_LONGEST, f"{index:03}".rjust(NAME_LIMIT, "x"))
-    return RepositoryArn.parse(given) if _is_arn(given) else RepositoryArn(*_LONGEST, given)
+    return RepositoryArn.parse(repository) if _is_arn(repository) else RepositoryArn(*_LONGEST, repository)
 
 
-def _is_arn(given: Given) -> bool:
-    return isinstance(given, str) and given.startswith("arn:")
+def _is_arn(repository: ListedRepository) -> bool:
+    return isinstance(repository, str) and repository.startswith("arn:")
 
 
-def _too_many(whole: PullPolicy, fullest: PullPolicy) -> str:
-    heads = Counter(name.split("/")[0] for given in whole.repositories if "/" in (name := _name(given)))
-    prefix = next((f"'{head}/*' in place of {members} of them" for head, members in heads.most_common(1)), "'team/*'")
-    return (
-        f"ecr_repositories: {len(whole.repositories)} repositories are more than IAM has room for. They are divided "
-        f"among {SPREAD} managed policies by their names, and {fullest.label} would have {len(fullest.repositories)} "
-        f"of them in {fullest.longest:,} characters of {MANAGED_LIMIT:,} "
-        f"(https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html). List a prefix: {prefix}; or "
-        "select by tag (ecr_repository_tags); or "
-        "divide the repositories among several components, each for the codespaces of other repositories."
-    )
+def _text(value: object, place: str) -> str:
+    """The value of a resolved Output, if it is a text.
+
+    Raises:
+        RuleViolation: it is not a text. An output that a stack does not have resolves to None.
+    """
+    if not isinstance(value, str):
+        raise RuleViolation(
+            place, f"{place} is {a_kind(value)}; an Output here must be the name or the ARN of an ECR repository."
+        )
+    return value
 
 
-def _check(repositories: Sequence[Given], cache_prefixes: Sequence[str], tags: Mapping[str, str]) -> None:
+class _NoRoom(RuleViolation):
+    def __init__(
+        self, label: str, names: Sequence[str], size: int, members: int | None = None, limit: int = MANAGED_LIMIT
+    ) -> None:
+        heads = Counter(name.split("/")[0] for name in names if "/" in name)
+        prefix = "'team/*'"
+        if heads:
+            head, number = heads.most_common(1)[0]
+            prefix = f"'{head}/*' in place of {number} of them"
+        super().__init__(
+            "ecr_repositories",
+            f"ecr_repositories: {len(names)} repositories are more than IAM has room for. They are divided among "
+            f"{SPREAD} managed policies by their names, and {label} would have {members or len(names)} of them in "
+            f"{size:,} characters of {limit:,} "
+            "(https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html). List a prefix: "
+            f"{prefix}; or select by tag (ecr_repository_tags); or divide the repositories among several components, "
+            "each for the codespaces of other repositories.",
+        )
+
+
+def _check(repositories: Sequence[ListedRepository], cache_prefixes: Sequence[str], tags: Mapping[str, str]) -> None:
     _check_texts("ecr_repositories", repositories)
     _check_texts("pull_through_cache_prefixes", cache_prefixes)
     check_tags(tags)
@@ -219,33 +297,33 @@ def _check(repositories: Sequence[Given], cache_prefixes: Sequence[str], tags: M
             "ecr_repository_tags.",
         )
     arns: list[RepositoryArn] = []
-    for index, given in enumerate(repositories):
+    for index, repository in enumerate(repositories):
         argument = f"ecr_repositories[{index}]"
-        if isinstance(given, NewRepository):
+        if not isinstance(repository, str):
             continue
-        if _is_arn(given):
-            arns.append(RepositoryArn.parse(given, argument))
+        if _is_arn(repository):
+            arns.append(RepositoryArn.parse(repository, argument))
         else:
-            check_repository_name(given, argument)
+            check_ecr_repository_name(repository, argument)
     _check_partitions(arns)
-    names = [_name(given) for given in repositories]
+    # An Output may turn out to be any name.
+    names = ["*" if isinstance(repository, LaterRepository) else _name(repository) for repository in repositories]
     for index, prefix in enumerate(cache_prefixes):
         _check_cache_prefix(prefix, f"pull_through_cache_prefixes[{index}]", names)
 
 
-def _check_texts(argument: str, given: object) -> None:
-    """Refuse what a program could pass by mistake: one text, or the Outputs of repositories that it makes."""
-    if isinstance(given, str) or not isinstance(given, Sequence):
-        text = f"{argument} must be a list of plain texts, such as ['payments/api'], not a {type(given).__name__}."
-        raise RuleViolation(argument, text)
-    for index, one in enumerate(cast("Sequence[object]", given)):
-        if not isinstance(one, (str, NewRepository)):
-            instead = ", or give an aws.ecr.Repository" if argument == "ecr_repositories" else ""
-            raise RuleViolation(
-                f"{argument}[{index}]",
-                f"{argument}[{index}] is a {type(one).__name__}; write the name as a plain text{instead}, since the "
-                "number of policies that the names fill must be known before anything is made.",
-            )
+def _check_texts(argument: str, value: object) -> None:
+    """Refuse a value that a program could pass by mistake, such as a text instead of a list of texts."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise RuleViolation(argument, f"{argument} is {a_kind(value)}; give a list of names, such as ['payments/api'].")
+    for index, item in enumerate(cast("Sequence[object]", value)):
+        if isinstance(item, (str, NewRepository, LaterRepository)):
+            continue
+        place = f"{argument}[{index}]"
+        way_out = "write the prefix as plain text, since the number of policies depends on its length."
+        if argument == "ecr_repositories":
+            way_out = "give the name or the ARN of a repository, or an aws.ecr.Repository."
+        raise RuleViolation(place, f"{place} is {a_kind(item)}; {way_out}")
 
 
 def _check_partitions(arns: Sequence[RepositoryArn]) -> None:
@@ -265,7 +343,7 @@ def _check_cache_prefix(prefix: str, argument: str, names: Iterable[str]) -> Non
             f"{argument} {prefix!r}: give the prefix of one cache rule, such as 'docker-hub'; with anything wider a "
             "pull could create repositories anywhere in the registry.",
         )
-    check_repository_name(prefix.removesuffix("/"), argument)
+    check_ecr_repository_name(prefix.removesuffix("/"), argument)
     if prefix.endswith("/"):
         raise RuleViolation(argument, f"{argument} {prefix!r}: leave out the slash at its end: {prefix[:-1]!r}.")
     if not any(_may_be_under(name, f"{prefix}/") for name in names):

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from . import RuleViolation
+from .wording import a_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,12 +29,13 @@ _PRINCIPAL = re.compile(r"arn:aws[a-z-]*:iam::[0-9]{12}:(user|role)/[A-Za-z0-9_+
 def login_document(*, suspended: bool = False) -> str:
     """The policy that lets a user log in. It always exists, so that no update can interrupt a login.
 
-    A suspension is a statement of it, an explicit Deny, which wins over whatever else allows. As a policy of its own it
-    would be deleted at the very end of an update, after the key was to be proven that a suspension keeps from working.
+    A suspension is a statement of this policy: an explicit Deny, which overrides every Allow. As a separate policy it
+    would be deleted at the very end of an update. That is too late, because the update proves the key before that, and
+    a suspended key does not work.
 
-    Neither action knows resources, so `*` is the only resource that matches; in one statement with repositories they
-    would match nothing. GitHub's guide asks for `sts:GetServiceBearerToken`; AWS documents it for ECR Public and
-    CodeArtifact alone, and by itself it opens nothing
+    Neither action supports resources, so `*` is the only resource that matches. In one statement with repositories,
+    the actions would match nothing. GitHub's guide asks for `sts:GetServiceBearerToken`; AWS documents it only for ECR
+    Public and CodeArtifact, and by itself it gives access to nothing
     (https://docs.github.com/en/codespaces/reference/allowing-your-codespace-to-access-a-private-registry,
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_bearer.html).
 
@@ -50,24 +52,28 @@ def login_document(*, suspended: bool = False) -> str:
 
 
 def pull_document(repositories: Iterable[RepositoryArn], caches: Iterable[RepositoryArn] = ()) -> str:
-    """The policy that grants the pull from repositories, and what pulling through a cache needs on top.
+    """The policy that grants the pull from repositories, and the extra rights for pulling through a cache.
 
-    The first pull of an image through a cache imports it and may create its repository. Both write, so they are given
-    for the caches alone (https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache-iam.html).
+    The first pull of an image through a cache imports the image and may create its repository. Both are writes, so they
+    are granted only for the caches (https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache-iam.html).
+
+    IAM refuses a document without a statement. So a document without repositories grants a right that the user already
+    has.
 
     Args:
-        repositories: what may be pulled from; order and doubles do not matter.
+        repositories: the repositories to pull from; order and duplicates do not matter.
         caches: the repositories that a pull may create and fill.
     """
     grants = [("Pull", PULL_ACTIONS, repositories), ("PullThroughCache", CACHE_ACTIONS, caches)]
     resources = [(sid, actions, sorted({str(arn) for arn in arns})) for sid, actions, arns in grants]
-    return _document(*(_statement(sid, "Allow", list(actions), arns) for sid, actions, arns in resources if arns))
+    statements = [_statement(sid, "Allow", list(actions), arns) for sid, actions, arns in resources if arns]
+    return _document(*(statements or [_statement("Login", "Allow", "ecr:GetAuthorizationToken", "*")]))
 
 
 def tagged_document(partition: str, region: str, account: str, tags: Mapping[str, str]) -> str:
     """The policy that grants the pull from every repository of one registry that has all of these tags.
 
-    Whoever may tag a repository decides by that who may pull from it
+    Everybody who may tag a repository decides whether this user may pull from it
     (https://docs.aws.amazon.com/AmazonECR/latest/userguide/ecr-supported-iam-actions-tagging.html).
 
     Args:
@@ -85,14 +91,18 @@ def check_tags(tags: object, argument: str = "ecr_repository_tags") -> Mapping[s
     """Check the tags that select repositories.
 
     Raises:
-        RuleViolation: they are none, or AWS cannot have them.
+        RuleViolation: `tags` is not a map of texts, or AWS does not allow such tags.
     """
     if not isinstance(tags, Mapping):
-        raise RuleViolation(argument, f"{argument} is a {type(tags).__name__}; give a map of keys and values.")
+        raise RuleViolation(argument, f"{argument} is {a_kind(tags)}; give a map of plain keys and values.")
     for key, value in cast("Mapping[object, object]", tags).items():
         where = f"{argument}.{key}"
         if not isinstance(key, str) or not isinstance(value, str):
-            raise RuleViolation(where, f"{where}: key and value of a tag are plain texts.")
+            raise RuleViolation(
+                where,
+                f"{where} is {a_kind(value)}; write key and value as plain text, since the number of policies depends "
+                "on their length.",
+            )
         if not key or len(key) > 128 or len(value) > 256 or key.startswith("aws:") or not _TAG.fullmatch(key + value):
             raise RuleViolation(
                 where,
@@ -104,10 +114,10 @@ def check_tags(tags: object, argument: str = "ecr_repository_tags") -> Mapping[s
 
 
 def repository_policy_statement(principal_arn: str, sid: str = "CodespacesPull") -> dict[str, object]:
-    """The statement that another account's repository needs in its repository policy, beside the user's own policies.
+    """The statement that a repository of another account needs in its repository policy, beside the user's policies.
 
-    AWS keeps the principal's internal id in place of the ARN, and refuses a principal that does not exist: save the
-    policy after the user is made (https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policies.html).
+    AWS stores the principal's internal id instead of the ARN, and refuses a principal that does not exist. So save the
+    policy after the user is created (https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-policies.html).
 
     Raises:
         RuleViolation: the principal is not one user or role.
@@ -122,12 +132,12 @@ def repository_policy_statement(principal_arn: str, sid: str = "CodespacesPull")
 
 
 def matches_everything(resource: str) -> bool:
-    """Whether the resource of a statement is `*`, or an ARN that names no resource or not one account.
+    """Whether the resource of a statement is `*`, or an ARN without a specific resource or a single account.
 
-    IAM takes the parts that an ARN leaves out for `*`, and a `*` that ends a part for colons too: `arn:aws:ecr:*`
-    is every repository of every account (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html,
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html). The policy pack, which
-    has an environment of its own, repeats it.
+    IAM reads missing parts of an ARN as `*`, and a `*` at the end of a part also matches colons: `arn:aws:ecr:*`
+    means every repository of every account (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html,
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html). The policy pack
+    has a copy of this function, because it runs in an environment of its own.
     """
     parts = resource.split(":", 5)
     if len(parts) < 6:
@@ -137,7 +147,7 @@ def matches_everything(resource: str) -> bool:
 
 
 def characters(document: str) -> int:
-    """How many characters IAM counts in a policy document: all but white space."""
+    """The number of characters that IAM counts in a policy document: all except white space."""
     return len(re.sub(r"\s", "", document))
 
 

@@ -1,4 +1,4 @@
-"""Addresses of container registries: Amazon ECR's hosts, and what may stand in a SERVER secret.
+"""Addresses of container registries: the hosts of Amazon ECR, and valid values of a SERVER secret.
 
 Sources: https://docs.github.com/en/codespaces/reference/allowing-your-codespace-to-access-a-private-registry,
 https://docs.aws.amazon.com/general/latest/gr/ecr.html
@@ -13,7 +13,7 @@ from . import RuleViolation
 from .repository_arns import PARTITIONS, check_account, partition_of
 
 DOCKER_HUB = "https://index.docker.io/v1/"
-"""Docker Hub's address, the one registry that docker and GitHub know by a URL."""
+"""The address of Docker Hub, the only registry that docker and GitHub identify by a URL."""
 
 _GITHUB_PAGE = "https://docs.github.com/en/codespaces/reference/allowing-your-codespace-to-access-a-private-registry"
 _DOCKER_HUB_HOSTS = {
@@ -39,13 +39,13 @@ _HOST = re.compile(rf"(?P<name>{_HOST_LABEL}(?:\.{_HOST_LABEL})*)(?::(?P<port>\d
 
 
 @dataclass(frozen=True)
-class EcrRegistry:
+class PrivateEcrRegistry:
     """The private ECR registry of an account in a Region.
 
     Attributes:
         account: the 12 digits of the AWS account.
         region: the Region, such as `eu-west-1`.
-        host: the registry's host name, of the form for which GitHub swaps an access key for a token.
+        host: the registry's host name, in the form for which GitHub swaps an access key for a token.
         partition: the AWS partition, such as `aws` or `aws-cn`.
     """
 
@@ -61,10 +61,11 @@ def ecr_registry_host(account: str, region: str, partition: str | None = None) -
     Args:
         account: the account's 12 digits.
         region: the Region.
-        partition: the partition, where the Region's name does not tell it.
+        partition: the partition; derived from the Region's name by default.
 
     Raises:
-        RuleViolation: the account or the Region is malformed, or GitHub is not known to recognise the Region's hosts.
+        RuleViolation: the account or the Region is malformed, or it is not known that GitHub recognises the Region's
+            hosts.
     """
     check_account(account)
     partition = partition or partition_of(region)
@@ -76,27 +77,25 @@ def ecr_registry_host(account: str, region: str, partition: str | None = None) -
     return host
 
 
-def parse_ecr_host(server: str, argument: str = "server") -> EcrRegistry:
+def parse_ecr_host(server: str, argument: str = "server") -> PrivateEcrRegistry:
     """Parse the host of a private ECR registry that GitHub recognises.
 
-    GitHub names `<account>.dkr.ecr.<region>.amazonaws.com`; China's `.amazonaws.com.cn` is its exact counterpart. FIPS,
-    dual-stack, sovereign and isolated hosts are refused: if GitHub took such a host for an ordinary registry, it would
-    log in with the access key as if it were a password, and every codespace would fail.
+    GitHub documents `<account>.dkr.ecr.<region>.amazonaws.com`; China's `.amazonaws.com.cn` is its exact counterpart.
+    FIPS, dual-stack, sovereign and isolated hosts are refused. If GitHub treated such a host as an ordinary registry,
+    it would log in with the access key as if it were a password, and every codespace would fail.
 
     Raises:
-        RuleViolation: another host, or another form of an ECR host.
+        RuleViolation: the server is not an ECR host, or is an ECR host of another form.
     """
-    found = _ANY_ECR_HOST.fullmatch(server)
-    if not found:
-        way_out = (
-            "public images need no login; for one nevertheless use RegistryLogin"
-            if server == "public.ecr.aws"
-            else f"write {_CLASSIC_HOST}, in lower case, without scheme, port and path"
-        )
+    match = _ANY_ECR_HOST.fullmatch(server)
+    if not match:
+        way_out = f"write {_CLASSIC_HOST}, in lower case, without scheme, port and path"
+        if server == "public.ecr.aws":
+            way_out = "public images need no login; for one nevertheless use RegistryLogin"
         raise RuleViolation(
             argument, f"{argument} {_safe(server)!r} is no private ECR registry; {way_out} ({_GITHUB_PAGE})."
         )
-    account, region = found["account"], found["region"]
+    account, region = match["account"], match["region"]
     partition = partition_of(region, argument)
     suffix = PARTITIONS[partition][1]
     classic = f"{account}.dkr.ecr.{region}.{suffix}"
@@ -106,26 +105,26 @@ def parse_ecr_host(server: str, argument: str = "server") -> EcrRegistry:
         raise RuleViolation(
             argument, _not_recognised(argument, server, "this host", f"write {classic!r}, which is the same registry")
         )
-    return EcrRegistry(account, region, server, partition)
+    return PrivateEcrRegistry(account, region, server, partition)
 
 
-def _not_recognised(argument: str, value: str, what: str, way_out: str) -> str:
+def _not_recognised(argument: str, value: str, subject: str, way_out: str) -> str:
     return (
-        f"{argument} {value!r}: {what} is not known to be recognised by GitHub, which swaps an access key for a login "
-        f"token where SERVER is {_CLASSIC_HOST} ({_GITHUB_PAGE}); {way_out}."
+        f"{argument} {value!r}: {subject} is not known to be recognised by GitHub, which swaps an access key for a "
+        f"login token where SERVER is {_CLASSIC_HOST} ({_GITHUB_PAGE}); {way_out}."
     )
 
 
 @dataclass(frozen=True)
 class KnownRegistry:
-    """A registry service, and what `docker login` expects there.
+    """A registry service, and the credentials that `docker login` expects there.
 
     Attributes:
-        name: what people call it.
-        hosts: the form of its hosts.
-        user: what to give as the user name.
-        password: what to give as the password.
-        source: the page that says so.
+        name: its common name.
+        hosts: the pattern of its hosts.
+        user: the kinds of user name that it accepts, for messages.
+        password: the kinds of password that it accepts, for messages.
+        source: the page that documents them.
     """
 
     name: str
@@ -192,11 +191,11 @@ def known_registry(server: str) -> KnownRegistry | None:
 def check_server(server: str, argument: str = "server") -> None:
     """Check the value of a SERVER secret: a host with or without a port, or Docker Hub's literal address.
 
-    docker finds a login by comparing the host of an image with the address that was logged in to, letter by letter.
+    docker finds a login by comparing the host of an image with the address of the login, letter by letter.
 
     Raises:
-        RuleViolation: a codespace could not use a login to that address. User names and passwords that stand in the
-            address are left out of the text.
+        RuleViolation: a codespace could not use a login to that address. The message leaves out user names and
+            passwords in the address.
     """
     if server == DOCKER_HUB:
         return
@@ -210,15 +209,16 @@ def check_server(server: str, argument: str = "server") -> None:
 
 
 def same_registry(server_a: str, server_b: str) -> bool:
-    """Whether docker would keep one login for both servers (https://github.com/docker/cli/issues/5582).
+    """Whether docker would keep a single login for both servers (https://github.com/docker/cli/issues/5582).
 
-    Case, scheme, path and the default port do not make another registry, nor do Docker Hub's several names.
+    Addresses that differ only in case, scheme, path or the default port mean the same registry, and so do the several
+    names of Docker Hub.
     """
     return _canonical(server_a) == _canonical(server_b)
 
 
 def split_host(image: str) -> tuple[str, str]:
-    """The registry and the rest of an image, as docker splits them."""
+    """Split an image into its registry and the rest, as docker does."""
     host, slash, name = image.partition("/")
     if slash and (host == "localhost" or set(host) & set(".:")):
         return (DOCKER_HUB if same_registry(host, DOCKER_HUB) else host), name
@@ -237,14 +237,14 @@ def _bare(server: str) -> str:
 
 
 def _safe(server: str) -> str:
-    """A server for a message, without what may be a password or a token in it."""
+    """A server for a message, without the parts that may hold a password or a token."""
     if "@" in server:
         server = "…@" + server.rpartition("@")[2]
     return re.split(r"[?#]", server, maxsplit=1)[0]
 
 
 def _server_problem(server: str, bare: str) -> str | None:
-    found = _HOST.fullmatch(bare)
+    match = _HOST.fullmatch(bare)
     problems = {
         "it is empty": not server.strip(),
         "there is white space in it": any(character.isspace() for character in server),
@@ -252,13 +252,13 @@ def _server_problem(server: str, bare: str) -> str | None:
         "a user name does not belong here": "@" in server,
         "a path does not belong here": any(character in server.rsplit("://", maxsplit=1)[-1] for character in "/?#"),
         "docker compares hosts letter by letter, and images name them in lower case": server != server.lower(),
-        "this is no host name": not found,
+        "this is no host name": not match,
     }
-    problem = next((text for text, is_so in problems.items() if is_so), None)
-    if problem or not found:
+    problem = next((text for text, applies in problems.items() if applies), None)
+    if problem or not match:
         return problem
-    if found["port"] is None and "." not in bare and bare != "localhost":
+    if match["port"] is None and "." not in bare and bare != "localhost":
         return "docker takes a name without a dot for a part of an image on Docker Hub, not for a registry"
-    if found["port"] is not None and not 1 <= int(found["port"]) <= 65535:
+    if match["port"] is not None and not 1 <= int(match["port"]) <= 65535:
         return "a port is a number from 1 to 65535"
     return None

@@ -1,4 +1,4 @@
-"""What the registries that GitHub's guide names take for a user and a password, and which credentials cannot work.
+"""The users and passwords that the registries in GitHub's guide accept, and credentials that cannot work.
 
 Sources: https://docs.github.com/en/codespaces/reference/allowing-your-codespace-to-access-a-private-registry, and the
 page of each registry in `registries.KNOWN_REGISTRIES`.
@@ -24,36 +24,37 @@ if TYPE_CHECKING:
 GOOGLE_KEY_USER, GOOGLE_ENCODED_KEY_USER, GOOGLE_TOKEN_USER = "_json_key", "_json_key_base64", "oauth2accesstoken"
 ECR_TOKEN_USER = "AWS"
 _READS_PACKAGES = frozenset(("read:packages", "write:packages"))
-"""Scopes of which each lets a token read packages
+"""Scopes, each of which lets a token read packages
 (https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps)."""
 AZURE_TOKEN_USER = "00000000-0000-0000-0000-000000000000"
-"""The user name that goes with an access token of Microsoft Entra instead of a password."""
+"""The user name for an access token of Microsoft Entra, which takes the place of the password."""
 
 
 def check_credentials(server: str, user: str, password: str) -> str:
-    """Check credentials for a registry, as far as their form tells.
+    """Check the form of credentials for a registry.
 
     Args:
-        server: the value of the SERVER secret, checked.
+        server: the value of the SERVER secret, already checked.
         user: the user name.
         password: the password or token.
 
     Returns:
-        Why they will not do for long; "" where that is not known.
+        A warning if the credentials will not work for long; "" otherwise.
 
     Raises:
-        RuleViolation: the registry would refuse them, or GitHub could not use them; the text has neither in it.
+        RuleViolation: the registry would refuse the credentials, or GitHub could not use them. The message contains
+            neither the user nor the password.
     """
     registry = known_registry(server)
     check = _CHECKS.get(registry.name) if registry else None
-    return check(_Given(registry, server, user, password)) if registry and check else ""
+    return check(_Credentials(registry, server, user, password)) if registry and check else ""
 
 
 def as_published(server: str, user: str, password: str) -> str:
-    """A password as it has to stand in a secret: the key of a Google service account on one line.
+    """The password in the form that the secret needs: the key of a Google service account is put on one line.
 
     Raises:
-        RuleViolation: it is no such key, for a user who needs one.
+        RuleViolation: the user is `_json_key`, but the password has several lines and is not a service account key.
     """
     registry = known_registry(server)
     is_key = registry is not None and _CHECKS.get(registry.name) is _google and user == GOOGLE_KEY_USER
@@ -61,7 +62,7 @@ def as_published(server: str, user: str, password: str) -> str:
 
 
 def is_classic_token(password: str) -> bool:
-    """Whether a password is a token of GitHub whose scopes GitHub tells.
+    """Whether a password is a classic GitHub token, whose scopes GitHub returns.
 
     Source: https://github.blog/engineering/platform-security/behind-githubs-new-authentication-token-formats/
     """
@@ -69,15 +70,15 @@ def is_classic_token(password: str) -> bool:
 
 
 def check_scopes(server: str, scopes: Collection[str]) -> None:
-    """Check what a classic token may do in GitHub's container registry, which lets it log in without any scope.
+    """Check the scopes of a classic token for GitHub's container registry, which accepts a login without any scope.
 
     Raises:
-        RuleViolation: it may not read packages.
+        RuleViolation: the token may not read packages.
     """
     registry = known_registry(server)
     if registry and not _READS_PACKAGES & set(scopes):
-        has = ", ".join(sorted(scopes)) or "none"
-        raise _wrong(registry, "password", f"the token lacks the scope read:packages (its scopes: {has})")
+        listed = ", ".join(sorted(scopes)) or "none"
+        raise _wrong(registry, "password", f"the token lacks the scope read:packages (its scopes: {listed})")
 
 
 def ecr_pair(server: str, user: str) -> bool:
@@ -87,79 +88,81 @@ def ecr_pair(server: str, user: str) -> bool:
 
 
 def one_line_key(key: str) -> str:
-    """A service account's key in JSON, on one line.
+    """Put a service account's JSON key on one line.
 
-    It is a secret's value and an environment variable in each codespace, where line breaks get lost.
+    The key becomes the value of a secret and an environment variable in each codespace, where line breaks get lost.
 
     Raises:
-        RuleViolation: it is no service account's key.
+        RuleViolation: it is not the key of a service account.
     """
     return json.dumps(_service_account(key))
 
 
 @dataclass(frozen=True)
-class _Given:
+class _Credentials:
     registry: KnownRegistry
     server: str
     user: str
     password: str = field(repr=False)
 
 
-def _ecr(given: _Given) -> str:
-    if given.user == ECR_TOKEN_USER:
+def _ecr(credentials: _Credentials) -> str:
+    if credentials.user == ECR_TOKEN_USER:
         return (
             "a token of Amazon ECR works for 12 hours: run `pulumi up` more often than that, or use EcrPullAccess, "
             "whose access key GitHub swaps for a token at every start."
         )
-    parse_ecr_host(given.server)
-    if given.user.startswith("ASIA"):
+    parse_ecr_host(credentials.server)
+    if credentials.user.startswith("ASIA"):
         raise _wrong(
-            given.registry,
+            credentials.registry,
             "user",
             "it begins with ASIA, so it is a temporary access key, which needs a session token; GitHub's three secrets "
             "have no place for one",
         )
-    if not given.user.startswith("AKIA"):
-        raise _wrong(given.registry, "user", "it is neither an access key id (AKIA…) nor AWS")
+    if not credentials.user.startswith("AKIA"):
+        raise _wrong(credentials.registry, "user", "it is neither an access key id (AKIA…) nor AWS")
     return ""
 
 
-def _google(given: _Given) -> str:
-    if given.user == GOOGLE_KEY_USER:
-        _service_account(given.password)
-    elif given.user == GOOGLE_ENCODED_KEY_USER:
+def _google(credentials: _Credentials) -> str:
+    if credentials.user == GOOGLE_KEY_USER:
+        _service_account(credentials.password)
+    elif credentials.user == GOOGLE_ENCODED_KEY_USER:
         try:
-            decoded = base64.b64decode(given.password, validate=True).decode()
+            decoded = base64.b64decode(credentials.password, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
-            raise _wrong(given.registry, "password", "it is not the base64 of anything") from None
+            raise _wrong(credentials.registry, "password", "it is not the base64 of anything") from None
         _service_account(decoded)
-    elif given.user == GOOGLE_TOKEN_USER:
+    elif credentials.user == GOOGLE_TOKEN_USER:
         return (
             "an access token of Google works for an hour: give a service account's key instead, with the user "
             f"{GOOGLE_KEY_USER}."
         )
     else:
-        raise _wrong(given.registry, "user", "it is none of those")
+        raise _wrong(credentials.registry, "user", "it is none of those")
     return ""
 
 
-def _github(given: _Given) -> str:
-    if given.password.startswith("github_pat_"):
-        raise _wrong(given.registry, "password", "it is a fine-grained token, which GitHub Packages does not accept")
-    if given.password.startswith(("ghs_", "ghu_")):
+def _github(credentials: _Credentials) -> str:
+    if credentials.password.startswith("github_pat_"):
+        raise _wrong(
+            credentials.registry, "password", "it is a fine-grained token, which GitHub Packages does not accept"
+        )
+    if credentials.password.startswith(("ghs_", "ghu_")):
         return "a token of a GitHub App works for hours only: give a classic token of a machine user."
     return ""
 
 
-def _azure(given: _Given) -> str:
-    if given.user == AZURE_TOKEN_USER:
+def _azure(credentials: _Credentials) -> str:
+    if credentials.user == AZURE_TOKEN_USER:
         return (
             "a token of Microsoft Entra works for three hours: give a repository-scoped token or a service principal."
         )
     return ""
 
 
-_CHECKS: dict[str, Callable[[_Given], str]] = {
+_CHECKS: dict[str, Callable[[_Credentials], str]] = {
     "Amazon ECR": _ecr,
     "Google Container Registry": _google,
     "Google Artifact Registry": _google,
@@ -169,33 +172,33 @@ _CHECKS: dict[str, Callable[[_Given], str]] = {
 
 
 def _service_account(key: str) -> dict[str, Any]:
-    """The fields of a service account's key.
+    """Parse the JSON key of a service account.
 
     Raises:
-        RuleViolation: it is none.
+        RuleViolation: it is not such a key.
     """
     try:
-        fields: Any = json.loads(key)
+        parsed: Any = json.loads(key)
     except ValueError:
-        fields = None
-    if not isinstance(fields, dict):
+        parsed = None
+    if not isinstance(parsed, dict):
         raise RuleViolation(
             "password",
             "password: it is not JSON, as the key of a Google service account is; give the whole content of the file "
             "that Google Cloud made for the key.",
         )
-    known = cast("dict[str, Any]", fields)
-    missing = [name for name in ("private_key", "client_email") if not known.get(name)]
-    if known.get("type") != "service_account" or missing:
-        what = f"it has no {' and no '.join(missing)}" if missing else "its type is not service_account"
+    fields = cast("dict[str, Any]", parsed)
+    missing = [name for name in ("private_key", "client_email") if not fields.get(name)]
+    if fields.get("type") != "service_account" or missing:
+        problem = f"it has no {' and no '.join(missing)}" if missing else "its type is not service_account"
         raise RuleViolation(
             "password",
-            f"password: {what}, so it is not the key of a Google service account "
+            f"password: {problem}, so it is not the key of a Google service account "
             "(https://cloud.google.com/iam/docs/keys-create-delete).",
         )
-    return known
+    return fields
 
 
-def _wrong(registry: KnownRegistry, argument: str, what: str) -> RuleViolation:
+def _wrong(registry: KnownRegistry, argument: str, problem: str) -> RuleViolation:
     expected = registry.user if argument == "user" else registry.password
-    return RuleViolation(argument, f"{argument} of {registry.name}: {what}; give {expected} ({registry.source}).")
+    return RuleViolation(argument, f"{argument} of {registry.name}: {problem}; give {expected} ({registry.source}).")

@@ -1,4 +1,4 @@
-"""ARNs and names of ECR repositories, and the partitions of AWS that they live in.
+"""ARNs and names of ECR repositories, and the AWS partitions they belong to.
 
 Sources: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html (names),
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerregistry.html (ARNs),
@@ -22,14 +22,14 @@ PARTITIONS = {
     "aws-iso-e": (re.compile(r"eu-isoe-[a-z]+-\d+"), "cloud.adc-e.uk"),
     "aws-iso-f": (re.compile(r"us-isof-[a-z]+-\d+"), "csp.hci.ic.gov"),
 }
-"""Partition -> the form of its Regions' names, and the domain of its ECR registries."""
+"""Partition -> the pattern of its Regions' names, and the domain of its ECR registries."""
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _NAME_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_NAME_PART}(?:/{_NAME_PART})*")
 _PATTERN = re.compile(r"[a-z0-9._/*?-]+")
 _HOST_BEFORE_NAME = re.compile(r"[0-9]{12}\.dkr[.-]ecr[^/]*/")
 NAME_LIMIT = 256
-"""Characters of a repository's name."""
+"""The most characters in a repository's name."""
 _NAMES_PAGE = "https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html"
 
 
@@ -37,7 +37,7 @@ def partition_of(region: str, argument: str = "region") -> str:
     """The AWS partition of a Region.
 
     Raises:
-        RuleViolation: no partition has Regions of that form.
+        RuleViolation: no partition has a Region with such a name.
     """
     for partition, (pattern, _) in PARTITIONS.items():
         if pattern.fullmatch(region):
@@ -51,7 +51,7 @@ def check_account(account: str, argument: str = "account") -> None:
     """Check an AWS account id.
 
     Raises:
-        RuleViolation: it has not 12 digits.
+        RuleViolation: the id does not consist of 12 digits.
     """
     if not _ACCOUNT.fullmatch(account):
         raise RuleViolation(
@@ -62,7 +62,7 @@ def check_account(account: str, argument: str = "account") -> None:
 
 @dataclass(frozen=True)
 class RepositoryArn:
-    """The ARN of an ECR repository, or of those that a pattern with `*` or `?` matches (`*` also matches `/`).
+    """The ARN of an ECR repository, or a pattern of ARNs with `*` or `?` in the name (`*` also matches `/`).
 
     Attributes:
         partition: the AWS partition.
@@ -84,7 +84,7 @@ class RepositoryArn:
         """Parse an ARN.
 
         Raises:
-            RuleViolation: it is no repository's ARN, or partition and Region do not belong together.
+            RuleViolation: it is not the ARN of a repository, or its Region is not in its partition.
         """
         parts = arn.split(":", 5)
         if len(parts) != 6 or (parts[0], parts[2]) != ("arn", "ecr") or not parts[5].startswith("repository/"):
@@ -103,28 +103,28 @@ class RepositoryArn:
             )
         check_account(account, argument)
         name = resource.removeprefix("repository/")
-        check_repository_name(name, argument)
+        check_ecr_repository_name(name, argument)
         return cls(partition, region, account, name)
 
     @classmethod
-    def of(cls, given: str, account: str, region: str, argument: str = "ecr_repositories") -> RepositoryArn:
-        """The ARN that a name or an ARN means, a name in the given account and Region.
+    def of(cls, repository: str, account: str, region: str, argument: str = "ecr_repositories") -> RepositoryArn:
+        """The ARN of a repository, from its ARN or from its name in an account and a Region.
 
         Raises:
             RuleViolation: the name, the ARN, the account or the Region is malformed.
         """
-        if given.startswith("arn:"):
-            return cls.parse(given, argument)
+        if repository.startswith("arn:"):
+            return cls.parse(repository, argument)
         check_account(account)
-        check_repository_name(given, argument)
-        return cls(partition_of(region), region, account, given)
+        check_ecr_repository_name(repository, argument)
+        return cls(partition_of(region), region, account, repository)
 
 
-def check_repository_name(name: str, argument: str = "ecr_repositories") -> None:
+def check_ecr_repository_name(name: str, argument: str = "ecr_repositories") -> None:
     """Check the name of an ECR repository, or a pattern of names.
 
     Raises:
-        RuleViolation: ECR cannot have a repository of that name, so the grant would be void.
+        RuleViolation: ECR does not allow such a name, so the grant would have no effect.
     """
     is_pattern = "*" in name or "?" in name
     rule = _PATTERN if is_pattern else _NAME

@@ -1,14 +1,16 @@
 """The rotation of an IAM user's two access keys, as a state machine.
 
 IAM lets a user hold two access keys (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html), so a
-rotation has two slots, `a` and `b`: one holds the key that GitHub publishes, the other is free to be renewed. Which of
-them is published cannot be read back from GitHub (secret values are write-only); what can be read is when each secret
-was last written. A registry's secrets are always written in the order USER, PASSWORD, SERVER and at one go, so a SERVER
-that moved right after its USER and PASSWORD did is the mark that a pair of credentials was published whole. A pair that
-was put back has no such mark, and a person who edits SERVER later does not give it one.
+rotation has two slots, `a` and `b`. One holds the key that GitHub publishes, and the other is free to be renewed.
 
-Flipping slots on the generation alone would be wrong: if generation 3 was made but never published and 4 comes, the
-flip would renew the slot that codespaces pull with. Hence the slot to renew is always the one that is *not* published.
+GitHub does not return secret values, so nobody can read back which slot is published. GitHub does return when each
+secret was last written. A registry's secrets are always written in the order USER, PASSWORD, SERVER, one right after
+another. So if SERVER was written right after its USER and PASSWORD, that is the mark of a pair of credentials that was
+published whole. A pair that was put back has no such mark, and a person who edits SERVER later does not create one.
+
+To flip slots on the generation alone would be wrong. Suppose that generation 3 was created but never published, and
+generation 4 follows: the flip would renew the slot that codespaces pull with. So a rotation always renews the slot that
+is *not* published.
 """
 
 from __future__ import annotations
@@ -32,8 +34,9 @@ Marks = dict[str, str]
 """Secret name -> `updated_at` of the secret; a secret that does not exist has no entry."""
 
 SLOTS: tuple[SlotName, SlotName] = ("a", "b")
-_AT_ONE_GO = timedelta(minutes=1)
-"""Longer than the writer's patience between two writes of a registry's secrets."""
+_LONGEST_GAP = timedelta(minutes=1)
+"""The longest time between two writes that count as one right after another. It is longer than the writer's patience
+between two writes of a registry's secrets."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,10 @@ class Slot:
     """One of the two places for an access key.
 
     Attributes:
-        generation: the generation the key was made for; 0 for a slot that was never used.
-        serial: counts the keys made by this rotation. It is what replaces a key, never the generation: a generation
-            that is used a second time still mints a new key. A slot with serial 0 has an unused, Inactive key.
+        generation: the generation that the key was created for; 0 for a slot that was never used.
+        serial: counts the keys that this rotation creates. A new serial replaces the key; a new generation alone does
+            not, because a generation that is used a second time must also get a new key. A slot with serial 0 has an
+            unused, Inactive key.
     """
 
     generation: int = 0
@@ -52,14 +56,14 @@ class Slot:
 
 @dataclass(frozen=True)
 class Rotation:
-    """What a rotation remembers between updates.
+    """The state of a rotation between updates.
 
     Attributes:
-        generation: the generation asked for at the last decision.
+        generation: the generation requested at the last decision.
         slots: the two slots.
         current: the slot whose key is to be published.
         published: the slot whose key was published, as of the last decision; None before the first proof.
-        serial: the last serial given out.
+        serial: the highest serial in use so far.
         at: when each secret of the registries was last written, as of the last decision.
         statuses: the status each slot's access key must have.
     """
@@ -74,20 +78,20 @@ class Rotation:
 
 
 class Movement(Enum):
-    """What happened to one registry's secrets since the last decision."""
+    """The changes to one registry's secrets since the last decision."""
 
     ABSENT = "absent"
-    """There were none and there are none."""
+    """The secrets did not exist then and do not exist now."""
     UNTOUCHED = "untouched"
-    """Nobody wrote them."""
+    """Nobody wrote the secrets."""
     PUBLISHED = "published"
-    """USER, PASSWORD and SERVER were all written, at one go: the key that was current is published."""
+    """USER, PASSWORD and SERVER were all written, one right after another: the key that was current is published."""
     PARTIAL = "partial"
-    """Some were written or deleted, others not: an update was cut short, or somebody wrote by hand."""
+    """Some secrets were written or deleted, others not: an update was cut short, or somebody wrote by hand."""
 
 
 def movement(triple: Triple, at: Mapping[str, str], now: Mapping[str, str]) -> Movement:
-    """Tell what happened to a registry's secrets between two listings.
+    """Compare two listings of a registry's secrets.
 
     Args:
         triple: the registry's three secret names.
@@ -99,20 +103,20 @@ def movement(triple: Triple, at: Mapping[str, str], now: Mapping[str, str]) -> M
     if not any(present) and not any(name in at for name in triple.names):
         return Movement.ABSENT
     if all(moved):
-        return Movement.PUBLISHED if written_at_one_go(triple, now) else Movement.PARTIAL
+        return Movement.PUBLISHED if written_together(triple, now) else Movement.PARTIAL
     return Movement.UNTOUCHED if all(present) and not any(moved) else Movement.PARTIAL
 
 
-def written_at_one_go(triple: Triple, marks: Mapping[str, str]) -> bool:
+def written_together(triple: Triple, marks: Mapping[str, str]) -> bool:
     """Whether a registry's secrets were last written in the order USER, PASSWORD, SERVER, one right after another."""
     moments = [datetime.fromisoformat(marks[name].replace("Z", "+00:00")) for name in triple.names if name in marks]
     return len(moments) == len(triple.names) and all(
-        timedelta() <= later - earlier <= _AT_ONE_GO for earlier, later in pairwise(moments)
+        timedelta() <= later - earlier <= _LONGEST_GAP for earlier, later in pairwise(moments)
     )
 
 
 def first_rotation(generation: int, marks: Mapping[str, str]) -> Rotation:
-    """The state of a rotation that is created at `generation`: slot `a` is to be published, `b` is unused."""
+    """The state of a new rotation that starts at `generation`: slot `a` is to be published, `b` is unused."""
     slots: dict[SlotName, Slot] = {"a": Slot(generation, 1), "b": Slot()}
     return Rotation(generation, slots, "a", None, 1, dict(marks), {"a": "Active", "b": "Inactive"})
 
@@ -122,18 +126,19 @@ def next_rotation(
 ) -> Rotation:
     """Decide what an update does to the two slots.
 
-    Returns `old` itself unless the generation changes or a key is to be retired or reactivated.
-
     Args:
         old: the state of the rotation.
-        generation: the generation asked for.
-        keep_previous_key: whether the key published before stays Active once the new one is published.
+        generation: the requested generation.
+        keep_previous_key: whether the previously published key stays Active once the new one is published.
         triples: the registries whose secrets carry the key.
         marks: when each secret was last written, as listed in this run.
 
+    Returns:
+        The new state; `old` itself unless the generation changes or a key has to be deactivated or reactivated.
+
     Raises:
-        RuleViolation: the last generation was published only in part, so nobody can tell which key codespaces hold;
-            or generation 1, which has no slot `b`, is asked for while `b` is needed.
+        RuleViolation: the last generation was published only in part, so it is unknown which key codespaces hold; or
+            generation 1, which has no slot `b`, is requested while `b` is needed.
     """
     holders = _published_slots(old, triples, marks)
     if generation == old.generation:
@@ -177,25 +182,25 @@ def check_generation(generation: object) -> int:
     """Check a generation number.
 
     Returns:
-        It as an `int`; a program in another language sends 2.0.
+        The generation as an `int`; a program in another language sends 2.0.
 
     Raises:
-        RuleViolation: it is not a whole number of at least 1.
+        RuleViolation: the generation is not a whole number of at least 1.
     """
     if isinstance(generation, float) and generation.is_integer():
         generation = int(generation)
     if isinstance(generation, bool) or not isinstance(generation, int) or generation < 1:
-        given = repr(generation) if isinstance(generation, (str, int, float)) else f"(a {type(generation).__name__})"
+        shown = repr(generation) if isinstance(generation, (str, int, float)) else f"(a {type(generation).__name__})"
         raise RuleViolation(
             "key_generation",
-            f"key_generation {given}: must be a plain whole number of at least 1, so that a preview can tell which key "
+            f"key_generation {shown}: must be a plain whole number of at least 1, so that a preview can tell which key "
             "is replaced; raise it by one to rotate the key.",
         )
     return generation
 
 
 def _published_slots(old: Rotation, triples: Sequence[Triple], marks: Mapping[str, str]) -> set[SlotName] | None:
-    """The slots whose keys the registries publish now; None where a registry's secrets were written only in part."""
+    """The slots whose keys the registries publish now; None if a registry's secrets were written only in part."""
     holders: set[SlotName] = set()
     for triple in triples:
         moved = movement(triple, old.at, marks)

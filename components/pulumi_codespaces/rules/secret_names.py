@@ -1,4 +1,4 @@
-"""Names, sizes and numbers of Codespaces secrets, and the three of them that make a registry login.
+"""Names, sizes and numbers of Codespaces secrets, and the three secrets that form a registry login.
 
 Sources: https://docs.github.com/en/codespaces/managing-codespaces-for-your-organization/managing-development-environment-secrets-for-your-repository-or-organization
 and https://docs.github.com/en/codespaces/reference/allowing-your-codespace-to-access-a-private-registry
@@ -18,18 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 SECRETS_LIMIT = 100
-"""Codespaces secrets that one organization, and that one repository, can hold."""
+"""The most Codespaces secrets in one organization, and in one repository."""
 VALUE_LIMIT_BYTES = 48 * 1024
 
 _SUFFIXES = ("_CONTAINER_REGISTRY_USER", "_CONTAINER_REGISTRY_PASSWORD", "_CONTAINER_REGISTRY_SERVER")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_MEANT = {
+_VARIANTS = {
     "USER": ("USER", "USERNAME", "USER_NAME", "USR", "LOGIN"),
     "PASSWORD": ("PASSWORD", "PASS", "PASSWD", "PWD", "TOKEN", "SECRET"),
     "SERVER": ("SERVER", "LOGIN_SERVER", "HOST", "HOSTNAME", "URL", "ADDRESS", "REGISTRY", "ENDPOINT"),
 }
-"""What people write for the last part of such a name."""
+"""Last part of a registry secret's name -> what people write for it."""
 _NEAR = 0.8
+"""The least likeness, from 0 to 1, at which a part of a name counts as mistyped."""
 _TRIPLE_MEMBER = re.compile(r"(.+)(_CONTAINER_REGISTRY_(?:USER|PASSWORD|SERVER))")
 _PAGE = (
     "https://docs.github.com/en/codespaces/managing-codespaces-for-your-organization/"
@@ -43,10 +44,10 @@ _RULES = (
 
 @dataclass(frozen=True)
 class Triple:
-    """The three secrets that make GitHub log codespaces in to one registry.
+    """The three secrets from which GitHub logs codespaces in to one registry.
 
     Attributes:
-        prefix: what their names begin with, in upper case as GitHub keeps it.
+        prefix: the beginning of their names, in upper case as GitHub stores it.
     """
 
     prefix: str
@@ -68,29 +69,36 @@ class Triple:
 
     @property
     def names(self) -> tuple[str, str, str]:
-        """The names in the order of writing: SERVER last, whose time stamp then marks the pair before it as whole."""
+        """The names in the order of writing. SERVER is last, so that its stamp marks the pair before it as whole."""
         return (self.user, self.password, self.server)
 
 
 def triples_in(names: Iterable[str]) -> list[Triple]:
-    """The complete triples among names of secrets, ordered by prefix. Upper and lower case are the same to GitHub."""
-    given = {name.upper() for name in names}
-    prefixes = sorted({found[1] for name in given if (found := _TRIPLE_MEMBER.fullmatch(name))})
-    return [triple for triple in map(Triple, prefixes) if given.issuperset(triple.names)]
+    """The complete triples among names of secrets, ordered by prefix. Case does not matter to GitHub."""
+    upper = {name.upper() for name in names}
+    return [triple for triple in _triples_touched(upper) if upper.issuperset(triple.names)]
 
 
 def incomplete_triples(names: Iterable[str]) -> dict[Triple, list[str]]:
-    """The triples of which one or two secrets are there, ordered by prefix -> the names that are missing."""
-    given = {name.upper() for name in names}
-    prefixes = sorted({found[1] for name in given if (found := _TRIPLE_MEMBER.fullmatch(name))})
-    missing = {triple: [name for name in triple.names if name not in given] for triple in map(Triple, prefixes)}
-    return {triple: some for triple, some in missing.items() if some}
+    """The triples that have only one or two of their secrets, ordered by prefix -> the names that are missing."""
+    upper = {name.upper() for name in names}
+    missing = {triple: [name for name in triple.names if name not in upper] for triple in _triples_touched(upper)}
+    return {triple: names for triple, names in missing.items() if names}
+
+
+def _triples_touched(names: Iterable[str]) -> list[Triple]:
+    """The triples that any of these names, in upper case, belongs to, ordered by prefix."""
+    prefixes = {match[1] for name in names if (match := _TRIPLE_MEMBER.fullmatch(name))}
+    return [Triple(prefix) for prefix in sorted(prefixes)]
 
 
 def near_miss(name: str) -> str | None:
-    """The name of a registry's secret that a name was probably meant to be; None if it is one, or nothing like one.
+    """Guess the name of a registry's secret that a name was meant to be.
 
-    GitHub looks for the three endings of its guide, letter by letter, and ignores FOO_CONTAINER_REGISTRY_PASS.
+    GitHub looks for the exact three endings in its guide, and ignores FOO_CONTAINER_REGISTRY_PASS.
+
+    Returns:
+        The name that was probably meant; None if the name is correct, or does not resemble such a name.
     """
     upper = name.upper()
     if _TRIPLE_MEMBER.fullmatch(upper):
@@ -101,17 +109,17 @@ def near_miss(name: str) -> str | None:
         prefix = "_".join(words[:first])
         for second in range(first + 1, len(words)):
             middle = _likeness("_".join(words[first:second]), "CONTAINER_REGISTRY")
-            part, last = _meant("_".join(words[second:]))
-            if prefix and middle >= _NEAR and last >= _NEAR:
-                best = max(best, (middle + last, f"{prefix}_CONTAINER_REGISTRY_{part}"))
+            part, likeness = _nearest_part("_".join(words[second:]))
+            if prefix and middle >= _NEAR and likeness >= _NEAR:
+                best = max(best, (middle + likeness, f"{prefix}_CONTAINER_REGISTRY_{part}"))
     return best[1] or None
 
 
 def write_order(names: Iterable[str]) -> list[str]:
-    """Names in the order of writing: first those of no registry, then each registry's USER, PASSWORD and SERVER.
+    """Sort names into the order of writing: names outside registries first, then each USER, PASSWORD and SERVER.
 
-    USER and PASSWORD follow each other directly, because between the two writes a starting codespace gets the user of
-    one credential and the password of another. What there is of an incomplete triple keeps that order too.
+    PASSWORD directly follows USER, because a codespace that starts between the two writes gets the user of one
+    credential and the password of another. The names of an incomplete triple have the same order.
     """
 
     def key(name: str) -> tuple[str, int, str]:
@@ -122,18 +130,18 @@ def write_order(names: Iterable[str]) -> list[str]:
 
 
 def mixed_logins(above: Iterable[str], below: Iterable[str]) -> dict[Triple, list[str]]:
-    """The registry logins that a codespace would put together from two levels.
+    """Find the registry logins that a codespace would put together from two levels.
 
-    GitHub decides for each secret by itself that the lowest level wins, so that of two sets which overlap in part a
-    codespace gets the user of one and the password of the other (see the page on development environment secrets).
+    GitHub resolves each secret separately, and the lowest level wins. So if two sets overlap in part, a codespace gets
+    the user of one set and the password of the other (see the page on development environment secrets).
 
     Args:
         above: the names of an organization's secrets.
-        below: the names of a repository's.
+        below: the names of a repository's secrets.
 
     Returns:
-        Each registry of which both levels together have all three secrets, and neither level decides alone -> its names
-        that both have.
+        Each triple that the two levels together complete, that has names in both levels, and that the repository does
+        not complete alone -> its names that both levels have.
     """
     upper, lower = {name.upper() for name in above}, {name.upper() for name in below}
     return {
@@ -144,14 +152,14 @@ def mixed_logins(above: Iterable[str], below: Iterable[str]) -> dict[Triple, lis
 
 
 def prefix_from(resource_name: str, secret_prefix: str | None = None) -> str:
-    """What the names of a registry's secrets begin with: `payments-prod` gives PAYMENTS_PROD.
+    """The prefix of the names of a registry's secrets: `payments-prod` becomes PAYMENTS_PROD.
 
     Args:
         resource_name: the name of the Pulumi resource.
-        secret_prefix: the prefix that the program asks for instead, in upper or lower case.
+        secret_prefix: the prefix that the program sets instead, in upper or lower case.
 
     Raises:
-        RuleViolation: what results is no valid prefix.
+        RuleViolation: the result is not a valid prefix.
     """
     if secret_prefix is not None:
         check_prefix(secret_prefix)
@@ -168,10 +176,10 @@ def prefix_from(resource_name: str, secret_prefix: str | None = None) -> str:
 
 
 def check_prefix(prefix: str, argument: str = "secret_prefix") -> None:
-    """Check what the names of a registry's secrets are to begin with.
+    """Check the prefix of the names of a registry's secrets.
 
     Raises:
-        RuleViolation: names that begin so are invalid, or the registry's part of the names is in the prefix already.
+        RuleViolation: names with this prefix are invalid, or the prefix already has the fixed ending of such names.
     """
     member = _TRIPLE_MEMBER.fullmatch(prefix.upper())
     if member:
@@ -190,7 +198,7 @@ def check_name(name: str, argument: str | None = None) -> None:
 
     Args:
         name: the name, in upper or lower case.
-        argument: the property path to name; `secrets.<name>` by default, none for an empty name.
+        argument: the property path for the message; `secrets.<name>` by default, none for an empty name.
 
     Raises:
         RuleViolation: GitHub would refuse the name.
@@ -202,10 +210,10 @@ def check_name(name: str, argument: str | None = None) -> None:
 
 
 def check_value_size(name: str, value: str) -> None:
-    """Check the size of a secret's value; the message tells the size and nothing else of the value.
+    """Check the size of a secret's value. The message contains the size, but nothing else about the value.
 
     Raises:
-        RuleViolation: it is larger than GitHub stores.
+        RuleViolation: the value is larger than GitHub stores.
     """
     size = len(value.encode())
     if size > VALUE_LIMIT_BYTES:
@@ -217,20 +225,21 @@ def check_value_size(name: str, value: str) -> None:
 
 
 def check_capacity(existing: Collection[str], added: Collection[str], owner: str, limit: int = SECRETS_LIMIT) -> None:
-    """Check that new secrets find room.
+    """Check that there is room for new secrets.
 
     Args:
-        existing: the names of the secrets that are there.
-        added: the names that the run adds; those that exist are not counted twice.
-        owner: whose secrets they are: an organization's login, or `owner/repository`.
-        limit: how many secrets there may be.
+        existing: the names of the existing secrets.
+        added: the names that the run adds; names that exist are not counted twice.
+        owner: the owner of the secrets: an organization's login, or `owner/repository`.
+        limit: the most secrets that the owner can have.
 
     Raises:
-        RuleViolation: there would be more than `limit`; names no argument, since all secrets of the run share the room.
+        RuleViolation: there would be more than `limit` secrets. The violation names no argument, because all secrets of
+            the run share the room.
     """
-    there = {name.upper() for name in existing}
-    new = {name.upper() for name in added} - there
-    total = len(there) + len(new)
+    old = {name.upper() for name in existing}
+    new = {name.upper() for name in added} - old
+    total = len(old) + len(new)
     if total <= limit:
         return
     level, other_level = "organization", "for the repositories that use them"
@@ -238,20 +247,20 @@ def check_capacity(existing: Collection[str], added: Collection[str], owner: str
         level, other_level = "repository", "for the organization"
     raise RuleViolation(
         "",
-        f"this run adds {counted(len(new), 'secret', 'secrets')} to the {len(there)} of {level} {owner}: {total} of "
-        f"{limit}; {len(triples_in(there))} of {limit // 3} registries used. GitHub stores at most {limit} for one "
+        f"this run adds {counted(len(new), 'secret', 'secrets')} to the {len(old)} of {level} {owner}: {total} of "
+        f"{limit}; {len(triples_in(old))} of {limit // 3} registries used. GitHub stores at most {limit} for one "
         f"{level} ({_PAGE}). Delete secrets that nobody reads any more, or keep some {other_level} instead.",
     )
 
 
-def _meant(last: str) -> tuple[str, float]:
-    """What the last part of such a name was meant to be, and how like that it is."""
-    choices = ((part, _likeness(last, said)) for part, variants in _MEANT.items() for said in variants)
-    return max(choices, key=lambda it: it[1])
+def _nearest_part(text: str) -> tuple[str, float]:
+    """The last part of a registry secret's name that a text resembles most, and their likeness from 0 to 1."""
+    choices = ((part, _likeness(text, variant)) for part, variants in _VARIANTS.items() for variant in variants)
+    return max(choices, key=lambda choice: choice[1])
 
 
-def _likeness(one: str, other: str) -> float:
-    return SequenceMatcher(None, one, other).ratio()
+def _likeness(text: str, other: str) -> float:
+    return SequenceMatcher(None, text, other).ratio()
 
 
 def _prefix_problem(prefix: str) -> str | None:

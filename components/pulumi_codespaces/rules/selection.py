@@ -1,7 +1,7 @@
-"""Which repositories a selection means, and what became of those it meant before.
+"""Resolves a selection to repositories, and explains what became of its previous members.
 
-GitHub keeps the readers of a secret as repository ids; people write names, topics and custom properties. A rename keeps
-the id, so what was resolved once is followed by its id; a name that was never seen is a mistake.
+GitHub stores the readers of a secret as repository ids; people write names, topics and custom properties. A rename
+keeps the id, so a name that resolved once is followed by its id. A name that never resolved is a mistake.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Repository:
         archived: whether it is read-only.
         visibility: `public`, `internal` or `private`.
         topics: its topics, lower-case.
-        properties: its custom properties; a property that takes several values has a list.
-        moved_to: the login of the owner that it was transferred to; "" for one of the organization.
+        properties: its custom properties; a property with several values has a list.
+        moved_to: the login of the owner that it was transferred to; "" if it belongs to the organization.
     """
 
     id: int
@@ -45,13 +45,13 @@ class Repository:
 
 @dataclass(frozen=True)
 class Declared:
-    """A selection as the program declares it; the union of all its parts is selected.
+    """A selection as the program declares it: the union of all its parts.
 
     Attributes:
         names: repository names of the organization.
-        topics: every repository that has one of these topics.
-        properties: every repository on which one of these custom properties has this value.
-        ids: name -> id of repositories that the program knows already, such as those it creates in the same update.
+        topics: topics, each of which selects every repository that has it.
+        properties: name -> value of custom properties, each of which selects every repository that has this value.
+        ids: name -> id of repositories whose id the program knows, such as repositories that it creates itself.
     """
 
     names: tuple[str, ...] = ()
@@ -61,24 +61,24 @@ class Declared:
 
     @property
     def needs_whole_organization(self) -> bool:
-        """Whether every repository of the organization must be listed to resolve it."""
+        """Whether resolving the selection requires a list of all the organization's repositories."""
         return bool(self.topics or self.properties)
 
 
 @dataclass(frozen=True)
 class Resolution:
-    """What a selection means now.
+    """The result of resolving a selection.
 
     Attributes:
-        repositories: the members, name -> id. A member declared by name keeps the declared name after a rename. Where
-            another member has the name already, it is `name (id)`, so that neither takes the place of the other.
-        reasons: why a member that was not declared by name is one, such as `topic payments`.
-        renamed: declared name -> name that the repository has now.
-        skipped: declared name -> why it is left out: `archived`, `transferred`, or `deleted`, as one is called too
-            that was transferred out of the credentials' sight.
-        seen: every declared name that ever resolved -> id; it tells a rename or a deletion from a typing error. Also
-            those of the declared ids that are left out.
-        warnings: what a reviewer has to know.
+        repositories: the members, name -> id. A member declared by name keeps the declared name after a rename. If
+            another member has the name already, it becomes `name (id)`, so that neither replaces the other.
+        reasons: name of a member that was not declared by name -> the reason it is selected, such as `topic payments`.
+        renamed: declared name -> the current name of the repository.
+        skipped: declared name -> why it is left out: `archived`, `transferred` or `deleted`. A repository that was
+            transferred to where the credentials cannot see it also counts as `deleted`.
+        seen: every declared name that ever resolved -> id, which distinguishes a rename or a deletion from a typing
+            error. It also holds the names of declared ids that are left out.
+        warnings: messages for a reviewer.
     """
 
     repositories: dict[str, int]
@@ -90,10 +90,10 @@ class Resolution:
 
 
 def check_declared(declared: Declared) -> None:
-    """Check a selection before anything is asked of GitHub.
+    """Check a selection before the first request to GitHub.
 
     Raises:
-        RuleViolation: it declares nothing, or a name that carries an owner or that no repository can have.
+        RuleViolation: the selection is empty, or a name includes an owner or cannot be the name of a repository.
     """
     if not (declared.names or declared.topics or declared.properties or declared.ids):
         raise RuleViolation(
@@ -109,7 +109,7 @@ def check_repository_name(name: str, argument: str) -> None:
     """Check the name of a repository, which becomes a part of an address.
 
     Raises:
-        RuleViolation: it carries an owner, or no repository can have it.
+        RuleViolation: the name includes an owner, or cannot be the name of a repository.
     """
     if "/" in name:
         raise RuleViolation(
@@ -124,7 +124,7 @@ def check_repository_name(name: str, argument: str) -> None:
 
 
 def is_repository_name(name: str) -> bool:
-    """Whether a repository can have this name."""
+    """Whether GitHub allows this name for a repository."""
     return bool(_NAME.fullmatch(name)) and name not in (".", "..")
 
 
@@ -142,19 +142,19 @@ def resolve(
 
     Args:
         declared: the selection.
-        listing: the organization's repositories, or at least those that the names and the ids in `seen` may mean; and
-            those of these ids that were transferred.
+        listing: the organization's repositories, or at least those that the names and the ids in `seen` may mean, and
+            the repositories with these ids that were transferred.
         seen: names that resolved in an earlier update -> id.
         organization: the organization's login, for messages.
-        unseen: why there may be repositories that the listing lacks; "" where there are none.
-        gone: ids of members before that are neither in the organization nor to be seen anywhere else.
-        new: what the program calls those whose ids are not known yet; no member by topic or property is called so.
-        doubt: why a name that resolved before, and is not found any more, may be there all the same; "" where it is
-            gone.
+        unseen: why the listing may lack repositories; "" if it is complete.
+        gone: ids of previous members that neither the organization nor any other visible owner has.
+        new: the program's names for repositories whose ids are not known yet; a member selected by topic or property
+            does not get such a name.
+        doubt: why a name that resolved before and no longer does may still exist; "" if it certainly does not.
 
     Raises:
-        RuleViolation: a name that neither exists nor ever existed, with a near one in the message; or one that existed
-            and may still, unseen; or a topic or property whose repositories cannot all be seen.
+        RuleViolation: a name does not exist and never did (the message suggests a similar name); or a name existed and
+            may still exist unseen; or not all repositories of a topic or property are visible.
     """
     if unseen and declared.needs_whole_organization:
         raise RuleViolation(
@@ -163,23 +163,23 @@ def resolve(
             "silence. Let the credentials see all repositories, or select by `names` or `ids`.",
         )
     repositories = list(listing)
-    here = [repository for repository in repositories if not repository.moved_to]
-    by_name = {repository.name.lower(): repository for repository in here}
+    owned = [repository for repository in repositories if not repository.moved_to]
+    by_name = {repository.name.lower(): repository for repository in owned}
     by_id = {repository.id: repository for repository in repositories}
     result = Resolution({}, {}, {}, {}, {}, [])
     for index, name in enumerate(declared.names):
         if any(name.lower() == other.lower() for other in declared.names[:index]):
             continue
-        found = _resolve_name(name, by_name, by_id, seen, result)
-        if not found and name in seen and doubt and not unseen:
+        resolved = _resolve_name(name, by_name, by_id, seen, result)
+        if not resolved and name in seen and doubt and not unseen:
             raise RuleViolation(
                 f"names[{index}]",
                 f"repository {name!r} (id {seen[name]}) of organization {organization} is not found any more, which "
                 f"does not mean that it is gone: {doubt}. Give the credentials access to it; or, if it is gone, remove "
                 "it from the program.",
             )
-        if not found and (unseen or name not in seen):
-            suggestion = did_you_mean(name, [repository.name for repository in here])
+        if not resolved and (unseen or name not in seen):
+            suggestion = did_you_mean(name, [repository.name for repository in owned])
             perhaps = f" (or {unseen})" if unseen else ""
             raise RuleViolation(
                 f"names[{index}]",
@@ -187,26 +187,26 @@ def resolve(
                 "this program creates in the same update is given by `ids`.",
             )
     for label, number in declared.ids.items():
-        found = by_id.get(number)
-        name = _free(label, number, result.seen | result.repositories)
-        if found and found.moved_to:
-            _leave_out(name, found, result)
+        repository = by_id.get(number)
+        name = _free_name(label, number, result.seen | result.repositories)
+        if repository and repository.moved_to:
+            _leave_out(name, repository, result)
         elif number in gone:
             _leave_out(name, number, result)
         else:
             result.repositories[name] = number
-    for repository in sorted(here, key=lambda one: one.name):
+    for repository in sorted(owned, key=lambda repository: repository.name):
         reason = _reason(repository, declared)
         if reason and not repository.archived and repository.id not in result.repositories.values():
-            name = _free(repository.name, repository.id, result.repositories | dict.fromkeys(new, 0))
+            name = _free_name(repository.name, repository.id, result.repositories | dict.fromkeys(new, 0))
             result.repositories[name] = repository.id
             result.reasons[name] = reason
     return result
 
 
-def _free(name: str, number: int, taken: Mapping[str, int]) -> str:
-    """What a member is called, where its name may be that of another one already."""
-    return name if taken.get(name, number) == number else _free(f"{name} ({number})", number, taken)
+def _free_name(name: str, number: int, taken: Mapping[str, int]) -> str:
+    """The name of a member, extended by its id if another member has the name already."""
+    return name if taken.get(name, number) == number else _free_name(f"{name} ({number})", number, taken)
 
 
 def _resolve_name(
@@ -216,43 +216,44 @@ def _resolve_name(
     seen: Mapping[str, int],
     result: Resolution,
 ) -> bool:
-    """Enter what a name means into the result; gives whether there is such a repository."""
-    before = seen.get(name)
-    found = by_name.get(name.lower())
-    if found and before is not None and before != found.id:
-        old = by_id.get(before)
+    """Enter the repository that a name means into the result; False if it does not exist."""
+    id_before = seen.get(name)
+    repository = by_name.get(name.lower())
+    if repository and id_before is not None and id_before != repository.id:
+        old = by_id.get(id_before)
         became = "is gone"
         if old:
             became = f"was transferred to {old.moved_to}" if old.moved_to else f"is called {old.name} now"
         result.warnings.append(
-            f"{name} is another repository than before: the one selected so far (id {before}) {became}, and the name "
-            f"now belongs to id {found.id}, which gets the access."
+            f"{name} is another repository than before: the one selected so far (id {id_before}) {became}, and the "
+            f"name now belongs to id {repository.id}, which gets the access."
         )
-    if not found and before is not None:
-        found = by_id.get(before)
-        if found and found.moved_to:
-            _leave_out(name, found, result)
+    if not repository and id_before is not None:
+        repository = by_id.get(id_before)
+        if repository and repository.moved_to:
+            _leave_out(name, repository, result)
             return True
-        if found:
-            result.renamed[name] = found.name
+        if repository:
+            new_name = repository.name
+            result.renamed[name] = new_name
             result.warnings.append(
-                f"{name} is called {found.name} now and keeps its access; write {found.name} in the selection."
+                f"{name} is called {new_name} now and keeps its access; write {new_name} in the selection."
             )
         else:
-            _leave_out(name, before, result)
-    if not found:
+            _leave_out(name, id_before, result)
+    if not repository:
         return False
-    result.seen[name] = found.id
-    if found.archived:
+    result.seen[name] = repository.id
+    if repository.archived:
         result.skipped[name] = "archived"
         result.warnings.append(f"{name} is archived and is left out; remove it from the selection or unarchive it.")
     else:
-        result.repositories[name] = found.id
+        result.repositories[name] = repository.id
     return True
 
 
 def _leave_out(name: str, gone: Repository | int, result: Resolution) -> None:
-    """Leave out one that was transferred, or by its id one that is nowhere to be seen."""
+    """Leave out a repository that was transferred, or the id of one that is not visible anywhere."""
     if isinstance(gone, Repository):
         number, why, became = gone.id, "transferred", f"was transferred to {gone.moved_to}"
     else:
@@ -263,12 +264,13 @@ def _leave_out(name: str, gone: Repository | int, result: Resolution) -> None:
 
 
 def _reason(repository: Repository, declared: Declared) -> str:
+    """The topic or the property by which a repository is selected; "" for none."""
     for topic in declared.topics:
         if topic.lower() in repository.topics:
             return f"topic {topic}"
     for name, value in declared.properties.items():
-        has = repository.properties.get(name)
-        if has == value or (isinstance(has, list) and value in has):
+        actual = repository.properties.get(name)
+        if actual == value or (isinstance(actual, list) and value in actual):
             return f"property {name}={value}"
     return ""
 
@@ -280,22 +282,22 @@ def joined_and_left(
     declared_before: Sequence[str],
     listing: Iterable[Repository] | None,
 ) -> list[str]:
-    """Tell which members joined or left by a topic or a property rather than by a change of the program.
+    """Describe members that joined or left because of a topic or a property rather than a change of the program.
 
     Args:
-        old: the members before.
-        new: the members now.
-        reasons: why a member that was not declared by name is one now.
+        old: the previous members.
+        new: the current members.
+        reasons: name of a member that was not declared by name -> the reason it is selected.
         declared_before: the names that the program declared before.
-        listing: the organization's repositories, and those of the members before that were transferred, to tell why one
-            left; None where the program itself changed what selects, which needs no telling.
+        listing: the organization's repositories and the previous members that were transferred, to explain why a member
+            left; None if the program itself changed its topics or properties, which needs no explanation.
     """
-    found = {repository.id: repository for repository in listing or ()}
+    by_id = {repository.id: repository for repository in listing or ()}
     joined = [
         f"{name} joins: it has {reasons[name]}" for name in new if name in reasons and new[name] not in old.values()
     ]
     left = [
-        f"{name} leaves: {_why_left(found.get(number))}"
+        f"{name} leaves: {_why_left(by_id.get(number))}"
         for name, number in old.items()
         if listing is not None and number not in new.values() and name not in declared_before
     ]

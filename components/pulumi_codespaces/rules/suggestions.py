@@ -1,4 +1,4 @@
-"""Guesses what a mistyped or outdated name was meant to be."""
+"""Guesses the intended name for a mistyped or outdated one."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _CUTOFF = 0.75
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """The end of a message about an unknown name: `; did you mean 'payments-api'?`, or nothing if none is near.
+    """The end of a message about an unknown name: `; did you mean 'payments-api'?`, or "" if no name is similar.
 
-    Case and separators are looked through (`Payments_API`), then typing errors (`paymnets-api`), then words that a
-    rename moved, added or took away (`api-payments`, `payments`).
+    Differences in case and separators are ignored (`Payments_API`). Then come typing errors (`paymnets-api`), and then
+    words that a rename moved, added or removed (`api-payments`, `payments`).
 
     Args:
-        word: the name that is unknown.
-        choices: the names that exist; their order does not matter.
+        word: the unknown name.
+        choices: the existing names; their order does not matter.
     """
-    found = _nearest(word, sorted(set(choices)))
-    return f"; did you mean {found!r}?" if found else ""
+    nearest = _nearest(word, sorted(set(choices)))
+    return f"; did you mean {nearest!r}?" if nearest else ""
 
 
 def _nearest(word: str, choices: list[str]) -> str | None:
@@ -43,5 +43,5 @@ def _plain(name: str) -> str:
     return re.sub(r"[\W_]", "", name.casefold()) or name
 
 
-def _is_renamed(one: set[str], other: set[str]) -> bool:
-    return bool(other) and (one <= other or other <= one)
+def _is_renamed(words: set[str], other: set[str]) -> bool:
+    return bool(other) and (words <= other or other <= words)

@@ -1,4 +1,4 @@
-"""How messages count and list."""
+"""Counting and listing in messages."""
 
 from __future__ import annotations
 
@@ -14,10 +14,18 @@ def in_words(parts: Sequence[str]) -> str:
 
 
 def are(things: Collection[str]) -> str:
-    """The verb for one thing, or for several."""
+    """The verb for a number of things: `is` or `are`."""
     return "is" if len(things) == 1 else "are"
 
 
-def counted(number: int, one: str, many: str) -> str:
-    """A number and what it counts."""
-    return f"{number} {one if number == 1 else many}"
+def counted(number: int, singular: str, plural: str) -> str:
+    """A number with its noun: `1 secret`, `2 secrets`."""
+    return f"{number} {singular if number == 1 else plural}"
+
+
+def a_kind(value: object) -> str:
+    """The type of a value with its article: `None`, `a list`, `an Output`."""
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"

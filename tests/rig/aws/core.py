@@ -191,6 +191,10 @@ class Core:
         self.remember_key(key_id, account)
         self._visible_at[key_id] = time.monotonic() + self.new_key_delay
 
+    def accept_keys(self) -> None:
+        """Accept every key that was made so far."""
+        self._visible_at.clear()
+
     def remember_key(self, key_id: str, account: str) -> None:
         """Remember the account of a key."""
         self._key_accounts[key_id] = account

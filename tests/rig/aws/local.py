@@ -252,6 +252,8 @@ class LocalAws:
             "AWS_CONFIG_FILE": nothing,
             "AWS_SHARED_CREDENTIALS_FILE": nothing,
             "AWS_EC2_METADATA_DISABLED": "true",
+            # The stand-in for Pulumi's AWS plugin repeats as often as the real one, without waiting an hour for it.
+            "RIG_AWS_PAUSES": "0.0001",
             "HTTPS_PROXY": self.proxy_url,
             "https_proxy": self.proxy_url,
             "NO_PROXY": "127.0.0.1,localhost",
@@ -337,6 +339,10 @@ class LocalAws:
     @new_key_delay.setter
     def new_key_delay(self, seconds: float) -> None:
         self._core.new_key_delay = seconds
+
+    def accept_keys(self) -> None:
+        """Accept every key that was made so far, whatever `new_key_delay` was then."""
+        self._core.accept_keys()
 
     @property
     def clock(self) -> Callable[[], datetime]:

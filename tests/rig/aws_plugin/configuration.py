@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .failures import AwsError, ProviderError
+from .failures import AwsError, CannotAssumeRole, ProviderError, as_bridge_error
 from .tags import TagRules
 from .values import Secret, is_unknown, reveal
 
@@ -50,6 +50,7 @@ _NO_REGION = (
     'missing required configuration key "aws:region": The region where AWS operations will take place. Examples are '
     "us-east-1, us-west-2, etc.\nSet a value using the command `pulumi config set aws:region <value>`."
 )
+_VALIDATING = "validating provider credentials: retrieving caller identity from STS"
 _REGION = re.compile(r"[a-z]{2,5}(-[a-z]+)+-\d+")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)")
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -199,16 +200,22 @@ def check(given: Properties, connect: Callable[[Configuration], Aws]) -> tuple[P
     return checked, reasons
 
 
-def check_account(aws: Aws) -> None:
-    """Refuse to work in an account that the configuration does not allow.
+def connect(aws: Aws) -> None:
+    """Connect, and refuse to work in an account that the configuration does not allow.
 
     Raises:
-        ProviderError: the account is another, or cannot be told.
+        ProviderError: the account is another, or AWS refused.
     """
     settings = aws.configuration
-    if settings.skip_requesting_account_id or not (settings.allowed_account_ids or settings.forbidden_account_ids):
+    try:
+        account = aws.open()
+    except CannotAssumeRole as error:
+        raise ProviderError(as_bridge_error(error)) from None
+    except AwsError as error:
+        failed = ProviderError(f"Retrieving AWS account details: {_VALIDATING}: {error}")
+        raise ProviderError(as_bridge_error(failed)) from None
+    if not account:
         return
-    account = aws.call("sts", "GetCallerIdentity")["Account"]
     if account in settings.forbidden_account_ids or (
         settings.allowed_account_ids and account not in settings.allowed_account_ids
     ):
@@ -217,13 +224,17 @@ def check_account(aws: Aws) -> None:
 
 def _check_credentials(aws: Aws) -> list[str]:
     try:
-        aws.call("sts", "GetCallerIdentity")
-    except AwsError as error:
+        aws.validate()
+    except (CannotAssumeRole, AwsError) as error:
         if "Unable to locate credentials" in str(error):
             return [f"No valid credential sources found.\n{_ADVICE}"]
         if error.code == "InvalidClientTokenId":
             return [f"Invalid credentials configured.\n{_ADVICE}\nDetails: {error}\n"]
-        return [f"unable to validate AWS credentials.\nDetails: {error}\n"]
+        if isinstance(error, CannotAssumeRole):
+            details = f"{error.summary}. {error.detail}"
+        else:
+            details = f"{_VALIDATING}: {error}"
+        return [f"unable to validate AWS credentials.\nDetails: {details}\n"]
     return []
 
 

@@ -2,6 +2,7 @@
 
 ProviderError              a message for a person
 ├── PartialFailure         something exists or was changed before the failure; carries what the state must say now
+├── CannotAssumeRole       the provider has no credentials, since AWS refused a role
 └── AwsError               AWS refused a request, or did not answer
 """
 
@@ -33,6 +34,22 @@ class AwsError(ProviderError):
     def __init__(self, message: str, code: str = "") -> None:
         self.code = code
         super().__init__(message)
+
+
+class CannotAssumeRole(ProviderError):
+    """A role was refused. The real provider lists three common causes between the two parts of the message.
+
+    Attributes:
+        summary: what failed.
+        detail: which role, and why.
+        code: AWS's error code.
+    """
+
+    def __init__(self, arn: str, reason: AwsError) -> None:
+        self.code = reason.code
+        self.summary = "Cannot assume IAM Role"
+        self.detail = f"IAM Role ({arn}) cannot be assumed.\n\nError: {reason}\n"
+        super().__init__(f"{self.summary}: {self.detail}")
 
 
 class PartialFailure(ProviderError):

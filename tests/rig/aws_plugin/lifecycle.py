@@ -198,12 +198,10 @@ def update(
         return tables.outputs(properties, plan, _identifier(identifier, old))
     # A trap, copied from the real provider: a refused update leaves the PLAN in the state (below), since the Terraform
     # SDK saves planned values unless a resource asks for a partial state, together with an error that makes the engine
-    # call Update again at the next `up`. By then nothing differs any more: that `up` says "updated" and asks nothing of
-    # AWS, and the state goes on claiming what AWS refused until it is refreshed. Observed with the tags of an ECR
-    # repository; its cause is https://github.com/hashicorp/terraform-plugin-sdk/issues/476. Where a real resource is
-    # kinder, and writes or reads all the same, the stand-in is not: what copes with this copes with both.
-    if not tables.differences(properties, old, plan):
-        return old
+    # call Update again at the next `up` (https://github.com/hashicorp/terraform-plugin-sdk/issues/476). By then nothing
+    # differs any more. Resources that write only what differs (tags, the status of a key) write nothing: that `up` says
+    # "updated", and AWS has what it had. Resources that write whenever they are asked to (inline policies) are mended
+    # by it. All of them read what there is, so that the state is right again after it.
     state = State(_identifier(identifier, old), _known(plan))
     try:
         if resource.schema.has_tags:

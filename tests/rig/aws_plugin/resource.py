@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from .failures import ProviderError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -61,10 +63,12 @@ class Resource(ABC):
     def update(self, aws: Aws, before: Mapping[str, Value], state: State) -> None:
         """Change what differs between `before` and `state`; tags are not its business.
 
+        It is also called where nothing differs: when the engine comes back to what failed before.
+
         Raises:
-            ProviderError: AWS refused.
+            ProviderError: AWS refused, or every change of such a resource replaces it.
         """
-        raise NotImplementedError
+        raise ProviderError("doesn't support update")
 
     @abstractmethod
     def delete(self, aws: Aws, state: State) -> None:

@@ -305,7 +305,9 @@ def differences(
         if entry.output or _equal(entry, before, after):
             continue
         here = path + entry.name
-        if _absent(before) or _absent(after) or isinstance(after, Unknown):
+        # The first entries of a map that is there, if empty, are told one by one.
+        fills_map = entry.kind is Kind.MAP and before == {} and not _absent(after)
+        if ((_absent(before) or _absent(after)) and not fills_map) or isinstance(after, Unknown):
             found[here] = (_change(before, after), entry.replaces or _inside_replaces(entry))
         elif entry.kind is Kind.MAP:
             keys = [*before, *(key for key in after if key not in before)]

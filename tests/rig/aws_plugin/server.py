@@ -55,14 +55,19 @@ class Server(provider_pb2_grpc.ResourceProviderServicer):
     Args:
         stops_on_cancel: whether the engine that calls is the one that started this process. A process that an engine
             only attached to (PULUMI_DEBUG_PROVIDERS) serves the next one too.
+
+    Attributes:
+        stopping: set when the process is to end as soon as the calls in hand have.
+        abandoned: set when nobody waits for these calls any more, so that they need not wait either. A Cancel, which is
+            what the engine sends at the first Ctrl-C, does not do that: the real plugin goes on repeating.
     """
 
     def __init__(self, *, stops_on_cancel: bool = True) -> None:
-        self.stopping = threading.Event()
+        self.stopping, self.abandoned = threading.Event(), threading.Event()
         self.in_hand = 0
         self._stops_on_cancel = stops_on_cancel
         self._lock = threading.Lock()
-        self._aws = self._checked = Aws(Configuration(), self.stopping)
+        self._aws = Aws(Configuration(), self.abandoned)
 
     # The plugin itself
 
@@ -100,7 +105,7 @@ class Server(provider_pb2_grpc.ResourceProviderServicer):
 
     def CheckConfig(self, request: Any, context: Any) -> Any:
         with self._answering(context):
-            inputs, reasons = configuration.check(decode(request.news), self._check)
+            inputs, reasons = configuration.check(decode(request.news), lambda settings: Aws(settings, self.abandoned))
             failures = [provider_pb2.CheckFailure(reason=reason) for reason in reasons]
             return provider_pb2.CheckResponse(inputs=encode(inputs), failures=failures)
 
@@ -116,9 +121,9 @@ class Server(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(self, request: Any, context: Any) -> Any:
         with self._answering(context):
             settings = configuration.configure(decode(request.args))
-            # CheckConfig has connected with the same settings a moment ago, if it was this instance that was asked.
-            aws = self._checked if self._checked.configuration == settings else Aws(settings, self.stopping)
-            configuration.check_account(aws)
+            # As the real one, it connects anew although CheckConfig may have done so a moment ago.
+            aws = Aws(settings, self.abandoned)
+            configuration.connect(aws)
             self._aws = aws
             # As with the real one, the engine sends no marks of secrets, and puts them back itself.
             return provider_pb2.ConfigureResponse(supportsPreview=True, supports_autonaming_configuration=True)
@@ -227,10 +232,6 @@ class Server(provider_pb2_grpc.ResourceProviderServicer):
             )
         return resource
 
-    def _check(self, settings: Configuration) -> Aws:
-        self._checked = Aws(settings, self.stopping)
-        return self._checked
-
     @contextmanager
     def _answering(self, context: Any) -> Iterator[None]:
         """Around the work of one call: counts it while it lasts, and turns exceptions into answers."""
@@ -295,6 +296,7 @@ def serve(arguments: Sequence[str]) -> NoReturn:
 
     def terminate(_number: int, _frame: object) -> None:
         terminated.set()
+        server.abandoned.set()
         server.stopping.set()
 
     # The engine interrupts its plugins when it has finished, and a terminal everybody: only the engine can tell which
@@ -331,6 +333,7 @@ def _watch(server: Server, parent: int, engine: str) -> None:
     while missed < 3 and os.getppid() == parent:
         time.sleep(_WATCH_SECONDS)
         missed = missed + 1 if engine and not _listens(engine) else 0
+    server.abandoned.set()
     server.stopping.set()
 
 

@@ -41,8 +41,10 @@ class TagRules:
     def store(self, values: Properties, items: Iterable[Mapping[str, str]]) -> None:
         """Put the tags that AWS answers with into a resource's properties."""
         found, configured = self.found(items), values.get("tags") or {}
-        own = {key: value for key, value in found.items() if key in configured or self.default.get(key) != value}
-        values["tags"] = own or (None if values.get("tags") is None else {})
+        # With no tags it is an empty map, even if the program gives none.
+        values["tags"] = {
+            key: value for key, value in found.items() if key in configured or self.default.get(key) != value
+        }
         values["tagsAll"] = found
 
     def _kept(self, tags: dict[str, str]) -> dict[str, str]:

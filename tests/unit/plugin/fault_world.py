@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from pulumi_codespaces.plugin.configuration import Configuration
-from pulumi_codespaces.plugin.failures import CloudError, OutcomeUnknown, PartialWrite, PluginError
+from pulumi_codespaces.clients.codespaces_secrets import Place, SecretInfo
+from pulumi_codespaces.clients.credentials import Configuration
+from pulumi_codespaces.clients.errors import ActionableError, CloudError, OutcomeUnknown
+from pulumi_codespaces.plugin.failures import PartialWrite
 from pulumi_codespaces.plugin.resources.organization_secrets import OrganizationSecrets
 from pulumi_codespaces.plugin.run import Run
-from pulumi_codespaces.plugin.secret_client import Place, SecretInfo
-from pulumi_codespaces.plugin.values import decode, encode
+from pulumi_codespaces.plugin.wire import decode, encode
 from pulumi_codespaces.rules import RuleViolation
 from pulumi_codespaces.rules.rotation import SLOTS, first_rotation, next_rotation
 
@@ -290,7 +291,7 @@ async def up(run, inputs, stored):
         return Stored(new, travelled(await SECRETS.update(run, URN, "id", stored.state, new, preview=False))), None
     except PartialWrite as error:
         return Stored(travelled(error.inputs), travelled(error.properties), failed=True), error
-    except PluginError as error:
+    except ActionableError as error:
         return stored, error
 
 
@@ -356,7 +357,7 @@ class World:
         self.struck = set(self.mixed)
         try:
             await self._update(generation, keep, triples, chance)
-        except (PluginError, RuleViolation) as refused:
+        except (ActionableError, RuleViolation) as refused:
             self.trace.append(f"failed: {refused}")
             return False
         except Killed:

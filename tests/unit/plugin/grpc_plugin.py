@@ -74,8 +74,8 @@ def serving(resources: Mapping[str, Any]) -> Iterator[Plugin]:
     finally:
         channel.close()
         run(server._run.close())
-        for one in listening:
-            run(one.stop(None))
+        for grpc_server in listening:
+            run(grpc_server.stop(None))
         run(_close(server))
         loop.call_soon_threadsafe(loop.stop)
         thread.join()

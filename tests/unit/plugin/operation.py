@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fault_world import travelled
 
-from pulumi_codespaces.plugin.configuration import Configuration
+from pulumi_codespaces.clients.credentials import Configuration
 from pulumi_codespaces.plugin.run import Run, Severity
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Operation:
     def do(self, *work: Coroutine[Any, Any, Any]) -> Any:
         async def in_order() -> Any:
             try:
-                return [await one for one in work][-1]
+                return [await step for step in work][-1]
             finally:
                 await self.run.close()
 

@@ -8,9 +8,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from pulumi_codespaces.clients.credentials import AppAuth
 from pulumi_codespaces.plugin import configuration
 from pulumi_codespaces.plugin.failures import InvalidInputs
-from pulumi_codespaces.plugin.values import UNKNOWN, Secret, reveal
+from pulumi_codespaces.values import UNKNOWN, Secret, reveal
 
 CANARY = "CANARY0123456789"
 LOOPBACK = "http://127.0.0.1:8080/api/v3/"
@@ -43,7 +44,7 @@ def test_the_environment_fills_what_the_program_leaves_out(environment):
     environment.setenv("GITHUB_BASE_URL", "http://127.0.0.1:8080")
     inputs = configuration.check({})
     assert inputs == {"owner": "acme", "baseUrl": LOOPBACK}
-    made = configuration.configure(inputs)
+    made = configuration.read(inputs)
     assert (made.owner, made.base_url, made.token, made.app_auth, made.complete) == (
         "acme", LOOPBACK, CANARY, None, True,
     )  # fmt: skip
@@ -55,7 +56,7 @@ def test_the_program_goes_before_the_environment(environment):
     environment.setenv("GITHUB_TOKEN", "other")
     inputs = configuration.check({"owner": "umbrella", "token": CANARY, "baseUrl": "https://acme.ghe.com"})
     assert inputs == {"owner": "umbrella", "token": Secret(CANARY), "baseUrl": "https://api.acme.ghe.com/"}
-    assert configuration.configure(inputs).token == CANARY
+    assert configuration.read(inputs).token == CANARY
     assert configuration.check(inputs) == inputs
 
 
@@ -72,8 +73,8 @@ def test_what_is_secret_by_nature_is_marked(pem):
 def test_an_app_is_given_by_the_program(pem, as_json, number):
     app = {"id": "Iv1.abc", "installationId": number, "pemFile": pem.replace("\n", "\\n")}
     given = json.dumps(app) if as_json else app
-    made = configuration.configure(configuration.check({"owner": "acme", "appAuth": Secret(given)})).app_auth
-    assert made == configuration.AppAuth("Iv1.abc", "77", pem)
+    made = configuration.read(configuration.check({"owner": "acme", "appAuth": Secret(given)})).app_auth
+    assert made == AppAuth("Iv1.abc", "77", pem)
     assert pem.splitlines()[3] not in repr(made)
 
 
@@ -83,23 +84,23 @@ def test_an_app_is_given_by_the_environment(environment, pem):
     environment.setenv("GITHUB_APP_PEM_FILE", pem)
     inputs = configuration.check({"owner": "acme"})
     assert "appAuth" not in inputs
-    assert configuration.configure(inputs).app_auth == configuration.AppAuth("12", "77", pem)
+    assert configuration.read(inputs).app_auth == AppAuth("12", "77", pem)
 
 
 def test_a_token_of_the_program_goes_before_the_app_of_the_environment(environment, pem):
     environment.setenv("GITHUB_APP_ID", "12")
     environment.setenv("GITHUB_APP_INSTALLATION_ID", "77")
     environment.setenv("GITHUB_APP_PEM_FILE", pem)
-    made = configuration.configure({"owner": "beta", "token": Secret(CANARY)})
+    made = configuration.read({"owner": "beta", "token": Secret(CANARY)})
     assert (made.token, made.app_auth) == (CANARY, None)
-    app = configuration.AppAuth("12", "78", pem)
-    assert configuration.configure({"owner": "beta", "appAuth": Secret({"installationId": "78"})}).app_auth == app
+    app = AppAuth("12", "78", pem)
+    assert configuration.read({"owner": "beta", "appAuth": Secret({"installationId": "78"})}).app_auth == app
     both = {"owner": "beta", "appAuth": {"installationId": "78"}, "token": CANARY}
-    assert configuration.configure(both).app_auth == app
+    assert configuration.read(both).app_auth == app
 
 
 def test_a_line_end_after_a_token_is_taken_off():
-    assert configuration.configure({"owner": "acme", "token": "ghp_x\n"}).token == "ghp_x"
+    assert configuration.read({"owner": "acme", "token": "ghp_x\n"}).token == "ghp_x"
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,7 @@ def test_what_cannot_work_is_told_without_what_is_secret(inputs, message):
 
 
 def test_what_is_not_known_yet_is_left_open(environment):
-    assert configuration.configure({"owner": UNKNOWN, "token": Secret("x")}).complete is False
+    assert configuration.read({"owner": UNKNOWN, "token": Secret("x")}).complete is False
     inputs = configuration.check({"owner": UNKNOWN, "token": "x"})
     assert inputs == {"owner": UNKNOWN, "token": Secret("x"), "baseUrl": "https://api.github.com/"}
     environment.setenv("GITHUB_OWNER", "acme")

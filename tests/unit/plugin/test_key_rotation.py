@@ -9,11 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pulumi_codespaces.plugin.configuration import Configuration
-from pulumi_codespaces.plugin.failures import InvalidInputs, PluginError
+from pulumi_codespaces.clients.credentials import Configuration
+from pulumi_codespaces.clients.errors import ActionableError
+from pulumi_codespaces.plugin.failures import InvalidInputs
 from pulumi_codespaces.plugin.resources.key_rotation import KeyRotation
 from pulumi_codespaces.plugin.run import Run
-from pulumi_codespaces.plugin.values import UNKNOWN, Secret
+from pulumi_codespaces.values import UNKNOWN, Secret
 from rig.github import GitHubStandIn
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ def test_import(
 )
 def test_what_cannot_be_imported(stack: Stack, identifier: str) -> None:
     run = Run(configuration(stack.github), lambda *_: None)
-    with pytest.raises(PluginError, match="write the published slot with the generation and the serial of its key"):
+    with pytest.raises(ActionableError, match="write the published slot with the generation and the serial of its key"):
         asyncio.run(KeyRotation().read(run, URN, identifier, {}, {}))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import grpc
 import pytest
 from grpc_plugin import URN, serving
@@ -10,7 +12,8 @@ from hypothesis import strategies as st
 from pulumi.runtime.proto import provider_pb2
 
 from pulumi_codespaces.plugin.resources import RESOURCES
-from pulumi_codespaces.plugin.values import UNKNOWN, Secret, decode, encode, is_unknown
+from pulumi_codespaces.plugin.wire import decode, encode
+from pulumi_codespaces.values import UNKNOWN, Secret, is_unknown
 from rig.github import GitHubStandIn
 
 TOKEN = "ghp_CANARYtoken"
@@ -94,7 +97,10 @@ def plugin():
         yield served
 
 
-anything = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+anything = settings(
+    max_examples=int(os.environ.get("MACHINE_EXAMPLES", "300")),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 
 
 def told(error):
@@ -120,7 +126,7 @@ def test_check_never_crashes(plugin, token, data):
     try:
         answer = plugin.stub.Check(provider_pb2.CheckRequest(urn=urn, olds=olds, news=encode(news)))
         if answer.failures:
-            assert all(one.reason for one in answer.failures)
+            assert all(failure.reason for failure in answer.failures)
             return
         made = plugin.stub.Create(provider_pb2.CreateRequest(urn=urn, properties=answer.inputs, preview=True))
         difference = provider_pb2.DiffRequest(urn=urn, id="id", olds=made.properties, news=answer.inputs)

@@ -9,7 +9,8 @@ import pytest
 from fault_world import travelled
 from operation import Operation
 
-from pulumi_codespaces.plugin.failures import CloudError, InvalidInputs, PluginError
+from pulumi_codespaces.clients.errors import ActionableError, CloudError
+from pulumi_codespaces.plugin.failures import InvalidInputs
 from pulumi_codespaces.plugin.resources.repository_secrets import RepositorySecrets
 from rig.github import GitHubStandIn
 
@@ -128,7 +129,7 @@ def test_secrets_that_cannot_be_deleted_after_a_transfer_are_told(github: GitHub
 def test_a_repository_that_went_out_of_sight_is_not_taken_for_gone(github: GitHubStandIn, token: str) -> None:
     state = create(github)
     for work in (read, delete):
-        with pytest.raises(PluginError) as caught:
+        with pytest.raises(ActionableError) as caught:
             work(github, state, token)
         assert str(caught.value) == (
             "repository web (id 11) of organization acme is not found, which does not mean that it is gone with its "

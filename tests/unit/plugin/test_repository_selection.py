@@ -10,7 +10,7 @@ from operation import Operation
 
 from pulumi_codespaces.plugin.failures import InvalidInputs
 from pulumi_codespaces.plugin.resources.repository_selection import RepositorySelection
-from pulumi_codespaces.plugin.values import UNKNOWN
+from pulumi_codespaces.values import UNKNOWN
 from rig.github import GitHubStandIn
 
 if TYPE_CHECKING:

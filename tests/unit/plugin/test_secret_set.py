@@ -11,11 +11,12 @@ import fault_world
 import pytest
 from fault_world import SECRETS, URN, Stored, travelled
 
-from pulumi_codespaces.plugin import github_client
-from pulumi_codespaces.plugin.configuration import Configuration
-from pulumi_codespaces.plugin.failures import PartialWrite, PluginError
+from pulumi_codespaces.clients import github as github_client
+from pulumi_codespaces.clients.credentials import Configuration
+from pulumi_codespaces.clients.errors import ActionableError
+from pulumi_codespaces.plugin.failures import PartialWrite
 from pulumi_codespaces.plugin.run import Run
-from pulumi_codespaces.plugin.values import UNKNOWN, Secret, is_unknown
+from pulumi_codespaces.values import UNKNOWN, Secret, is_unknown
 from rig.github import GitHubStandIn
 from rig.github.faults import Action
 
@@ -97,7 +98,9 @@ def destroy(github, stored):
 
 def live(github):
     secrets = github.organization("acme").secrets
-    return {name: (one.value, one.visibility, frozenset(one.repository_ids)) for name, one in secrets.items()}
+    return {
+        name: (secret.value, secret.visibility, frozenset(secret.repository_ids)) for name, secret in secrets.items()
+    }
 
 
 def meant(inputs):
@@ -221,7 +224,7 @@ def test_a_preview_asks_for_nothing_that_writes_and_does_not_know_the_stamps(git
         new = check(run, BEFORE)
         _, made = run.do(SECRETS.create(run, URN, new, preview=True))
     assert made["updatedAt"] is UNKNOWN
-    assert {one.method for one in github.requests} == {"GET"}
+    assert {request.method for request in github.requests} == {"GET"}
 
 
 @pytest.mark.parametrize(
@@ -250,7 +253,9 @@ def test_another_organization_is_not_touched(github):
             SECRETS.update(run, URN, "id", stored.state, stored.inputs, preview=False),
             SECRETS.delete(run, URN, "id", stored.state),
         ):
-            with pytest.raises(PluginError, match="belong to organization acme, but the provider works for umbrella"):
+            with pytest.raises(
+                ActionableError, match="belong to organization acme, but the provider works for umbrella"
+            ):
                 run.do(work)
     assert live(github) == meant(BEFORE)
 

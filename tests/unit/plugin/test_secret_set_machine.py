@@ -14,9 +14,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from pulumi_codespaces.plugin.failures import InvalidInputs, PluginError
-from pulumi_codespaces.plugin.values import plain_map, reveal
+from pulumi_codespaces.clients.errors import ActionableError
+from pulumi_codespaces.plugin.failures import InvalidInputs
 from pulumi_codespaces.rules.secret_names import Triple
+from pulumi_codespaces.values import plain_map, reveal
 
 EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "150"))
 
@@ -129,7 +130,7 @@ class SecretSetMachine(RuleBasedStateMachine):
         self.begin("refresh")
         try:
             self.stored = asyncio.run(refresh(self.github.run(script), self.stored))
-        except (PluginError, Killed):
+        except (ActionableError, Killed):
             return
         self.check_state()
 
@@ -140,7 +141,7 @@ class SecretSetMachine(RuleBasedStateMachine):
         self.destroying = True
         try:
             asyncio.run(SECRETS.delete(self.github.run(script), URN, "id", self.stored.state))
-        except (PluginError, Killed):
+        except (ActionableError, Killed):
             return
         finally:
             self.destroying = False

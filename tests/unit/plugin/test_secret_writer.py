@@ -9,15 +9,15 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from pulumi_codespaces.clients.codespaces_secrets import SecretInfo
+from pulumi_codespaces.clients.errors import CloudError, OutcomeUnknown
 from pulumi_codespaces.plugin import secret_writer
-from pulumi_codespaces.plugin.failures import CloudError, OutcomeUnknown
-from pulumi_codespaces.plugin.secret_client import SecretInfo
-from pulumi_codespaces.plugin.secret_writer import Readers, whole_units, write_readers, write_values
+from pulumi_codespaces.plugin.secret_writer import SecretReaders, whole_units, write_readers, write_values
 from pulumi_codespaces.rules.secret_names import Triple
 
 PAY = Triple("PAY")
 GHCR = Triple("GHCR")
-OLD, NEW = Readers("selected", (1, 2)), Readers("selected", (1, 3))
+OLD, NEW = SecretReaders("selected", (1, 2)), SecretReaders("selected", (1, 3))
 
 
 def stamp(second):
@@ -28,7 +28,7 @@ def stamp(second):
 class Store:
     """GitHub's secrets; `fails` maps the number of a request to how it fails."""
 
-    secrets_: dict[str, tuple[str, Readers, int]] = field(default_factory=dict)
+    secrets_: dict[str, tuple[str, SecretReaders, int]] = field(default_factory=dict)
     fails: dict[int, str] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     clock: int = 100
@@ -54,16 +54,20 @@ class Store:
     async def secrets(self, *, fresh=False):
         assert fresh
         self._request("GET", lambda: None)
-        return {name: SecretInfo(name, stamp(at), one.visibility) for name, (_, one, at) in self.secrets_.items()}
+        return {
+            name: SecretInfo(name, stamp(at), readers.visibility) for name, (_, readers, at) in self.secrets_.items()
+        }
 
     async def put_secret(self, name, value, visibility, repository_ids, *, urgent=False):
-        one = Readers(visibility, tuple(repository_ids))
-        self._request(f"PUT {name}{'!' * urgent}", lambda: self.secrets_.__setitem__(name, (value, one, self.clock)))
+        readers = SecretReaders(visibility, tuple(repository_ids))
+        self._request(
+            f"PUT {name}{'!' * urgent}", lambda: self.secrets_.__setitem__(name, (value, readers, self.clock))
+        )
 
     async def put_secret_repositories(self, name, repository_ids):
         def do():
-            value, one, _ = self.secrets_[name]
-            self.secrets_[name] = (value, Readers(one.visibility, tuple(repository_ids)), self.clock)
+            value, readers, _ = self.secrets_[name]
+            self.secrets_[name] = (value, SecretReaders(readers.visibility, tuple(repository_ids)), self.clock)
 
         self._request(f"PUT {name}/repositories", do)
 
@@ -74,10 +78,12 @@ class Store:
         return {name: value for name, (value, _, _) in self.secrets_.items()}
 
     def readers(self):
-        return {name: one for name, (_, one, _) in self.secrets_.items()}
+        return {name: readers for name, (_, readers, _) in self.secrets_.items()}
 
     def existing(self):
-        return {name: SecretInfo(name, stamp(at), one.visibility) for name, (_, one, at) in self.secrets_.items()}
+        return {
+            name: SecretInfo(name, stamp(at), readers.visibility) for name, (_, readers, at) in self.secrets_.items()
+        }
 
 
 def holding(value, *triples, **options):
@@ -208,13 +214,17 @@ def test_a_pair_is_whole_or_put_back_before_the_store_lets_another_one_begin(fai
     async def both():
         await asyncio.gather(
             *(
-                write_values(store, values("new", one), one.names, NEW, values("old", one), store.existing(), OLD)
-                for one in (GHCR, PAY)
+                write_values(
+                    store, values("new", triple), triple.names, NEW, values("old", triple), store.existing(), OLD
+                )
+                for triple in (GHCR, PAY)
             )
         )
 
     asyncio.run(both())
-    pairs = [what.split()[1].rstrip("!") for what in store.requests if what.endswith(("USER!", "PASSWORD!", "USER"))]
+    pairs = [
+        request.split()[1].rstrip("!") for request in store.requests if request.endswith(("USER!", "PASSWORD!", "USER"))
+    ]
     first = [GHCR.user, GHCR.password, *([GHCR.user] if fails else [])]
     assert pairs == [*first, PAY.user, PAY.password]
 
@@ -265,7 +275,7 @@ def test_readers_are_put_back(position, kind):
     assert (written.forward, written.readers_uncertain) == ([], [])
 
 
-@pytest.mark.parametrize("before", [None, Readers("all")])
+@pytest.mark.parametrize("before", [None, SecretReaders("all")])
 def test_readers_that_are_not_known_are_uncertain(before):
     store = holding("old", PAY, fails={2: "refused"})
     written = asyncio.run(write_readers(store, PAY.names, NEW, before))

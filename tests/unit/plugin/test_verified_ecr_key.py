@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulumi_codespaces.plugin.configuration import Configuration
+from pulumi_codespaces.clients.credentials import Configuration
 from pulumi_codespaces.plugin.failures import InvalidInputs
 from pulumi_codespaces.plugin.resources.verified_ecr_key import VerifiedEcrKey
 from pulumi_codespaces.plugin.run import Run
-from pulumi_codespaces.plugin.values import UNKNOWN, Secret, is_unknown, reveal
+from pulumi_codespaces.values import UNKNOWN, Secret, is_unknown, reveal
 
 HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 URN = "urn:pulumi:test::access::codespaces:index:EcrPullAccess$codespaces:index:VerifiedEcrKey::payments-key"
@@ -42,11 +42,11 @@ def check(new: dict[str, Any], old: dict[str, Any] | None = None, minting: set[s
 
 
 def refused(new: dict[str, Any], old: dict[str, Any] | None = None) -> list[str]:
-    with pytest.raises(InvalidInputs) as failure:
+    with pytest.raises(InvalidInputs) as refusal:
         check(new, old)
-    assert {one.path for one in failure.value.failures} == {""}
-    assert "CANARY" not in str(failure.value)
-    return [one.reason for one in failure.value.failures]
+    assert {failure.path for failure in refusal.value.failures} == {""}
+    assert "CANARY" not in str(refusal.value)
+    return [failure.reason for failure in refusal.value.failures]
 
 
 def test_a_key_that_nobody_manages_is_named_with_the_command_that_removes_it() -> None:

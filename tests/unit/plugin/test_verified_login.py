@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from pulumi_codespaces.plugin import ecr_client
-from pulumi_codespaces.plugin.configuration import Configuration
-from pulumi_codespaces.plugin.failures import CloudError, InvalidInputs, PluginError
+from pulumi_codespaces.clients import ecr as ecr_client
+from pulumi_codespaces.clients.credentials import Configuration
+from pulumi_codespaces.clients.errors import ActionableError, CloudError
+from pulumi_codespaces.clients.github_token import TokenInfo, token_info
+from pulumi_codespaces.plugin.failures import InvalidInputs
 from pulumi_codespaces.plugin.resources import verified_login
 from pulumi_codespaces.plugin.resources.verified_login import VerifiedLogin
 from pulumi_codespaces.plugin.run import Run, Severity
-from pulumi_codespaces.plugin.token_client import TokenInfo, token_info
-from pulumi_codespaces.plugin.values import UNKNOWN, Secret, reveal
+from pulumi_codespaces.values import UNKNOWN, Secret, reveal
 from rig.github import GitHubStandIn
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def test_a_token_that_cannot_read_packages(github: GitHubStandIn, password: str,
     for old in ({}, login(GOOD)):
         with pytest.raises(InvalidInputs) as refused:
             check(github.url, login(password), old)
-        assert [(one.path, one.reason) for one in refused.value.failures] == [("", problem)]
+        assert [(failure.path, failure.reason) for failure in refused.value.failures] == [("", problem)]
     checked, warnings = check(github.url, login(password), login(Secret(password), user=Secret("bot")))
     assert warnings == [f"codespaces cannot pull: {problem}"]
     assert checked["password"] == Secret(password)
@@ -145,7 +146,7 @@ def test_what_github_tells_of_a_token(
         return answer
 
     client = httpx.AsyncClient(transport=httpx.MockTransport(handle))
-    monkeypatch.setattr("pulumi_codespaces.plugin.token_client.open_client", lambda: client)
+    monkeypatch.setattr("pulumi_codespaces.clients.github_token.open_client", lambda: client)
     if isinstance(info, str):
         with pytest.raises(CloudError, match=f"^{info}$"):
             asyncio.run(token_info("https://api.github.com/", GOOD))
@@ -164,7 +165,7 @@ def test_the_id_of_an_access_key_that_was_given_is_in_no_message(monkeypatch: py
     run = Run(Configuration(complete=False), lambda _, __, text: said.append(text))
     server = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
     new = login(Secret("CANARYpassword"), server=server, user=Secret("AKIACANARY0000000000"))
-    with pytest.raises(PluginError, match=r"^the access key does not work after 0 s: ecr:Get") as refused:
+    with pytest.raises(ActionableError, match=r"^the access key does not work after 0 s: ecr:Get") as refused:
         asyncio.run(VerifiedLogin().create(run, URN, new, preview=False))
     assert said == [
         "waiting for AWS to accept the access key (0 s): ecr:GetAuthorizationToken answers UnrecognizedClientException"

@@ -316,7 +316,7 @@ def test_a_new_key_is_unknown_for_a_while(aws: LocalAws, iam: Any, user: str) ->
     later = aws.create_access_key(user)
     while aws.authorize(later.access_key_id, []).refused:
         time.sleep(0.01)
-    assert 0.3 <= time.monotonic() - start < 10
+    assert time.monotonic() - start >= 0.3
     aws.client("sts", key=later).get_caller_identity()
 
 
@@ -492,7 +492,7 @@ def test_every_answer_takes_longer_on_order(aws: LocalAws) -> None:
     aws.latency = 0.2
     start = time.monotonic()
     aws.client("sts").get_caller_identity()
-    assert 0.2 <= time.monotonic() - start < 20
+    assert time.monotonic() - start >= 0.2
 
 
 # -- as a whole

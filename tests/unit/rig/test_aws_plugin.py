@@ -27,6 +27,9 @@ from pulumi._types import output_type_types
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
 from rig.aws_plugin import lifecycle
+from rig.aws_plugin.clients import PAUSES, Aws
+from rig.aws_plugin.configuration import configure
+from rig.aws_plugin.failures import AwsError
 from rig.aws_plugin.server import Server, start
 from rig.aws_plugin.values import UNKNOWN, Secret, decode, encode, reveal
 
@@ -143,7 +146,7 @@ class Cloud:
         return [(key["AccessKeyId"], key["Status"]) for key in keys]
 
     def reset(self) -> None:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=120)
         connection.request("POST", "/_ministack/reset")
         assert connection.getresponse().status == 200
         connection.close()
@@ -206,7 +209,7 @@ def recorder(ministack: int) -> Iterator[Cloud]:
                 found.asked.append((action, fault.code))
                 self._answer(fault.status, *_error(fault, is_json=bool(target)))
                 return
-            upstream = HTTPConnection("127.0.0.1", ministack, timeout=30)
+            upstream = HTTPConnection("127.0.0.1", ministack, timeout=120)
             upstream.request("POST", self.path, body, dict(self.headers))
             answer = upstream.getresponse()
             found.asked.append((action, str(answer.status)))
@@ -385,6 +388,7 @@ def _without_aws(environment: pytest.MonkeyPatch, home: Path) -> None:
     environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
     environment.setenv("HOME", str(home))
     environment.setattr("rig.aws_plugin.clients.PROPAGATION_SECONDS", 1.0)
+    environment.setenv(PAUSES, "0.0001")
 
 
 @contextlib.contextmanager
@@ -470,12 +474,37 @@ def test_a_user_is_created_with_a_name_of_its_own(engine: Engine, cloud: Cloud) 
         "id": user.id,
         "name": user.id,
         "path": "/codespaces/",
-        "permissionsBoundary": None,
+        "permissionsBoundary": "",
         "tags": {"team": "pay"},
         "tagsAll": {"team": "pay"},
         "uniqueId": unique,
     }
     assert cloud.actions[:2] == ["CreateUser", "GetUser"]
+
+
+def test_a_boundary_and_tags_that_the_program_does_not_give_are_empty_in_the_state(engine: Engine) -> None:
+    inputs = {"name": "bot"}
+    user = engine.create(USER, "bot", inputs)
+    assert "tags" not in user.inputs
+    assert "permissionsBoundary" not in user.inputs
+    refreshed = engine.refresh(USER, "bot", user)
+    assert refreshed is not None
+    for state in (user, refreshed):
+        assert (state.outputs["permissionsBoundary"], state.outputs["tags"], state.outputs["tagsAll"]) == ("", {}, {})
+        assert engine.changes(USER, "bot", state, inputs) == {}
+    policy = engine.create(POLICY, "pull", {"policy": document("ecr:*")})
+    assert (policy.outputs["tags"], policy.outputs["tagsAll"]) == ({}, {})
+    tags = {"team": "pay", "c.d": "3"}
+    assert engine.changes(USER, "bot", user, {"name": "bot", "tags": tags}) == {
+        "tags.team": "ADD",
+        'tags["c.d"]': "ADD",
+        "tagsAll.team": "ADD",
+        'tagsAll["c.d"]': "ADD",
+    }
+    boundary = f"arn:aws:iam::{ACCOUNT}:policy/edge"
+    assert engine.changes(USER, "bot", user, {"name": "bot", "permissionsBoundary": boundary}) == {
+        "permissionsBoundary": "UPDATE"
+    }
 
 
 def test_a_preview_asks_nothing_and_knows_what_the_program_says(engine: Engine, cloud: Cloud) -> None:
@@ -525,7 +554,7 @@ def test_a_boundary_comes_and_goes_in_place(engine: Engine, cloud: Cloud) -> Non
     assert engine.changes(USER, "bot", bounded, {"name": "bot"}) == {"permissionsBoundary": "DELETE"}
     cloud.asked.clear()
     free = engine.update(USER, "bot", bounded, {"name": "bot"})
-    assert free["permissionsBoundary"] is None
+    assert free["permissionsBoundary"] == ""
     assert cloud.writes == ["DeleteUserPermissionsBoundary"]
     made_so = engine.create(USER, "other", {"name": "other", "permissionsBoundary": boundary})
     assert made_so["permissionsBoundary"] == boundary
@@ -547,11 +576,11 @@ def test_tags_change_in_place(engine: Engine, cloud: Cloud) -> None:
     assert cloud.actions == ["UntagUser", "TagUser", "GetUser"]
     assert changed["tagsAll"] == {"a": "1", "b": "x", "e": "4"}
     bare = engine.update(USER, "bot", changed, {"name": "bot"})
-    assert (bare["tags"], bare["tagsAll"]) == (None, {})
+    assert (bare["tags"], bare["tagsAll"]) == ({}, {})
     assert cloud.iam.list_user_tags(UserName="bot")["Tags"] == []
 
 
-def test_a_refused_update_is_recorded_as_done_until_a_refresh(engine: Engine, cloud: Cloud) -> None:
+def test_a_refused_update_is_recorded_as_done_and_the_next_one_writes_nothing(engine: Engine, cloud: Cloud) -> None:
     repository = engine.create(REPOSITORY, "api", {"name": "api", "tags": {"team": "pay"}})
     news = {"name": "api", "tags": {"team": "ops"}}
     cloud.faults.append(Fault("TagResource", 400, "InvalidTagParameterException", "no"))
@@ -569,19 +598,19 @@ def test_a_refused_update_is_recorded_as_done_until_a_refresh(engine: Engine, cl
     assert saved["tags"] == saved["tagsAll"] == {"team": "ops"}
     assert saved["arn"] == arn
 
-    # The next `up`: no difference, but the error makes the engine update.
-    assert engine.changes(REPOSITORY, "api", saved, news) == {}
-    cloud.asked.clear()
-    again = engine.update(REPOSITORY, "api", saved, news)
-    assert cloud.asked == []
-    assert again["tags"] == {"team": "ops"}
-    assert engine.changes(REPOSITORY, "api", again, news) == {}
-
-    refreshed = engine.refresh(REPOSITORY, "api", again)
+    # `up --refresh` mends it.
+    refreshed = engine.refresh(REPOSITORY, "api", saved)
     assert refreshed is not None
     assert refreshed["tags"] == {"team": "pay"}
     assert engine.changes(REPOSITORY, "api", refreshed, news) == {"tags.team": "UPDATE", "tagsAll.team": "UPDATE"}
-    assert engine.update(REPOSITORY, "api", refreshed, news)["tags"] == {"team": "ops"}
+
+    # A plain `up` does not: no difference, but the error makes the engine update, which finds out what there is.
+    assert engine.changes(REPOSITORY, "api", saved, news) == {}
+    cloud.asked.clear()
+    again = engine.update(REPOSITORY, "api", saved, news)
+    assert cloud.actions == ["DescribeRepositories", "ListTagsForResource"]
+    assert again["tags"] == {"team": "pay"}
+    assert engine.update(REPOSITORY, "api", again, news)["tags"] == {"team": "ops"}
     found = cloud.ecr.list_tags_for_resource(resourceArn=arn)["tags"]
     assert found == [{"Key": "team", "Value": "ops"}]
 
@@ -779,6 +808,31 @@ def test_status_changes_in_place_and_the_secret_stays(engine: Engine, cloud: Clo
     assert cloud.key_ids("bot") == [(key.id, "Inactive")]
 
 
+def test_a_status_that_was_refused_is_not_written_by_the_next_update(engine: Engine, cloud: Cloud) -> None:
+    engine.create(USER, "bot", {"name": "bot"})
+    key = engine.create(KEY, "key", {"user": "bot"})
+    news = {"user": "bot", "status": "Inactive"}
+    cloud.faults.append(Fault("UpdateAccessKey", 403, "AccessDenied", "no"))
+    with pytest.raises(RefusedError, match=r"updating IAM Access Key") as caught:
+        engine.update(KEY, "key", key, news)
+    saved = Stored(key.id, engine.checked(KEY, "key", news, key), decode(caught.value.partial.properties))
+    assert saved["status"] == "Inactive"
+    assert engine.changes(KEY, "key", saved, news) == {}
+
+    # `up --refresh` mends it.
+    refreshed = engine.refresh(KEY, "key", saved)
+    assert refreshed is not None
+    assert engine.changes(KEY, "key", refreshed, news) == {"status": "UPDATE"}
+
+    # A plain `up` says "updated", and the key is Active as before.
+    cloud.asked.clear()
+    again = engine.update(KEY, "key", saved, news)
+    assert cloud.actions == ["ListAccessKeys"]
+    assert cloud.key_ids("bot") == [(key.id, "Active")]
+    assert (again["status"], again["secret"]) == ("Active", key["secret"])
+    assert engine.changes(KEY, "key", again, news) == {"status": "UPDATE"}
+
+
 def test_a_key_deactivated_by_hand_shows_after_a_refresh_only(engine: Engine, cloud: Cloud) -> None:
     engine.create(USER, "bot", {"name": "bot"})
     key = engine.create(KEY, "key", {"user": "bot"})
@@ -828,7 +882,8 @@ def test_an_inline_policy_is_put_and_put_again(engine: Engine, cloud: Cloud) -> 
     inputs = {"name": "pull", "user": "bot", "policy": document("ecr:BatchGetImage")}
     cloud.asked.clear()
     policy = engine.create(INLINE, "pull", inputs)
-    assert cloud.actions == ["PutUserPolicy", "GetUserPolicy"]
+    # Once to see whether it shows, and once to read it.
+    assert cloud.actions == ["PutUserPolicy", "GetUserPolicy", "GetUserPolicy"]
     assert policy.id == "bot:pull"
     assert policy.outputs == {
         "id": "bot:pull",
@@ -841,11 +896,40 @@ def test_an_inline_policy_is_put_and_put_again(engine: Engine, cloud: Cloud) -> 
     }
     news = inputs | {"policy": document("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")}
     assert engine.changes(INLINE, "pull", policy, news) == {"policy": "UPDATE"}
+    cloud.asked.clear()
     changed = engine.update(INLINE, "pull", policy, news)
-    assert cloud.writes == ["PutUserPolicy", "PutUserPolicy"]
+    assert cloud.actions == ["PutUserPolicy", "GetUserPolicy"]
     found = cloud.iam.get_user_policy(UserName="bot", PolicyName="pull")["PolicyDocument"]
     assert found["Statement"][0]["Action"] == ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
     assert json.loads(changed["policy"]) == found
+
+
+def test_an_inline_policy_that_was_refused_is_put_by_the_next_update(engine: Engine, cloud: Cloud) -> None:
+    engine.create(USER, "bot", {"name": "bot"})
+    inputs = {"name": "pull", "user": "bot", "policy": document("ecr:A")}
+    policy = engine.create(INLINE, "pull", inputs)
+    news = inputs | {"policy": document("ecr:B")}
+    cloud.faults.append(Fault("PutUserPolicy", 403, "AccessDenied", "no"))
+    with pytest.raises(RefusedError, match=r"putting IAM User \(bot\) Policy \(pull\)") as caught:
+        engine.update(INLINE, "pull", policy, news)
+    saved = Stored("bot:pull", engine.checked(INLINE, "pull", news, policy), decode(caught.value.partial.properties))
+    assert "ecr:B" in saved["policy"]
+    assert engine.changes(INLINE, "pull", saved, news) == {}
+    cloud.asked.clear()
+    again = engine.update(INLINE, "pull", saved, news)
+    assert cloud.actions == ["PutUserPolicy", "GetUserPolicy"]
+    found = cloud.iam.get_user_policy(UserName="bot", PolicyName="pull")["PolicyDocument"]
+    assert found["Statement"][0]["Action"] == ["ecr:B"]
+    assert json.loads(again["policy"]) == found
+
+
+def test_an_inline_policy_that_does_not_show_is_in_the_state_all_the_same(engine: Engine, cloud: Cloud) -> None:
+    engine.create(USER, "bot", {"name": "bot"})
+    cloud.faults.append(Fault("GetUserPolicy", 404, "NoSuchEntity", "never", times=1000))
+    with pytest.raises(RefusedError) as caught:
+        engine.create(INLINE, "pull", {"name": "pull", "user": "bot", "policy": document("ecr:A")})
+    assert "waiting for IAM User Policy (bot:pull) create: couldn't find resource" in str(caught.value)
+    assert caught.value.partial.id == "bot:pull"
 
 
 def test_a_policy_that_says_the_same_in_other_words_is_no_change(engine: Engine) -> None:
@@ -948,6 +1032,25 @@ def test_an_attachment_is_deleted_before_it_is_replaced(engine: Engine, cloud: C
 # Groups
 
 
+def test_an_attachment_that_could_not_be_read_is_mended_by_a_refresh_only(engine: Engine, cloud: Cloud) -> None:
+    engine.create(USER, "bot", {"name": "bot"})
+    arn = engine.create(POLICY, "pull", {"policy": document("ecr:A")})["arn"]
+    inputs = {"user": "bot", "policyArn": arn}
+    cloud.faults.append(Fault("ListAttachedUserPolicies", 403, "AccessDenied", "no"))
+    with pytest.raises(RefusedError, match="AccessDenied") as caught:
+        engine.create(ATTACHMENT, "pull", inputs)
+    partial = caught.value.partial
+    saved = Stored(partial.id, engine.checked(ATTACHMENT, "pull", inputs), decode(partial.properties))
+    # The error makes the engine update at the next `up`.
+    with pytest.raises(RefusedError) as caught:
+        engine.update(ATTACHMENT, "pull", saved, inputs)
+    urn = engine.urn(ATTACHMENT, "pull")
+    assert str(caught.value) == f"updating {urn}: 1 error occurred:\n\t* doesn't support update\n\n"
+    refreshed = engine.refresh(ATTACHMENT, "pull", saved)
+    assert refreshed is not None
+    assert refreshed.outputs == saved.outputs
+
+
 def test_a_group_is_renamed_in_place(engine: Engine) -> None:
     group = engine.create(GROUP, "readers", {"name": "readers"})
     assert names(group.outputs) == ["arn", "id", "name", "path", "uniqueId"]
@@ -1002,7 +1105,7 @@ def test_a_repository_as_a_program_gets_it(engine: Engine, cloud: Cloud) -> None
         "region": REGION,
         "registryId": ACCOUNT,
         "repositoryUrl": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/payments/api",
-        "tags": None,
+        "tags": {},
         "tagsAll": {},
     }
     assert engine.changes(REPOSITORY, "api", repository, {"name": "payments/api"}) == {}
@@ -1236,6 +1339,30 @@ def test_credentials_are_tried_and_secrets_marked(unconfigured: Engine, cloud: C
     assert cloud.actions == ["GetCallerIdentity"]
 
 
+def test_configure_asks_whose_account_it_is_although_the_check_has_just_asked(
+    unconfigured: Engine, cloud: Cloud
+) -> None:
+    given = settings(cloud, skipCredentialsValidation="false")
+    assert unconfigured.check_config(**given)[1] == []
+    cloud.asked.clear()
+    unconfigured.configure(**given)
+    assert cloud.actions == ["GetCallerIdentity"]
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ({}, ["GetUser"]),
+        ({"skipRequestingAccountId": "true"}, []),
+    ],
+)
+def test_configure_asks_iam_or_nobody_where_it_is_told_to_skip(
+    unconfigured: Engine, cloud: Cloud, given: dict[str, Any], asked: list[str]
+) -> None:
+    unconfigured.configure(**settings(cloud, **given))
+    assert cloud.actions == asked
+
+
 def test_a_check_leaves_what_is_configured_alone(unconfigured: Engine, cloud: Cloud) -> None:
     unconfigured.configure(**settings(cloud))
     given = settings(cloud, accessKey="AKIAUNKNOWN", skipCredentialsValidation="false")
@@ -1246,7 +1373,7 @@ def test_a_check_leaves_what_is_configured_alone(unconfigured: Engine, cloud: Cl
 def test_wrong_credentials_are_refused_without_telling_them(unconfigured: Engine, cloud: Cloud) -> None:
     given = settings(cloud, accessKey="AKIAUNKNOWN", secretKey=Secret("canary"), skipCredentialsValidation=None)
     _, (failure,) = unconfigured.check_config(**given)
-    assert "Invalid credentials configured" in failure or "unable to validate AWS credentials" in failure
+    assert failure.startswith("Invalid credentials configured")
     assert "operation error STS: GetCallerIdentity, https response error StatusCode: 403" in failure
     assert "canary" not in failure
 
@@ -1301,19 +1428,88 @@ def test_a_profile_is_read(unconfigured: Engine, cloud: Cloud, monkeypatch: pyte
         assert unconfigured.invoke("aws:index/getCallerIdentity:getCallerIdentity")["accountId"] == ACCOUNT
 
 
-def test_roles_are_assumed(unconfigured: Engine, cloud: Cloud) -> None:
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/deploy"
+
+
+def with_role(cloud: Cloud, **more: Any) -> dict[str, Any]:
+    """The settings of a provider with a role that may be assumed."""
     trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}, "Action": "sts:AssumeRole"}
     cloud.iam.create_role(
         RoleName="deploy",
         AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
     )
     cloud.iam.put_role_policy(RoleName="deploy", PolicyName="all", PolicyDocument=document("iam:*", "ecr:*"))
-    role = {"roleArn": f"arn:aws:iam::{ACCOUNT}:role/deploy", "sessionName": "pulumi", "externalId": "77"}
-    unconfigured.configure(**settings(cloud, assumeRoles=json.dumps([role])))
+    cloud.asked.clear()
+    role = {"roleArn": ROLE, "sessionName": "pulumi", "externalId": "77"}
+    return settings(cloud, assumeRoles=json.dumps([role]), skipCredentialsValidation="false", **more)
+
+
+def test_a_role_is_assumed_twice_by_the_check_and_twice_by_configure(unconfigured: Engine, cloud: Cloud) -> None:
+    given = with_role(cloud)
+    assert unconfigured.check_config(**given)[1] == []
+    assert cloud.actions == ["AssumeRole", "AssumeRole", "GetCallerIdentity"]
+    cloud.asked.clear()
+    unconfigured.configure(**given)
+    assert cloud.actions == ["AssumeRole", "AssumeRole", "GetCallerIdentity"]
     arn = unconfigured.invoke("aws:index/getCallerIdentity:getCallerIdentity")["arn"]
     assert arn == f"arn:aws:sts::{ACCOUNT}:assumed-role/deploy/pulumi"
     assert unconfigured.create(USER, "bot", {"name": "bot"})["name"] == "bot"
-    assert cloud.actions.count("AssumeRole") == 1
+    assert cloud.actions.count("AssumeRole") == 2
+
+
+def test_a_role_that_cannot_be_assumed_is_named(unconfigured: Engine, cloud: Cloud) -> None:
+    given = with_role(cloud)
+    cloud.faults.append(Fault("AssumeRole", 403, "AccessDenied", "User: bot is not authorized", times=2))
+    why = (
+        f"IAM Role ({ROLE}) cannot be assumed.\n\nError: operation error STS: AssumeRole, https response error "
+        "StatusCode: 403, RequestID: request-1, api error AccessDenied: User: bot is not authorized\n"
+    )
+    assert unconfigured.check_config(**given)[1] == [
+        f"unable to validate AWS credentials.\nDetails: Cannot assume IAM Role. {why}\n"
+    ]
+    with pytest.raises(RefusedError) as caught:
+        unconfigured.configure(**given)
+    assert str(caught.value) == f"1 error occurred:\n\t* Cannot assume IAM Role: {why}\n\n"
+    assert cloud.asked == [("AssumeRole", "AccessDenied")] * 2
+
+
+@pytest.mark.parametrize(
+    ("action", "check", "configure_with_key", "configure_without"),
+    [("AssumeRole", 3, 25, 3), ("GetCallerIdentity", 3, 25, 25)],
+)
+def test_how_often_sts_is_asked_while_it_throttles(
+    unconfigured: Engine,
+    cloud: Cloud,
+    monkeypatch: pytest.MonkeyPatch,
+    action: str,
+    check: int,
+    configure_with_key: int,
+    configure_without: int,
+) -> None:
+    given = with_role(cloud)
+    cloud.faults.append(Fault(action, 400, "Throttling", "Rate exceeded", times=1000))
+    reason = f"operation error STS: {action}, exceeded maximum number of attempts, {check}, https response error"
+    assert reason in unconfigured.check_config(**given)[1][0]
+    assert cloud.actions.count(action) == check
+    for name, value in zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ROOT, strict=True):
+        monkeypatch.setenv(name, value)
+    of_the_environment = given | {"accessKey": None, "secretKey": None}
+    for one, attempts in ((given, configure_with_key), (of_the_environment, configure_without)):
+        cloud.asked.clear()
+        with pytest.raises(RefusedError, match=f"{action}, exceeded maximum number of attempts, {attempts}, https"):
+            unconfigured.configure(**one)
+        assert cloud.actions.count(action) == attempts
+
+
+def test_what_sts_refuses_while_it_configures(unconfigured: Engine, cloud: Cloud) -> None:
+    cloud.faults.append(Fault("GetCallerIdentity", 403, "AccessDenied", "no"))
+    with pytest.raises(RefusedError) as caught:
+        unconfigured.configure(**settings(cloud, skipCredentialsValidation="false"))
+    assert str(caught.value) == (
+        "1 error occurred:\n\t* Retrieving AWS account details: validating provider credentials: retrieving caller "
+        "identity from STS: operation error STS: GetCallerIdentity, https response error StatusCode: 403, RequestID: "
+        "request-1, api error AccessDenied: no\n\n"
+    )
 
 
 def test_an_account_that_is_not_allowed_is_refused(unconfigured: Engine, cloud: Cloud) -> None:
@@ -1351,13 +1547,13 @@ def test_a_change_of_the_provider_is_an_update_of_it(unconfigured: Engine) -> No
 def test_aws_out_of_reach_is_said(unconfigured: Engine, cloud: Cloud) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         nowhere = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    given = settings(cloud, endpoints=json.dumps([{"iam": nowhere}]), maxRetries="1")
+    given = settings(cloud, endpoints=json.dumps([{"iam": nowhere}]), maxRetries="1", skipRequestingAccountId="true")
     unconfigured.configure(**given)
     with pytest.raises(RefusedError) as caught:
         unconfigured.create(USER, "bot", {"name": "bot"})
     assert str(caught.value).startswith(
-        "1 error occurred:\n\t* creating IAM User (bot): operation error IAM: CreateUser, https response error "
-        "StatusCode: 0, RequestID: , request send failed, Could not connect"
+        "1 error occurred:\n\t* creating IAM User (bot): operation error IAM: CreateUser, exceeded maximum number of "
+        "attempts, 1, https response error StatusCode: 0, RequestID: , request send failed, Could not connect"
     )
 
 
@@ -1368,6 +1564,79 @@ def test_a_passing_fault_of_aws_is_not_seen(engine: Engine, cloud: Cloud) -> Non
     ]
     assert engine.create(USER, "bot", {"name": "bot"})["name"] == "bot"
     assert [code for _, code in cloud.asked] == ["ServiceFailure", "200", "Throttling", "200"]
+
+
+class Pauses(threading.Event):
+    """Is waited for without waiting, and notes how long it would have been."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.seconds.append(timeout)
+        return self.is_set()
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
+    """The pauses between attempts, as long as they can be."""
+    monkeypatch.setenv(PAUSES, "1")
+    monkeypatch.setattr("random.random", lambda: 1.0)
+    return Pauses()
+
+
+@pytest.mark.parametrize(("status", "code"), [(503, "ServiceUnavailable"), (400, "Throttling")])
+def test_aws_is_asked_25_times_with_pauses_of_up_to_five_minutes(
+    cloud: Cloud, pauses: Pauses, status: int, code: str
+) -> None:
+    cloud.faults.append(Fault("CreateUser", status, code, "later", times=1000))
+    aws = Aws(configure(settings(cloud)), pauses)
+    with pytest.raises(AwsError) as caught:
+        aws.call("iam", "CreateUser", UserName="bot")
+    assert str(caught.value) == (
+        "operation error IAM: CreateUser, exceeded maximum number of attempts, 25, https response error StatusCode: "
+        f"{status}, RequestID: request-1, api error {code}: later"
+    )
+    assert cloud.actions == ["CreateUser"] * 25
+    assert pauses.seconds == [2, 4, 8, 16, 32, 64, 128, 256, *[300] * 16]
+
+
+def test_where_nothing_listens_it_is_tried_nine_times(cloud: Cloud, pauses: Pauses) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        nowhere = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    aws = Aws(configure(settings(cloud, endpoints=json.dumps([{"iam": nowhere}]))), pauses)
+    with pytest.raises(AwsError, match="CreateUser, exceeded maximum number of attempts, 9, https response error"):
+        aws.call("iam", "CreateUser", UserName="bot")
+    assert pauses.seconds == [2, 4, 8, 16, 32, 64, 128, 256]
+
+
+@pytest.mark.parametrize(("given", "attempts"), [("1", 1), ("4", 4), ("0", 25)])
+def test_max_retries_is_how_often_aws_is_asked_at_all(
+    unconfigured: Engine, cloud: Cloud, given: str, attempts: int
+) -> None:
+    unconfigured.configure(**settings(cloud, maxRetries=given))
+    cloud.faults.append(Fault("CreateUser", 500, "ServiceFailure", "later", times=1000))
+    with pytest.raises(RefusedError, match=f"CreateUser, exceeded maximum number of attempts, {attempts}, https"):
+        unconfigured.create(USER, "bot", {"name": "bot"})
+    assert cloud.actions.count("CreateUser") == attempts
+
+
+def test_what_does_not_pass_is_asked_once(engine: Engine, cloud: Cloud) -> None:
+    cloud.faults.append(Fault("CreateUser", 409, "LimitExceeded", "Cannot exceed quota", times=1000))
+    with pytest.raises(RefusedError, match="LimitExceeded"):
+        engine.create(USER, "bot", {"name": "bot"})
+    assert cloud.actions == ["CreateUser"]
+
+
+def test_a_pause_ends_when_nobody_waits_any_more(cloud: Cloud, pauses: Pauses) -> None:
+    pauses.set()
+    cloud.faults.append(Fault("CreateUser", 503, "ServiceUnavailable", "later", times=1000))
+    with pytest.raises(AwsError) as caught:
+        Aws(configure(settings(cloud)), pauses).call("iam", "CreateUser", UserName="bot")
+    assert str(caught.value) == "operation error IAM: CreateUser, request canceled, context canceled"
+    assert cloud.actions == ["CreateUser"]
 
 
 # Functions

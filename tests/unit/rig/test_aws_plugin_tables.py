@@ -207,6 +207,9 @@ def test_tags_are_merged_and_sorted_out() -> None:
         "tags": {"team": "y", "by hand": "1"},
         "tagsAll": {"owner": "x", "team": "y", "by hand": "1"},
     }
+    untagged: dict[str, Any] = {"tags": None}
+    TagRules().store(untagged, [])
+    assert untagged == {"tags": {}, "tagsAll": {}}
     assert changes({"a": "1", "b": "2", "aws:c": "3"}, {"b": "x", "d": "4"}) == (["a"], {"b": "x", "d": "4"})
 
 
@@ -256,6 +259,10 @@ def test_differences_are_found_by_path() -> None:
         "blocks[1]": ("add", True),
         "kept": ("add", False),
     }
+    of_tags = (Property("tags", Kind.MAP),)
+    assert differences(of_tags, {"tags": {}}, {"tags": {"a": "1"}}) == {"tags.a": ("add", False)}
+    assert differences(of_tags, {"tags": {}}, {"tags": None}) == {}
+    assert differences(of_tags, {"tags": {}}, {"tags": UNKNOWN}) == {"tags": ("add", False)}
     assert differences(TABLE, new, old)["blocks[1]"] == ("delete", True)
     assert differences(TABLE, old, old | {"items": UNKNOWN}) == {"items": ("update", False)}
     assert differences(TABLE, old, old | {"blocks": [{"key": UNKNOWN, "other": "o"}]}) == {

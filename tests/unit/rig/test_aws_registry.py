@@ -9,7 +9,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import time
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -396,8 +395,6 @@ def test_open_connections_do_not_hold_up_the_end(caplog: pytest.LogCaptureFixtur
         silent = socket.create_connection(("127.0.0.1", int(aws.proxy_url.rpartition(":")[2])))
         client = httpx.Client(proxy=aws.proxy_url, verify=context, trust_env=False)
         assert client.get(f"https://{HOST}/v2/").status_code == 401
-        start = time.monotonic()
-    assert time.monotonic() - start < 10
     silent.close()
     client.close()
     assert caplog.records == []

@@ -48,6 +48,17 @@ def test_of_the_requests_for_each_of_nine_policies_the_first_and_the_last_are_st
     assert {one.target for one in all_cases("ours", made)} == {attachments[0], attachments[8], LISTING}
 
 
+def test_of_the_requests_that_assume_a_role_the_first_and_the_last_are_struck():
+    roles = [Target("aws", "sts.AssumeRole", number) for number in range(1, 5)]
+    callers = [Target("aws", "sts.GetCallerIdentity", number) for number in range(1, 4)]
+    for operation in ("rotation", "destroy"):
+        cases = all_cases("ours", {operation: [*roles, *callers, LISTING]})
+        assert {one.target for one in cases} == {roles[0], roles[3], *callers, LISTING}
+        at_roles = {one.fault for one in cases if one.target == roles[0]}
+        assert at_roles == {name for name, fault in FAULTS.items() if fault.fits(roles[0])}
+        assert {"AWS throttles at each try", "AWS denies everything from then on", "AWS hangs"} < at_roles
+
+
 def test_portions_hold_every_case_and_operations_that_leave_what_the_next_needs_take_turns():
     made = {name: [LISTING] for name in OPERATIONS}
     cases = all_cases("ours", made)
@@ -166,7 +177,7 @@ def test_the_code_of_a_result_is_what_a_trial_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "_ROOT", tmp_path)
     before = command.code()
     assert re.fullmatch("[0-9a-f]{12}", before)
-    for aside in ("doctor.py", "review/render.py", "stack_config.py"):
+    for aside in ("tools/doctor.py", "tools/review_render.py", "program/load.py"):
         (tmp_path / "components/pulumi_codespaces" / aside).write_text("changed = True\n")
     (tmp_path / "tests/rig/README.md").write_text("changed")
     (tmp_path / "tests/campaign/report.py").write_text("changed = True\n")

@@ -184,7 +184,7 @@ def test_the_program_runs_until_it_is_told_to_end(tmp_path: Path, number: signal
             assert read_environment_file(file)["GITHUB_OWNER"] == "acme"
             assert program.main(["codespace", "--environment-file", str(file), "start", "acme/web"]) == 0
             os.killpg(process.pid, number)
-            out, err = process.communicate(timeout=20)
+            out, err = process.communicate(timeout=120)
         finally:
             process.kill()
     assert (process.returncode, err) == (0, "")

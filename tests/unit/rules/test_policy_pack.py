@@ -1,4 +1,4 @@
-"""The rules of the policy pack, and that what they repeat of the package is what the package says."""
+"""The rules of the policy pack, and a comparison with the code of the package that they repeat."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ def allow(action: Any, on: Any = REPOSITORY, **more: Any) -> dict[str, Any]:
 
 
 def inline(*statements: Any, **properties: Any) -> Resource:
-    given = {"user": "codespaces-ci", "policy": document(*statements), **properties}
-    return resource(pack.USER_POLICY, "inline", **given)
+    values = {"user": "codespaces-ci", "policy": document(*statements), **properties}
+    return resource(pack.USER_POLICY, "inline", **values)
 
 
 USER = resource(pack.USER, "ci", name="codespaces-ci", path="/codespaces/")
 
 
-def told(violations: Any) -> list[tuple[str, str]]:
-    """Resource and the first sentence of each violation."""
-    return [(one.urn.rsplit("::", 1)[-1], one.message.partition(". ")[0]) for one in violations]
+def violations_of(violations: Any) -> list[tuple[str, str]]:
+    """The resource and the first sentence of each violation."""
+    return [(violation.urn.rsplit("::", 1)[-1], violation.message.partition(". ")[0]) for violation in violations]
 
 
 class TestWhatIsRepeated:
     def test_actions_are_those_of_the_package(self):
         assert (pack.PULL_ACTIONS, pack.CACHE_ACTIONS) == (policies.PULL_ACTIONS, policies.CACHE_ACTIONS)
         statements = json.loads(policies.login_document())["Statement"]
-        assert tuple(one["Action"] for one in statements) == pack.LOGIN_ACTIONS
+        assert tuple(statement["Action"] for statement in statements) == pack.LOGIN_ACTIONS
 
     def test_the_documents_of_the_package_break_no_rule(self):
         arns = [RepositoryArn.parse(REPOSITORY), RepositoryArn.parse(REPOSITORY.replace("eu-west-1", "*") + "/*")]
@@ -80,7 +80,7 @@ class TestWhatIsRepeated:
 
 class TestUsersOfCodespaces:
     @pytest.mark.parametrize(
-        ("user", "is_one"),
+        ("user", "is_codespaces_user"),
         [
             (USER, True),
             (resource(pack.USER, "deep", path="/codespaces/payments/"), True),
@@ -94,8 +94,8 @@ class TestUsersOfCodespaces:
             (resource("aws:iam/role:Role", "role", path="/codespaces/"), False),
         ],
     )
-    def test_are_those_of_the_component_and_of_the_path(self, user, is_one):
-        assert user.is_codespaces_user == is_one
+    def test_are_those_of_the_component_and_of_the_path(self, user, is_codespaces_user):
+        assert user.is_codespaces_user == is_codespaces_user
 
 
 class TestPullOnly:
@@ -110,7 +110,7 @@ class TestPullOnly:
         ],
     )
     def test_refuses_whatever_is_more(self, statement, beyond):
-        assert told(pack.pull_only([USER, inline(statement)])) == [
+        assert violations_of(pack.pull_only([USER, inline(statement)])) == [
             ("inline", f"UserPolicy inline allows codespaces {beyond}")
         ]
 
@@ -119,30 +119,30 @@ class TestPullOnly:
         [allow(list(pack.PULL_ACTIONS)), allow("ECR:batchgetimage"), {**allow("*", "*"), "Effect": "Deny"}],
     )
     def test_lets_pull_and_denials_pass(self, statement):
-        assert told(pack.pull_only([USER, inline(statement)])) == []
+        assert violations_of(pack.pull_only([USER, inline(statement)])) == []
 
     def test_leaves_other_users_alone(self):
         other = resource(pack.USER, "other", name="other", path="/")
         resources = [USER, other, inline(allow("*"), user="other"), resource(pack.POLICY, "free", policy=document({}))]
-        assert told(pack.pull_only(resources)) == told(pack.no_wildcard_resource(resources)) == []
+        assert violations_of(pack.pull_only(resources)) == violations_of(pack.no_wildcard_resource(resources)) == []
 
     def test_knows_what_the_component_makes_without_the_user(self):
         policy = resource(pack.USER_POLICY, "made", OWN, user=UNKNOWN, policy=document(allow("ecr:PutImage")))
-        assert told(pack.pull_only([policy])) == [("made", "UserPolicy made allows codespaces ecr:PutImage")]
+        assert violations_of(pack.pull_only([policy])) == [("made", "UserPolicy made allows codespaces ecr:PutImage")]
 
     def test_knows_the_user_by_where_its_name_comes_from(self):
         policy = inline(allow("ecr:PutImage"), user=UNKNOWN, comes_from={"user": [USER.urn]})
-        assert len(told(pack.pull_only([USER, policy]))) == 1
+        assert len(violations_of(pack.pull_only([USER, policy]))) == 1
 
     @pytest.mark.parametrize(("text", "count"), [("{", 1), ("[]", 1), (None, 1), ("{}", 0), (UNKNOWN, 0)])
     def test_names_what_is_no_document(self, text, count):
-        found = told(pack.pull_only([USER, inline(policy=text)]))
-        assert found == [("inline", "UserPolicy inline: its policy is no JSON; write a policy document.")] * count
+        violations = violations_of(pack.pull_only([USER, inline(policy=text)]))
+        assert violations == [("inline", "UserPolicy inline: its policy is no JSON; write a policy document.")] * count
 
     @pytest.mark.parametrize("type_", pack.ATTACHMENTS)
     @pytest.mark.parametrize("by", ["arn", "origin", "component"])
     def test_follows_every_attachment_to_its_policy(self, type_, by):
-        users, property_ = pack.ATTACHMENTS[type_]
+        users, property_name = pack.ATTACHMENTS[type_]
         inside = OWN if by == "component" else ""
         policy = resource(pack.POLICY, "managed", inside, arn=ARN, policy=document(allow("ecr:PutImage")))
         arn = UNKNOWN if by == "origin" else ARN
@@ -150,11 +150,13 @@ class TestPullOnly:
             type_,
             "attached",
             inside,
-            comes_from={property_: [policy.urn]} if by == "origin" else {},
-            **{users: [USER.properties["name"]], property_: [arn] if property_.endswith("s") else arn},
+            comes_from={property_name: [policy.urn]} if by == "origin" else {},
+            **{users: [USER.properties["name"]], property_name: [arn] if property_name.endswith("s") else arn},
         )
         resources = [USER, policy, attachment]
-        assert told(pack.pull_only(resources)) == [("managed", "Policy managed allows codespaces ecr:PutImage")]
+        assert violations_of(pack.pull_only(resources)) == [
+            ("managed", "Policy managed allows codespaces ecr:PutImage")
+        ]
         assert pack.unjudged(resources) == []
 
     def test_refuses_a_policy_that_it_cannot_see(self):
@@ -162,8 +164,8 @@ class TestPullOnly:
         said = (
             f"{attachment.label} attaches {ARN}, which this stack does not have, so that nobody can see here what it "
         )
-        assert told(pack.pull_only([USER, attachment])) == [("attached", f"{said}allows")]
-        assert told(pack.pull_only([attachment])) == []
+        assert violations_of(pack.pull_only([USER, attachment])) == [("attached", f"{said}allows")]
+        assert violations_of(pack.pull_only([attachment])) == []
 
     @pytest.mark.parametrize("type_", pack.MEMBERSHIPS)
     def test_refuses_groups(self, type_):
@@ -173,7 +175,7 @@ class TestPullOnly:
             f"{member.label} puts a user that codespaces have in a group, which gives it the group's policies. "
             "Take it out, and give the user policies of its own."
         )
-        assert told(pack.pull_only([member])) == []
+        assert violations_of(pack.pull_only([member])) == []
 
 
 class TestNoWildcardResource:
@@ -219,10 +221,10 @@ class TestNoWildcardResource:
     )
     def test_refuses_all_but_the_login(self, statement, said):
         resources = [USER, inline(allow("ecr:GetAuthorizationToken", "*"), statement)]
-        assert told(pack.no_wildcard_resource(resources)) == [("inline", f"UserPolicy inline allows {said}")]
+        assert violations_of(pack.no_wildcard_resource(resources)) == [("inline", f"UserPolicy inline allows {said}")]
 
     def test_lets_a_denial_pass(self):
-        assert told(pack.no_wildcard_resource([USER, inline({**allow("*", "*"), "Effect": "Deny"})])) == []
+        assert violations_of(pack.no_wildcard_resource([USER, inline({**allow("*", "*"), "Effect": "Deny"})])) == []
 
 
 class TestUnjudged:
@@ -230,18 +232,18 @@ class TestUnjudged:
         policy = inline(policy=UNKNOWN)
         attachment = resource(next(iter(pack.ATTACHMENTS)), "attached", user="codespaces-ci", policyArn=UNKNOWN)
         assert pack.unjudged([USER, policy, attachment]) == [policy, attachment]
-        assert told(pack.pull_only([USER, policy, attachment])) == []
+        assert violations_of(pack.pull_only([USER, policy, attachment])) == []
 
 
 class TestPermissionsBoundary:
     @pytest.mark.parametrize("boundary", [ARN, UNKNOWN])
     def test_is_there(self, boundary):
         user = resource(pack.USER, "ci", path="/codespaces/", permissionsBoundary=boundary)
-        assert told(pack.permissions_boundary(user)) == []
+        assert violations_of(pack.permissions_boundary(user)) == []
 
     def test_is_missed_on_users_of_codespaces_alone(self):
-        assert told(pack.permissions_boundary(USER)) == [("ci", "User ci has no permissions boundary")]
-        assert told(pack.permissions_boundary(resource(pack.USER, "other", path="/"))) == []
+        assert violations_of(pack.permissions_boundary(USER)) == [("ci", "User ci has no permissions boundary")]
+        assert violations_of(pack.permissions_boundary(resource(pack.USER, "other", path="/"))) == []
 
 
 class TestVisibilityReason:
@@ -253,11 +255,11 @@ class TestVisibilityReason:
 
     @pytest.mark.parametrize("reasons", [{"PAY": "why"}, {"pay": "why"}, dict.fromkeys(TRIPLE, "why")])
     def test_is_given_by_prefix_or_by_name(self, reasons):
-        assert told(pack.visibility_reason(self.secrets(), reasons)) == []
+        assert violations_of(pack.visibility_reason(self.secrets(), reasons)) == []
 
     @pytest.mark.parametrize("visibility", ["selected", UNKNOWN])
     def test_is_not_asked_where_readers_are_selected_or_not_known(self, visibility):
-        assert told(pack.visibility_reason(self.secrets(visibility), {})) == []
+        assert violations_of(pack.visibility_reason(self.secrets(visibility), {})) == []
 
     def test_is_not_asked_of_anything_else(self):
         thing = resource("acme:index:Thing", "x", visibility="all", secrets={"A": "CANARY"})
@@ -285,7 +287,7 @@ class TestKeyAge:
         return resource(pack.ACCESS_KEY, name, **{"user": "codespaces-ci", "createDate": date, **properties})
 
     def judge(self, *keys: Resource, days: int = 90) -> list[tuple[str, str]]:
-        return told(pack.key_age([USER, *keys], days, NOW))
+        return violations_of(pack.key_age([USER, *keys], days, NOW))
 
     @pytest.mark.parametrize(("days", "old"), [(90, False), (91, True)])
     def test_of_the_only_key(self, days, old):
@@ -295,10 +297,10 @@ class TestKeyAge:
     def test_counts_the_newest_that_works(self):
         assert self.judge(self.key("a", 100), self.key("b", 10)) == []
         assert self.judge(self.key("b", 10), self.key("a", 100)) == []
-        (found,) = self.judge(self.key("a", 200), self.key("b", 100))
-        assert found[0] == "b"
-        (found,) = self.judge(self.key("a", 200), self.key("b", 10, status="Inactive"))
-        assert found[0] == "a"
+        (violation,) = self.judge(self.key("a", 200), self.key("b", 100))
+        assert violation[0] == "b"
+        (violation,) = self.judge(self.key("a", 200), self.key("b", 10, status="Inactive"))
+        assert violation[0] == "a"
 
     def test_lets_a_key_pass_that_this_update_makes(self):
         assert self.judge(self.key("a", 100), self.key("b", None)) == []
@@ -307,7 +309,7 @@ class TestKeyAge:
     def test_keeps_users_apart(self):
         other = resource(pack.USER, "other", name="codespaces-other", path="/codespaces/")
         keys = [self.key("a", 100), self.key("b", 10, user=other.properties["name"])]
-        assert [name for name, _ in told(pack.key_age([USER, other, *keys], 90, NOW))] == ["a"]
+        assert [name for name, _ in violations_of(pack.key_age([USER, other, *keys], 90, NOW))] == ["a"]
 
     def test_leaves_keys_of_others_alone(self):
         assert self.judge(self.key("a", 100, user="other")) == []
@@ -315,16 +317,16 @@ class TestKeyAge:
 
 class TestNoStockSecrets:
     @pytest.mark.parametrize(("type_", "instead"), pack.STOCK_SECRETS.items())
-    @pytest.mark.parametrize(("name", "called"), [("PAY", " PAY"), (UNKNOWN, "")])
-    def test_refuses_them_whatever_the_options(self, type_, instead, name, called):
+    @pytest.mark.parametrize(("name", "shown"), [("PAY", " PAY"), (UNKNOWN, "")])
+    def test_refuses_them_whatever_the_options(self, type_, instead, name, shown):
         stock = resource(type_, "pay", secretName=name, plaintextValue="CANARY")
         (violation,) = pack.no_stock_secrets(stock)
         assert violation == pack.Violation(
             stock.urn,
-            f"{stock.label}: a new value deletes the secret{called} in GitHub, whatever the options. Use {instead}, "
+            f"{stock.label}: a new value deletes the secret{shown} in GitHub, whatever the options. Use {instead}, "
             "which writes in place; docs/recipes.md says how to move.",
         )
 
     def test_lets_others_pass(self):
         stock = resource("github:index/actionsOrganizationSecret:ActionsOrganizationSecret", "pay", secretName="PAY")
-        assert told(pack.no_stock_secrets(stock)) == []
+        assert violations_of(pack.no_stock_secrets(stock)) == []

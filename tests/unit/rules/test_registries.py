@@ -6,7 +6,7 @@ from pulumi_codespaces.rules import RuleViolation
 from pulumi_codespaces.rules.registries import (
     DOCKER_HUB,
     KNOWN_REGISTRIES,
-    EcrRegistry,
+    PrivateEcrRegistry,
     check_server,
     ecr_registry_host,
     known_registry,
@@ -34,7 +34,7 @@ def refusal(call, *arguments):
 def test_the_hosts_that_github_recognises(region, host, partition):
     assert ecr_registry_host(ACCOUNT, region) == host
     assert ecr_registry_host(ACCOUNT, region, partition) == host
-    assert parse_ecr_host(host) == EcrRegistry(ACCOUNT, region, host, partition)
+    assert parse_ecr_host(host) == PrivateEcrRegistry(ACCOUNT, region, host, partition)
     check_server(host)
 
 

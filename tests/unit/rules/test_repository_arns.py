@@ -7,7 +7,7 @@ from pulumi_codespaces.rules.repository_arns import (
     PARTITIONS,
     RepositoryArn,
     check_account,
-    check_repository_name,
+    check_ecr_repository_name,
     partition_of,
 )
 
@@ -27,11 +27,11 @@ def test_every_region_that_botocore_knows_is_in_its_partition():
     from botocore.session import Session
 
     session = Session()
-    known = {
+    documented = {
         partition: session.get_available_regions("ecr", partition) for partition in session.get_available_partitions()
     }
-    assert set(known) == set(PARTITIONS)
-    regions = [(partition, region) for partition, names in known.items() for region in names]
+    assert set(documented) == set(PARTITIONS)
+    regions = [(partition, region) for partition, names in documented.items() for region in names]
     assert len(regions) > 30
     assert [(partition_of(region), region) for _, region in regions] == regions
 
@@ -110,12 +110,12 @@ def test_arns_that_are_refused(arn, why):
     ],
 )
 def test_names_that_no_repository_can_have(name, way_out):
-    violation = refusal(check_repository_name, name)
+    violation = refusal(check_ecr_repository_name, name)
     assert violation.argument == "ecr_repositories"
     assert repr(name) in str(violation)
     assert way_out in str(violation)
 
 
 def test_a_name_of_256_characters():
-    check_repository_name("a" * 256)
-    check_repository_name("a---b__c.d/e_f")
+    check_ecr_repository_name("a" * 256)
+    check_ecr_repository_name("a---b__c.d/e_f")

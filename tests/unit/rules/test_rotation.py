@@ -226,11 +226,11 @@ def test_the_published_key_is_never_the_one_that_is_renewed(first: int, steps: l
             rotation = decide(before, generation, marks, keep=keep)
         except RuleViolation:
             continue
-        held = {rotation.slots[slot].serial: slot for slot in SLOTS}
+        slot_of = {rotation.slots[slot].serial: slot for slot in SLOTS}
         assert rotation.generation == generation
         if published:
-            assert published in held
-            assert rotation.statuses[held[published]] == "Active"
+            assert published in slot_of
+            assert rotation.statuses[slot_of[published]] == "Active"
         renewed = [slot for slot in SLOTS if rotation.slots[slot] != before.slots[slot]]
         assert len(renewed) <= 1
         assert rotation.serial - before.serial == len(renewed)

@@ -125,8 +125,8 @@ def test_a_sound_declaration_passes():
 def test_who_joined_and_who_left_and_why():
     old = {"docs": 13, "old": 14, "gone": 50, "named": 60, "web": 11}
     new = {"web": 11, "api": 12, "declared": 70}
-    told = joined_and_left(old, new, {"api": "topic payments", "web": "topic payments"}, ["named"], ALL)
-    assert told == [
+    messages = joined_and_left(old, new, {"api": "topic payments", "web": "topic payments"}, ["named"], ALL)
+    assert messages == [
         "api joins: it has topic payments",
         "docs leaves: it no longer has the topic or property that selected it",
         "old leaves: it is archived",
@@ -140,8 +140,12 @@ names = st.sampled_from(["web", "api", "docs", "old", "lab"])
 repositories = st.lists(
     st.builds(Repository, st.integers(1, 9), names, st.booleans(), st.frozensets(st.sampled_from("ab"))),
     max_size=5,
-    unique_by=(lambda one: one.id, lambda one: one.name),
+    unique_by=(lambda repository: repository.id, lambda repository: repository.name),
 )
+
+
+def _selected_by_topic(listing, topics):
+    return {repository.id for repository in listing if repository.topics & set(topics) and not repository.archived}
 
 
 @given(st.lists(names, max_size=3), st.lists(st.sampled_from("abc"), max_size=2), repositories, st.data())
@@ -149,12 +153,12 @@ def test_nobody_is_a_member_twice_or_without_cause(chosen, topics, listing, data
     """Whatever GitHub lists: members are live, and named, of the topic, or what the name meant before."""
     seen = data.draw(st.fixed_dictionaries({name: st.integers(1, 9) for name in chosen}))
     result = resolved(of(names=chosen, topics=topics), listing, seen)
-    by_id = {one.id: one for one in listing}
+    by_id = {repository.id: repository for repository in listing}
     for name, number in result.repositories.items():
-        one = by_id[number]
-        assert not one.archived
-        assert name in chosen or (one.name == name and one.topics & set(topics))
-    selected = {one.id for one in listing if one.topics & set(topics) and not one.archived}
+        member = by_id[number]
+        assert not member.archived
+        assert name in chosen or (member.name == name and member.topics & set(topics))
+    selected = _selected_by_topic(listing, topics)
     assert selected <= set(result.repositories.values())
     assert set(result.seen) == set(chosen)
     assert set(result.skipped) <= set(chosen)
@@ -229,8 +233,8 @@ def test_a_member_never_takes_the_place_of_one_whose_id_is_not_known_yet():
     repositories,
 )
 def test_nobody_who_is_selected_is_lost(chosen, ids, topics, listing):
-    here = {one.name: one for one in listing}
-    result = resolved(of(names=[name for name in chosen if name in here], topics=topics, ids=ids), listing)
-    meant = {here[name].id for name in chosen if name in here and not here[name].archived} | {*ids.values()}
-    meant |= {one.id for one in listing if one.topics & set(topics) and not one.archived}
+    by_name = {repository.name: repository for repository in listing}
+    result = resolved(of(names=[name for name in chosen if name in by_name], topics=topics, ids=ids), listing)
+    meant = {by_name[name].id for name in chosen if name in by_name and not by_name[name].archived} | {*ids.values()}
+    meant |= _selected_by_topic(listing, topics)
     assert set(result.repositories.values()) == meant

@@ -1,10 +1,11 @@
-"""`KeyRotation`: which of a user's two access keys is renewed and which is published; see `rules.rotation`."""
+"""`KeyRotation`: decides which of a user's two access keys to renew and which to publish; see `rules.rotation`."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
+from ...clients.errors import ActionableError, CloudError
 from ...rules import RuleViolation
 from ...rules.rotation import (
     SLOTS,
@@ -17,29 +18,29 @@ from ...rules.rotation import (
 )
 from ...rules.secret_names import Triple
 from ...rules.selection import check_repository_name
-from ..failures import CloudError, Failure, InvalidInputs, PluginError
+from ...values import UNKNOWN, Properties, Value, is_text, is_unknown, reveal
+from ..failures import Failure, InvalidInputs
 from ..resource import Difference, Resource, Stored, check_list, raise_if
-from ..values import UNKNOWN, Properties, Value, is_text, is_unknown, reveal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..resource import Change
+    from ...clients.codespaces_secrets import Place
+    from ..resource import ChangeKind
     from ..run import Run
-    from ..secret_client import Place
 
 _IMPORTED_SLOT = re.compile(r"(?P<slot>[ab]):(?P<generation>[1-9][0-9]*):(?P<serial>[1-9][0-9]*)")
 _DECISION = ("slots", "current", "published", "statuses", "serial", "at")
 
 
 class KeyRotation(Resource):
-    """The state of a key rotation. It touches no cloud itself: the access keys and the secrets follow its outputs.
+    """The state of a key rotation. It changes nothing in a cloud: the access keys and the secrets follow its outputs.
 
-    Inputs: `generation`, `keepPreviousKey`, `prefixes` (of the registries that carry the key), `repository` (that has
-    the secrets; "" for the organization), `userName`, `userPath`, `adoptExisting` (whether it may begin where the
-    secrets are there already).
-    Check decides, and leaves its decision among the inputs, which is what it gets to see of the past: so a preview
-    shows the very slot that is going to be renewed, and a refusal comes while previewing.
+    Inputs: `generation`, `keepPreviousKey`, `prefixes` (of the registries that carry the key), `repository` (the one
+    that holds the secrets; "" for the organization), `userName`, `userPath`, `adoptExisting` (whether the rotation may
+    start although its secrets exist already).
+    Check decides, and stores its decision among the inputs, because it sees nothing else of the past. So a preview
+    shows exactly the slot that will be renewed, and a refusal comes during the preview.
     """
 
     token = "codespaces:index:KeyRotation"
@@ -58,7 +59,7 @@ class KeyRotation(Resource):
                 )
             )
         raise_if(*_shape_failures(inputs))
-        # When the engine replaces a resource it checks again, without the past.
+        # Before the engine replaces a resource, it calls Check again without the old inputs.
         past = run.past.setdefault(urn, reveal(old)) if old else run.past.get(urn, {})
         _check_same_user(past, inputs)
         try:
@@ -71,25 +72,24 @@ class KeyRotation(Resource):
             before = _rotation(past) if "slots" in past and not is_unknown(past["slots"]) else None
             if before is None and marks and not inputs["adoptExisting"]:
                 raise _unknown_past(run.secrets_of(inputs["repository"]).place, urn, marks)
-            after = (
-                next_rotation(
+            if before is None:
+                after = first_rotation(inputs["generation"], marks)
+            else:
+                after = next_rotation(
                     before,
                     inputs["generation"],
                     keep_previous_key=inputs["keepPreviousKey"],
                     triples=_triples(inputs),
                     marks=marks,
                 )
-                if before
-                else first_rotation(inputs["generation"], marks)
-            )
         except RuleViolation as violation:
             raise InvalidInputs(Failure("", str(violation))) from violation
-        if "userName" in inputs:  # what was just imported does not tell it
+        if "userName" in inputs:  # the inputs of a rotation that was just imported have no user
             run.minting[inputs["userName"]] = _renewed(before, after)
         return inputs | _decision(after)
 
     async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
-        changes: dict[str, Change] = {}
+        changes: dict[str, ChangeKind] = {}
         for name in ("generation", "keepPreviousKey", "prefixes", "current", "published"):
             if reveal(state.get(name)) != new.get(name):
                 changes[name] = "update"
@@ -113,11 +113,11 @@ class KeyRotation(Resource):
         if state:
             return Stored(identifier, inputs, state)
         rotation = _imported(identifier)
-        given: Properties = {"generation": rotation.generation, "keepPreviousKey": True} | _decision(rotation)
-        return Stored(identifier, given, given | {"owner": run.configuration.owner})
+        imported: Properties = {"generation": rotation.generation, "keepPreviousKey": True} | _decision(rotation)
+        return Stored(identifier, imported, imported | {"owner": run.configuration.owner})
 
     async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
-        """Nothing was made, so nothing is removed."""
+        """Do nothing: the resource creates nothing."""
 
 
 def _shape_failures(inputs: Properties) -> list[Failure]:
@@ -134,16 +134,16 @@ def _shape_failures(inputs: Properties) -> list[Failure]:
 
 
 def _unknown_past(place: Place, urn: str, marks: Mapping[str, str]) -> InvalidInputs:
-    """Why no rotation begins where its secrets are there already: it would renew the very key that they hold.
+    """Refuse to start a rotation whose secrets exist already: it would renew the very key that they hold.
 
-    With --replace, and for a resource under another URN, the engine tells nothing of the past.
+    With --replace, and for a resource under another URN, the engine passes no old inputs.
     """
-    there = ", ".join(f"{name} (last changed {stamp})" for name, stamp in sorted(marks.items()))
+    secrets = ", ".join(f"{name} (last changed {stamp})" for name, stamp in sorted(marks.items()))
     return InvalidInputs(
         Failure(
             "",
             f"{place} has these secrets already, and this rotation does not know whose "
-            f"key they hold: {there}. If something else made them, choose another secret_prefix, or set "
+            f"key they hold: {secrets}. If something else made them, choose another secret_prefix, or set "
             "adopt_existing to take them over. If this stack made them: a component that gets another name needs an "
             "alias (pulumi.ResourceOptions(aliases=[pulumi.Alias(name=…)])); a rotation must stay out of --replace; "
             "one that is no more in the state comes back by `pulumi import codespaces:index:KeyRotation "
@@ -155,9 +155,9 @@ def _unknown_past(place: Place, urn: str, marks: Mapping[str, str]) -> InvalidIn
 
 
 def _renewed(before: Rotation | None, after: Rotation) -> set[str]:
-    """The slots whose key is replaced, so that AWS may list one more key that was theirs.
+    """The slots whose key is replaced. During such an update, AWS may list one more key: the slot's previous one.
 
-    At generation 1 slot b has none, and a rotation that is only being made has no key at all.
+    At generation 1 slot b has no key, and a new rotation has no keys at all.
     """
     if before is None:
         return set()
@@ -166,18 +166,20 @@ def _renewed(before: Rotation | None, after: Rotation) -> set[str]:
 
 
 def _imported(identifier: str) -> Rotation:
-    """The state that an import describes: the published slot first, then the other one if its key exists.
+    """Parse the id of an import: the published slot first, then the other slot if its key exists.
 
     Raises:
-        PluginError: it is described otherwise.
+        ActionableError: the id does not have this form.
     """
-    found = [_IMPORTED_SLOT.fullmatch(part.strip()) for part in identifier.split(",")]
+    matches = [_IMPORTED_SLOT.fullmatch(part.strip()) for part in identifier.split(",")]
     slots: dict[SlotName, Slot] = {
-        "a" if one["slot"] == "a" else "b": Slot(int(one["generation"]), int(one["serial"])) for one in found if one
+        "a" if match["slot"] == "a" else "b": Slot(int(match["generation"]), int(match["serial"]))
+        for match in matches
+        if match
     }
     serials = {slot.serial for slot in slots.values()}
-    if None in found or len(slots) != len(found) or len(serials) != len(slots):
-        raise PluginError(
+    if None in matches or len(slots) != len(matches) or len(serials) != len(slots):
+        raise ActionableError(
             f"cannot import {identifier!r}: write the published slot with the generation and the serial of its key, "
             "then the other slot if its key exists, such as 'a:3:3,b:2:2' or 'a:1:1'. The serial of a key is what "
             "`pulumi stack export` shows as the replacementTrigger of its aws.iam.AccessKey; with another one the next "
@@ -201,16 +203,17 @@ def _triples(inputs: Properties) -> list[Triple]:
 
 
 async def _marks(run: Run, inputs: Properties) -> dict[str, str]:
+    """Name of each existing secret of the registries -> when it was last written."""
     if is_unknown(inputs["repository"]):
         return {}
     try:
-        listed = await run.secrets_of(inputs["repository"]).secrets()
+        live = await run.secrets_of(inputs["repository"]).secrets()
     except CloudError as error:
         if inputs["repository"] and error.status == 404:
-            # It may be made in this very update. If it is not, the secrets' own resource says so.
+            # This update may create the repository. If it does not, the resource of the secrets reports that.
             return {}
         raise
-    return {name: listed[name].updated_at for triple in _triples(inputs) for name in triple.names if name in listed}
+    return {name: live[name].updated_at for triple in _triples(inputs) for name in triple.names if name in live}
 
 
 def _rotation(state: Properties) -> Rotation:
@@ -241,7 +244,11 @@ def _decision(rotation: Rotation) -> Properties:
 
 
 def _check_same_user(past: Properties, inputs: Properties) -> None:
-    """Refuse another user: its rename would delete the keys, and an imported rotation does not know it yet."""
+    """Refuse another user, because renaming a user deletes its keys. An imported rotation has no user to compare yet.
+
+    Raises:
+        InvalidInputs: the name or the path of the user differs from the last update.
+    """
     for name, argument in (("userName", "user_name"), ("userPath", "user_path")):
         if name in past and past[name] != inputs.get(name):
             raise InvalidInputs(

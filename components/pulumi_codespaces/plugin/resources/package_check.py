@@ -1,4 +1,4 @@
-"""`PackageCheck`: by what codespaces may read a package, and what is left to do by hand; it changes nothing."""
+"""`PackageCheck`: how codespaces get access to a package, and what remains to do by hand; it changes nothing."""
 
 from __future__ import annotations
 
@@ -7,47 +7,47 @@ import json
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
+from ...clients.errors import CloudError
+from ...clients.packages import compared
 from ...rules import RuleViolation
 from ...rules.packages import (
     DEVCONTAINER_PATHS,
+    AccessPath,
     Package,
     Reader,
-    Way,
+    access_path,
     asks_for,
     check_package,
     clicks,
-    differences,
     permission_block,
-    way,
 )
 from ...rules.selection import Declared, check_repository_name
-from ..failures import CloudError, Failure, InvalidInputs
+from ...values import UNKNOWN, Properties, Unknown, Value, is_id, is_text, is_unknown, plain_map, reveal
+from ..failures import Failure, InvalidInputs
 from ..resource import Difference, Resource, Stored, check_map, map_changes, raise_if
 from ..run import Run, Severity
-from ..values import UNKNOWN, Properties, Unknown, Value, is_id, is_text, is_unknown, plain_map, reveal
 from .repository_selection import enough_repositories
 
 if TYPE_CHECKING:
-    from ..github_client import GitHub
-    from ..resource import Change
+    from ..resource import ChangeKind
 
 _TEXTS = ("package", "packageType", "repository", "visibility", "onMismatch")
-_FOUND = ("ways", "byHand", "clicks", "settingsUrl", "devcontainer", "differences")
+_RESULTS = ("ways", "byHand", "clicks", "settingsUrl", "devcontainer", "differences")
 _CONCURRENT = 5
 
 
 class PackageCheck(Resource):
-    """Compares a package with what is declared of it, and tells of each repository by what it may read the package.
+    """Compares a package with its declaration, and determines how each selected repository gets access to it.
 
-    Inputs: `package`, `packageType`, `repository` (that it is linked to; "" for none), `visibility`, `inherits` (its
-    access from that repository, which GitHub does not tell), `selectedRepositories` (name -> id), and `onMismatch`:
-    `fail` or `warn`. What is found stays among the inputs, so that a preview shows what became different.
+    Inputs: `package`, `packageType`, `repository` (the one it is linked to; "" for none), `visibility`, `inherits`
+    (whether it inherits access from that repository, which GitHub's API does not return), `selectedRepositories` (name
+    -> id), and `onMismatch`: `fail` or `warn`. The results stay among the inputs, so that a preview shows what changed.
     """
 
     token = "codespaces:index:PackageCheck"
 
     async def check(self, run: Run, urn: str, old: Properties, new: Properties) -> Properties:
-        inputs: Properties = {name: reveal(value) for name, value in new.items() if name not in _FOUND}
+        inputs: Properties = {name: reveal(value) for name, value in new.items() if name not in _RESULTS}
         inputs.setdefault("inherits", True)
         inputs.setdefault("repository", "")
         inputs.setdefault("onMismatch", "warn")
@@ -58,7 +58,7 @@ class PackageCheck(Resource):
             or is_unknown(declared)
             or isinstance(inputs["selectedRepositories"], Unknown)
         ):
-            return inputs | dict.fromkeys(_FOUND, UNKNOWN)
+            return inputs | dict.fromkeys(_RESULTS, UNKNOWN)
         package = Package(
             run.configuration.owner,
             inputs["packageType"],
@@ -73,24 +73,30 @@ class PackageCheck(Resource):
                 check_repository_name(name, "selected_repositories")
         except RuleViolation as violation:
             raise InvalidInputs(Failure("", str(violation))) from violation
-        found, linked, same = await self._compare(run, urn, package)
-        if found and inputs["onMismatch"] == "fail":
-            raise InvalidInputs(*(Failure("", f"{one}.") for one in found))
-        for one in found:
-            run.log(Severity.WARNING, urn, f"{one}.")
+        differences, linked, same = await self._compare(run, urn, package)
+        if differences and inputs["onMismatch"] == "fail":
+            raise InvalidInputs(*(Failure("", f"{difference}.") for difference in differences))
+        for difference in differences:
+            run.log(Severity.WARNING, urn, f"{difference}.")
         members = plain_map(inputs["selectedRepositories"])
-        ways = await self._ways(run, urn, package, list(members))
+        access_paths = await self._access_paths(run, urn, package, list(members))
+        todo = clicks(package, access_paths, linked=linked, same_visibility=same)
         return inputs | {
-            "ways": {name: how.value for name, how in ways.items()},
-            "byHand": {name: members[name] for name, how in ways.items() if how is Way.BY_HAND},
-            "clicks": [asdict(one) for one in clicks(package, ways, linked=linked, same_visibility=same)],
+            "ways": {name: path.value for name, path in access_paths.items()},
+            "byHand": {name: members[name] for name, path in access_paths.items() if path is AccessPath.BY_HAND},
+            "clicks": [asdict(click) for click in todo],
             "settingsUrl": package.settings_url,
             "devcontainer": json.dumps(permission_block(package)) if package.repository else "",
-            "differences": found,
+            "differences": differences,
         }
 
     async def _compare(self, run: Run, urn: str, package: Package) -> tuple[list[str], bool, bool]:
-        """Where the package is not as declared; whether it is linked, and of the visibility, as declared."""
+        """Compare the package with its declaration.
+
+        Returns:
+            The differences as sentences, whether it is linked as declared, and whether it has the declared visibility.
+            If the credentials may not read the package, it counts as declared, with a warning.
+        """
         try:
             return await compared(run.github, package)
         except CloudError as error:
@@ -99,24 +105,27 @@ class PackageCheck(Resource):
             run.log(Severity.WARNING, urn, f"whether package {package.name} is as declared cannot be checked: {error}")
             return [], True, True
 
-    async def _ways(self, run: Run, urn: str, package: Package, names: list[str]) -> dict[str, Way]:
-        listed = await enough_repositories(run, Declared(names=tuple(names)), {})
-        public = {one.name.lower(): one.visibility == "public" for one in listed}
+    async def _access_paths(self, run: Run, urn: str, package: Package, names: list[str]) -> dict[str, AccessPath]:
+        listing = await enough_repositories(run, Declared(names=tuple(names)), {})
+        public = {repository.name.lower(): repository.visibility == "public" for repository in listing}
         gate = asyncio.Semaphore(_CONCURRENT)
 
-        async def one(name: str) -> Way:
+        async def path_of(name: str) -> AccessPath:
             reader = Reader(name, public.get(name.lower(), False))
-            how = way(package, reader)
-            if how is not Way.BY_HAND or not package.inherits:
-                return how
+            path = access_path(package, reader)
+            if path is not AccessPath.BY_HAND or not package.inherits:
+                return path
             async with gate:
-                return way(package, replace(reader, asks=await self._asks(run, urn, package, name)))
+                return access_path(package, replace(reader, asks=await self._asks(run, urn, package, name)))
 
-        ways = await asyncio.gather(*(one(name) for name in names))
-        return dict(zip(names, ways, strict=True))
+        paths = await asyncio.gather(*(path_of(name) for name in names))
+        return dict(zip(names, paths, strict=True))
 
     async def _asks(self, run: Run, urn: str, package: Package, name: str) -> bool | None:
-        """Whether the committed devcontainer.json of a repository asks for the package's repository."""
+        """Whether a repository's committed devcontainer.json asks for the package's repository.
+
+        None if there is no such file, or if it could not be read, which is logged as a warning.
+        """
         try:
             for path in DEVCONTAINER_PATHS:
                 text = await run.github.file(name, path)
@@ -127,7 +136,7 @@ class PackageCheck(Resource):
         return None
 
     async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
-        changes: dict[str, Change] = {}
+        changes: dict[str, ChangeKind] = {}
         for name in ("selectedRepositories", "ways"):
             changes |= map_changes(name, state.get(name), new.get(name))
         for name in (*_TEXTS, "inherits", "clicks", "settingsUrl", "devcontainer", "differences"):
@@ -147,25 +156,7 @@ class PackageCheck(Resource):
         return dict(new)
 
     async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
-        """Nothing was made, so nothing is removed."""
-
-
-async def compared(github: GitHub, package: Package) -> tuple[list[str], bool, bool]:
-    """Where a package is not as declared, in sentences; whether it is linked, and of the visibility, as declared.
-
-    Raises:
-        CloudError: GitHub refused; a package that is not there is none of that.
-    """
-    try:
-        there = await github.package(package.kind, package.name)
-    except CloudError as error:
-        if error.status != 404:
-            raise
-        missing = f"organization {package.organization} has no {package.kind} package {package.name}"
-        return [f"{missing}, or the credentials cannot see it"], False, True
-    found = differences(package, there.repository, there.visibility)
-    linked = (there.repository or "").lower() == package.repository.lower()
-    return found, linked, there.visibility == package.visibility
+        """Do nothing: the resource creates nothing."""
 
 
 def _shape_failures(inputs: Properties) -> list[Failure]:
@@ -175,5 +166,5 @@ def _shape_failures(inputs: Properties) -> list[Failure]:
     if inputs.get("onMismatch") not in ("fail", "warn") and is_text(inputs.get("onMismatch")):
         failures.append(Failure("", "on_mismatch must be fail or warn."))
     inputs.setdefault("selectedRepositories", {})
-    given: Value = inputs["selectedRepositories"]
-    return failures + check_map("selected_repositories", given, is_id, "the id of a repository (a whole number)")
+    repositories: Value = inputs["selectedRepositories"]
+    return failures + check_map("selected_repositories", repositories, is_id, "the id of a repository (a whole number)")

@@ -1,4 +1,4 @@
-"""`RepositorySelection`: who may read, named once and shared by several registries."""
+"""`RepositorySelection`: the repositories that may read, declared once and shared by several registries."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 from ...rules import RuleViolation
 from ...rules.selection import Declared, Repository, check_declared, joined_and_left, resolve
+from ...values import UNKNOWN, Properties, Unknown, Value, is_id, is_text, is_unknown, plain_map, reveal
 from ..failures import Failure, InvalidInputs
 from ..resource import Difference, Resource, Stored, check_list, check_map, map_changes, raise_if
 from ..run import Run, Severity
-from ..values import UNKNOWN, Properties, Unknown, Value, is_id, is_text, is_unknown, plain_map, reveal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from ..resource import Change
+    from ..resource import ChangeKind
 
 _FEW = 10
-"""Up to this many names are asked for one by one; more are cheaper to find in the listing of the organization."""
+"""The most repositories to request one by one; for more, listing the whole organization is cheaper."""
 _DECLARED = ("names", "topics", "properties", "ids")
 _RESOLVED = ("repositories", "renamed", "skipped")
 
@@ -26,9 +26,9 @@ _RESOLVED = ("repositories", "renamed", "skipped")
 class RepositorySelection(Resource):
     """Resolves names, topics, custom properties and ids to repositories.
 
-    Check resolves, so that the members are known in a preview and one difference tells who joins and who leaves. What
-    was resolved stays among the inputs (`seen` holds every name that ever resolved), which is what Check gets to see
-    of the past. `public` there tells a review which members are public; it makes no difference of its own.
+    Check resolves them, so that a preview knows the members and a single difference shows who joins and who leaves. The
+    result stays among the inputs, because Check sees nothing else of the past: `seen` holds every name that ever
+    resolved. `public` lists the public members for a review; a change of it alone is not a difference.
     """
 
     token = "codespaces:index:RepositorySelection"
@@ -40,12 +40,12 @@ class RepositorySelection(Resource):
         if not run.configuration.complete or is_unknown(parts) or isinstance(inputs.get("ids"), Unknown):
             return inputs | dict.fromkeys(_RESOLVED, UNKNOWN)
         ids: dict[str, Value] = inputs.get("ids") or {}
-        known_ids = {name: int(number) for name, number in ids.items() if not is_unknown(number)}
+        resolved_ids = {name: int(number) for name, number in ids.items() if not is_unknown(number)}
         declared = Declared(
             names=tuple(inputs.get("names") or ()),
             topics=tuple(inputs.get("topics") or ()),
             properties=inputs.get("properties") or {},
-            ids=known_ids,
+            ids=resolved_ids,
         )
         past = reveal(old)
         seen: dict[str, int] = past.get("seen") or {}
@@ -53,22 +53,22 @@ class RepositorySelection(Resource):
         try:
             if not ids or declared.names:
                 check_declared(declared)
-            # What the program makes in this very update may not be found yet; who was a member before can be.
-            members = {int(number) for number in plain_map(before).values() if not is_unknown(number)} | {
-                *seen.values()
-            }
+            # GitHub may not find a repository that this update creates; it does find the members of earlier updates.
+            members = {int(number) for number in plain_map(before).values() if not is_unknown(number)}
+            members.update(seen.values())
             listing = await enough_repositories(run, declared, seen, members)
             doubt = run.github.may_overlook()
-            gone = set[int]() if doubt else members - {one.id for one in listing}
+            gone = set[int]() if doubt else members - {repository.id for repository in listing}
             unseen = run.github.unseen_repositories()
-            new_ones = [name for name in ids if name not in known_ids]
-            resolution = resolve(declared, listing, seen, run.configuration.owner, unseen, gone, new_ones, doubt)
+            unresolved = [name for name in ids if name not in resolved_ids]
+            resolution = resolve(declared, listing, seen, run.configuration.owner, unseen, gone, unresolved, doubt)
         except RuleViolation as violation:
             raise InvalidInputs(Failure(violation.argument, str(violation))) from violation
         if before and not is_unknown(before):
             names_before: list[str] = past.get("names") or []
             ids_before = plain_map(past.get("ids"))
-            declared_before = [*names_before, *ids_before, *(f"{name} ({one})" for name, one in ids_before.items())]
+            disambiguated = [f"{name} ({number})" for name, number in ids_before.items()]
+            declared_before = [*names_before, *ids_before, *disambiguated]
             same_rules = all(past.get(name) == inputs.get(name) for name in ("topics", "properties"))
             resolution.warnings.extend(
                 joined_and_left(
@@ -81,20 +81,20 @@ class RepositorySelection(Resource):
             )
         for warning in resolution.warnings:
             run.log(Severity.WARNING, urn, warning)
-        named = resolution.repositories
-        unknown = {f"{name} (new)" if name in named else name: ids[name] for name in new_ones}
-        repositories: dict[str, Value] = {**unknown, **named}
-        open_to_all = {one.id for one in listing if one.visibility == "public"}
+        members_now = resolution.repositories
+        unknown = {f"{name} (new)" if name in members_now else name: ids[name] for name in unresolved}
+        repositories: dict[str, Value] = {**unknown, **members_now}
+        public = {repository.id for repository in listing if repository.visibility == "public"}
         return inputs | {
             "repositories": dict(sorted(repositories.items())),
             "renamed": resolution.renamed,
             "skipped": resolution.skipped,
             "seen": resolution.seen,
-            "public": sorted(name for name, number in resolution.repositories.items() if number in open_to_all),
+            "public": sorted(name for name, number in members_now.items() if number in public),
         }
 
     async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
-        changes: dict[str, Change] = {}
+        changes: dict[str, ChangeKind] = {}
         for name in _RESOLVED:
             changes |= map_changes(name, state.get(name), new.get(name))
         if not changes:
@@ -117,43 +117,43 @@ class RepositorySelection(Resource):
         return _outputs(new)
 
     async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
-        """Nothing is made, so nothing is removed."""
+        """Do nothing: the resource creates nothing."""
 
 
 async def enough_repositories(
     run: Run, declared: Declared, seen: Mapping[str, int], members: Collection[int] = ()
 ) -> list[Repository]:
-    """Enough of the organization's repositories to resolve a selection, and those that it has lost to another owner.
+    """List enough repositories to resolve a selection, including those that were transferred to another owner.
 
     Args:
         run: the run.
         declared: the selection.
         seen: names that resolved in an earlier update -> id.
-        members: ids of those that were ever found.
+        members: ids of repositories that were members in an earlier update.
     """
-    given = [number for number in declared.ids.values() if number in members]
-    if not (declared.names or given or declared.needs_whole_organization):
+    member_ids = [number for number in declared.ids.values() if number in members]
+    if not (declared.names or member_ids or declared.needs_whole_organization):
         return []
-    if not declared.needs_whole_organization and len(declared.names) + len(given) <= _FEW:
-        found = await run.github.repositories_named(declared.names)
-        there = {one.name.lower(): one.id for one in found}
-        if all(name.lower() in there or name in seen for name in declared.names):
-            moved = [name for name in declared.names if name in seen and there.get(name.lower()) != seen[name]]
-            return found + await _by_id(run, [*(seen[name] for name in moved), *given])
+    if not declared.needs_whole_organization and len(declared.names) + len(member_ids) <= _FEW:
+        named = await run.github.repositories_named(declared.names)
+        ids = {repository.name.lower(): repository.id for repository in named}
+        if all(name.lower() in ids or name in seen for name in declared.names):
+            moved = [name for name in declared.names if name in seen and ids.get(name.lower()) != seen[name]]
+            return named + await _by_id(run, [*(seen[name] for name in moved), *member_ids])
     listing = await run.github.repositories()
-    followed = {*given, *(seen[name] for name in declared.names if name in seen)}
+    followed = {*member_ids, *(seen[name] for name in declared.names if name in seen)}
     if declared.needs_whole_organization:
         followed.update(members)
-    listing = listing + await _by_id(run, sorted(followed - {one.id for one in listing}))
+    listing = listing + await _by_id(run, sorted(followed - {repository.id for repository in listing}))
     if not declared.properties:
         return listing
     properties = await run.github.custom_properties()
-    return [replace(one, properties=properties.get(one.name, {})) for one in listing]
+    return [replace(repository, properties=properties.get(repository.name, {})) for repository in listing]
 
 
 async def _by_id(run: Run, numbers: Iterable[int]) -> list[Repository]:
-    found = [await run.github.repository_by_id(number) for number in numbers]
-    return [repository for repository in found if repository]
+    repositories = [await run.github.repository_by_id(number) for number in numbers]
+    return [repository for repository in repositories if repository]
 
 
 def _shape_failures(inputs: Properties) -> list[Failure]:

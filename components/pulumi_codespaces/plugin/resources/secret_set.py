@@ -1,4 +1,4 @@
-"""What `OrganizationSecrets` and `RepositorySecrets` share: secrets that belong together, written as one unit."""
+"""The base of `OrganizationSecrets` and `RepositorySecrets`: secrets that belong together, written as one unit."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from ...clients.errors import ActionableError, CloudError
+from ...clients.pace import Pace
 from ...rules import RuleViolation
 from ...rules.registries import same_registry
 from ...rules.secret_names import (
@@ -18,32 +20,31 @@ from ...rules.secret_names import (
     write_order,
 )
 from ...rules.suggestions import did_you_mean
-from ..failures import CloudError, Failure, InvalidInputs, PartialWrite, PluginError
-from ..pace import Pace
+from ...values import UNKNOWN, Properties, Secret, Unknown, Value, is_text, is_unknown, plain_map, reveal
+from ..failures import Failure, InvalidInputs, PartialWrite
 from ..resource import Difference, Resource, Stored, check_map, join, map_changes, raise_if, same_owner
 from ..run import Claim, Severity
-from ..secret_writer import Readers, Written, whole_units, write_readers, write_values
-from ..values import UNKNOWN, Properties, Secret, Unknown, Value, is_text, is_unknown, plain_map, reveal
+from ..secret_writer import SecretReaders, Written, whole_units, write_readers, write_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ...clients.codespaces_secrets import Place, SecretInfo, Secrets
     from ...rules.secret_names import Triple
-    from ..resource import Change
+    from ..resource import ChangeKind
     from ..run import Run
-    from ..secret_client import Place, SecretInfo, Secrets
 
 
 _CONCURRENT_LISTINGS = 5
 _LISTINGS = 300
-"""So many repositories at most are asked for secrets of their own when they join, in one preview."""
+"""The most joining repositories whose own secrets a preview lists."""
 
 
 class SecretSet(Resource):
-    """Codespaces secrets of one place that belong together.
+    """Codespaces secrets of one organization or one repository that belong together.
 
-    The state holds, beside the values, `updatedAt`: when this resource last wrote each secret. A secret whose stamp
-    in GitHub is another one was changed outside: it is written again by an update, and left alone by a delete.
+    Beside the values, the state holds `updatedAt`: when this resource last wrote each secret. If GitHub has a different
+    stamp, the secret was changed outside of this resource: an update writes it again, and a delete leaves it in place.
     """
 
     reader_inputs: ClassVar[tuple[str, ...]]
@@ -51,63 +52,66 @@ class SecretSet(Resource):
 
     @abstractmethod
     def secrets_of(self, run: Run, properties: Properties) -> Secrets | None:
-        """The secrets of the place that inputs or a state name; None where it is not known or not made yet."""
+        """The secrets of the place that inputs or a state name; None if the place is unknown or not created yet."""
 
     @abstractmethod
     async def resolve(self, run: Run, urn: str, before: Properties, inputs: Properties) -> list[Failure]:
-        """Complete the inputs that say where the secrets are and who may read them; gives why they break a rule.
+        """Complete the inputs that say where the secrets are and who may read them.
 
         Args:
             run: the run.
             urn: the resource.
             before: the inputs of the last update; empty if there was none.
-            inputs: the new ones, of the right kind; they are changed in place.
+            inputs: the new inputs, already of the right kind; changed in place.
+
+        Returns:
+            Why the inputs break a rule; empty if they are valid.
         """
 
     @abstractmethod
     def shape_failures(self, inputs: Properties) -> list[Failure]:
-        """Give those inputs their defaults, in place; gives why they are not of the right kind."""
+        """Set the defaults of those inputs, in place, and return why they are not of the right kind."""
 
     @abstractmethod
     def is_elsewhere(self, before: Properties, new: Properties) -> bool:
-        """Whether new inputs mean another place than those before; not where that is not known of one of them."""
+        """Whether new inputs mean another place than the previous ones; False if either place is unknown."""
 
     @abstractmethod
-    def readers(self, properties: Properties) -> Readers:
-        """Who may read the secrets, by inputs or a state."""
+    def readers(self, properties: Properties) -> SecretReaders:
+        """The readers of the secrets, from inputs or a state."""
 
     @abstractmethod
     def claimed_readers(self, inputs: Properties) -> tuple[str, dict[str, int | None]]:
-        """Who will read the secrets: `all`, `private` or `selected`, with those repositories' names and known ids."""
+        """The future readers: `all`, `private` or `selected`, and the selected repositories: name -> id if known."""
 
     @abstractmethod
-    def reader_changes(self, state: Properties, new: Properties) -> dict[str, Change]:
-        """What an update would change of those inputs, by property path."""
+    def reader_changes(self, state: Properties, new: Properties) -> dict[str, ChangeKind]:
+        """The changes of an update to those inputs, by property path."""
 
     @abstractmethod
     async def live_readers(
-        self, secrets: Secrets, names: list[str], live: Mapping[str, SecretInfo], where: Properties
+        self, secrets: Secrets, names: list[str], live: Mapping[str, SecretInfo], location: Properties
     ) -> Properties:
-        """Those inputs, as GitHub has them; `where` is the state, or what an import's id says."""
+        """Read those inputs back from GitHub; `location` is the state, or the place parsed from an import's id."""
 
     @abstractmethod
     async def other_levels(self, run: Run, state: Properties, new: Properties) -> list[Secrets]:
-        """Where secrets of the same names would hide these, or these would hide them."""
+        """The places where a secret of the same name would hide one of these secrets, or be hidden by it."""
 
-    async def reaching(self, other: Secrets, names: set[str], new: Properties) -> set[str]:
-        """Those names of another level's secrets that reach the codespaces which these secrets reach."""
+    async def visible_names(self, other: Secrets, names: set[str], new: Properties) -> set[str]:
+        """Filter names of another level's secrets: keep those that the codespaces of these secrets also get."""
         return names
 
     @abstractmethod
     def identifier(self, inputs: Properties) -> str:
-        """The resource's id: what an import is asked for."""
+        """The resource's id, which is also the id to import it by."""
 
     @abstractmethod
-    async def identified(self, run: Run, identifier: str) -> tuple[Properties, list[str]]:
-        """What the id of an import says: where the secrets are, and their names.
+    async def parse_identifier(self, run: Run, identifier: str) -> tuple[Properties, list[str]]:
+        """Parse the id of an import: the properties of the place, and the names of the secrets.
 
         Raises:
-            PluginError: there is no such place.
+            ActionableError: the place does not exist.
         """
 
     async def check(self, run: Run, urn: str, old: Properties, new: Properties) -> Properties:
@@ -119,7 +123,7 @@ class SecretSet(Resource):
         raise_if(*_shape_failures(inputs), *self.shape_failures(inputs))
         if is_unknown(inputs["adoptExisting"]) or not isinstance(inputs["secrets"], dict):
             return inputs
-        before = _before(run, urn, old)
+        before = _past_inputs(run, urn, old)
         failures = _secret_failures(cast("Properties", inputs["secrets"]), _declared(before))
         raise_if(*failures, *await self.resolve(run, urn, before, inputs))
         ours: set[str] = set() if self.is_elsewhere(before, inputs) else {*_declared(before)}
@@ -155,14 +159,14 @@ class SecretSet(Resource):
         names = set(inputs["secrets"])
         foreign = sorted((names - ours) & set(existing))
         if foreign and not inputs["adoptExisting"]:
-            there = ", ".join(f"{name} (last changed {existing[name].updated_at})" for name in foreign)
+            conflicts = ", ".join(f"{name} (last changed {existing[name].updated_at})" for name in foreign)
             raise InvalidInputs(
                 Failure(
                     "",
-                    f"{secrets.place} has these secrets already, and this resource did not make them: {there}. Choose "
-                    "another secret_prefix, or set adopt_existing to take them over; their values are overwritten. "
-                    "(With --replace the engine shows a resource nothing of its past: then set adopt_existing for that "
-                    "one update.)",
+                    f"{secrets.place} has these secrets already, and this resource did not make them: {conflicts}. "
+                    "Choose another secret_prefix, or set adopt_existing to take them over; their values are "
+                    "overwritten. (With --replace the engine shows a resource nothing of its past: then set "
+                    "adopt_existing for that one update.)",
                 )
             )
         if ours and not names - ours and inputs["adoptExisting"]:
@@ -189,18 +193,24 @@ class SecretSet(Resource):
             changes[self.reader_inputs[-1]] = "update"
         return Difference(changes)
 
-    def _there(self, run: Run, properties: Properties) -> Secrets:
-        """The secrets of a place that must be known by now."""
+    def _located_secrets(self, run: Run, properties: Properties) -> Secrets:
+        """The secrets of a place that must be known by now.
+
+        Raises:
+            ActionableError: the place is not known.
+        """
         secrets = self.secrets_of(run, properties)
         if secrets is None:
-            raise PluginError("it is not known whose secrets these are; run `pulumi refresh`, then `pulumi up` again.")
+            raise ActionableError(
+                "it is not known whose secrets these are; run `pulumi refresh`, then `pulumi up` again."
+            )
         return secrets
 
     async def _drift(
         self, run: Run, urn: str, secrets: Secrets, state: Properties, declared: Mapping[str, Value]
-    ) -> dict[str, Change]:
+    ) -> dict[str, ChangeKind]:
         live = await secrets.secrets()
-        changes: dict[str, Change] = {}
+        changes: dict[str, ChangeKind] = {}
         for name, stamp in sorted(_stamps(state).items()):
             if name not in declared:
                 continue
@@ -238,7 +248,7 @@ class SecretSet(Resource):
                 await self._warn_of_shadows(run, urn, secrets, state, new)
                 _check_may_write(run, urn, secrets, preview=True)
             return self._outputs(run, new, new["secrets"], {}) | {"updatedAt": UNKNOWN}
-        secrets = self._there(run, new)
+        secrets = self._located_secrets(run, new)
         _check_may_write(run, urn, secrets, preview=False)
         live = await secrets.secrets()
         plan = self._plan(state, new, live)
@@ -251,43 +261,47 @@ class SecretSet(Resource):
         if not written.names:
             raise written.error
         if not state and set(written.removed) == set(written.names):
-            # Nothing is left that the state would have to tell of.
-            raise CloudError(_left(written))
-        left = await self._partial_state(run, secrets, state, new, plan, written)
-        # What is declared no more and still there stays this resource's, if the program takes the change back.
-        still = {name: Secret("") for name in _stamps(left)}
-        raise PartialWrite(_left(written), identifier, left, new | {"secrets": still | new["secrets"]})
+            # Everything was removed again, so the state has nothing to record.
+            raise CloudError(_failure_message(written))
+        partial = await self._partial_state(run, secrets, state, new, plan, written)
+        # The resource keeps owning secrets that are no longer declared but still exist, in case the program takes the
+        # change back.
+        remaining = {name: Secret("") for name in _stamps(partial)}
+        raise PartialWrite(
+            _failure_message(written), identifier, partial, new | {"secrets": remaining | new["secrets"]}
+        )
 
     async def _warn_of_shadows(self, run: Run, urn: str, secrets: Secrets, state: Properties, new: Properties) -> None:
-        """Tell the reviewer of logins that codespaces would put together from secrets of two levels."""
+        """Warn of logins that codespaces would put together from secrets of two levels."""
         declared = set(plain_map(new["secrets"]))
         unseen: list[str] = []
         others = await self.other_levels(run, state, new)
-        looked_at, left = others[:_LISTINGS], others[_LISTINGS:]
+        examined, skipped = others[:_LISTINGS], others[_LISTINGS:]
         gate = asyncio.Semaphore(_CONCURRENT_LISTINGS)
-        pace = Pace(run.teller(urn), "looking for secrets of the same names", len(looked_at))
+        pace = Pace(run.status_line(urn), "looking for secrets of the same names", len(examined))
 
         async def look(other: Secrets) -> None:
             async with gate:
                 try:
-                    there = await self.reaching(other, {*await other.secrets(), *run.claimed(other.place)}, new)
+                    candidates = {*await other.secrets(), *run.claimed(other.place)}
+                    names = await self.visible_names(other, candidates, new)
                 except CloudError:
                     unseen.append(other.place.full_name)
                     return
                 finally:
                     pace.step()
-            levels = (declared, there) if other.place.repository else (there, declared)
+            levels = (declared, names) if other.place.repository else (names, declared)
             for triple, shared in mixed_logins(*levels).items():
-                run.log(Severity.WARNING, urn, _mixed(triple, shared, secrets.place, other.place))
+                run.log(Severity.WARNING, urn, _mixture_warning(triple, shared, secrets.place, other.place))
 
-        await asyncio.gather(*(look(other) for other in looked_at))
-        unseen += [other.place.full_name for other in left]
+        await asyncio.gather(*(look(other) for other in examined))
+        unseen += [other.place.full_name for other in skipped]
         if unseen and triples_in(declared):
             run.log(
                 Severity.INFO,
                 urn,
                 "it was not looked at whether there are Codespaces secrets of the same names in "
-                f"{_some(sorted(unseen))}; a repository's secret takes the place of one of the organization.",
+                f"{_shortened(sorted(unseen))}; a repository's secret takes the place of one of the organization.",
             )
 
     async def _carry_out(
@@ -299,9 +313,9 @@ class SecretSet(Resource):
         plan: _Plan,
         live: Mapping[str, SecretInfo],
     ) -> Written:
-        """Write values, then readers, then remove what is declared no more; ends at the first failure."""
+        """Write values, then readers, then remove secrets no longer declared; stop at the first failure."""
         written = Written()
-        pace = Pace(run.teller(urn), "writing secrets", len(plan.names) + len(plan.readers_alone))
+        pace = Pace(run.status_line(urn), "writing secrets", len(plan.names) + len(plan.readers_alone))
         if plan.names:
             written = await write_values(
                 secrets,
@@ -315,9 +329,11 @@ class SecretSet(Resource):
                 pace=pace,
             )
         if written.error is None and plan.readers_alone:
-            readers = await write_readers(secrets, plan.readers_alone, plan.readers, plan.old_readers, pace=pace)
-            readers.names = written.names + readers.names
-            written = readers
+            written_readers = await write_readers(
+                secrets, plan.readers_alone, plan.readers, plan.old_readers, pace=pace
+            )
+            written_readers.names = written.names + written_readers.names
+            written = written_readers
         run.written.update({(secrets.place, name): urn for name in written.names})
         if written.error is None:
             try:
@@ -332,19 +348,19 @@ class SecretSet(Resource):
 
     async def read(self, run: Run, urn: str, identifier: str, inputs: Properties, state: Properties) -> Stored | None:
         names: list[str] = []
-        where = state
+        location = state
         if state:
             same_owner(run, state)
         else:
-            where, names = await self.identified(run, identifier)
-        secrets = self._there(run, where)
+            location, names = await self.parse_identifier(run, identifier)
+        secrets = self._located_secrets(run, location)
         live = await secrets.secrets()
         stamps = _stamps(state) if state else {}
         if not state:
             missing = [name for name in names if name not in live]
             if missing or not names:
                 hint = did_you_mean(missing[0], live) if missing else ""
-                raise PluginError(
+                raise ActionableError(
                     f"cannot import {identifier!r}: {secrets.place} has no secret "
                     f"{', '.join(missing) or 'of an empty name'}{hint or '.'} Give the names, separated by commas."
                 )
@@ -352,28 +368,30 @@ class SecretSet(Resource):
         present = [name for name in stamps if name in live]
         if not present:
             return None
-        known: dict[str, Value] = plain_map(state.get("secrets"))
-        kept = {
-            name: Secret(known[name]) for name in present if name in known and live[name].updated_at == stamps[name]
+        old_values: dict[str, Value] = plain_map(state.get("secrets"))
+        unchanged = {
+            name: Secret(old_values[name])
+            for name in present
+            if name in old_values and live[name].updated_at == stamps[name]
         }
-        readers = await self.live_readers(secrets, present, live, where)
+        readers = await self.live_readers(secrets, present, live, location)
         owner = run.configuration.owner
-        properties = {**state, "owner": owner, "secrets": kept, **readers, "updatedAt": stamps}
+        properties = {**state, "owner": owner, "secrets": unchanged, **readers, "updatedAt": stamps}
         if state and self.readers(properties) != self.readers(state):
-            # Of those that were left alone the state no longer tells who may read them.
+            # The state no longer says who may read the secrets that kept their readers.
             properties["readersUnfinished"] = True
         if not inputs:
-            # GitHub does not tell the values: the program has to give them before the next update.
+            # GitHub does not return values, so the program has to supply them before the next update.
             values = {name: Secret("") for name in present}
             inputs = {"owner": owner, "secrets": values, **readers, "adoptExisting": False}
         return Stored(identifier, inputs, properties)
 
     async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
         same_owner(run, state)
-        await self.delete_from(run, urn, self._there(run, state), state)
+        await self.delete_from(run, urn, self._located_secrets(run, state), state)
 
     async def delete_from(self, run: Run, urn: str, secrets: Secrets, state: Properties) -> None:
-        """Delete the secrets that a state tells of from the place where they are now."""
+        """Delete the secrets recorded in a state from the place where they are now."""
         await _delete_ours(run, urn, secrets, _stamps(state))
 
     def _plan(self, state: Properties, new: Properties, live: Mapping[str, SecretInfo]) -> _Plan:
@@ -394,7 +412,7 @@ class SecretSet(Resource):
         }
         names = whole_units(changed, values)
         fallback = _fallback(names, state, new, live)
-        known: dict[str, str] = reveal(new.get("publishedAt")) or stamps
+        expected: dict[str, str] = reveal(new.get("publishedAt")) or stamps
         return _Plan(
             values=values,
             names=names,
@@ -402,23 +420,23 @@ class SecretSet(Resource):
             readers=readers,
             old_readers=old_readers,
             fallback=fallback,
-            drifted={name for name in fallback if name in live and live[name].updated_at != known.get(name)},
+            drifted={name for name in fallback if name in live and live[name].updated_at != expected.get(name)},
         )
 
     async def _partial_state(
         self, run: Run, secrets: Secrets, state: Properties, new: Properties, plan: _Plan, written: Written
     ) -> Properties:
-        """What the state has to say after a write that failed half-way."""
+        """The outputs to record after a write that failed half-way."""
         values: dict[str, str] = dict(plain_map(state.get("secrets")))
         for name in written.names:
             values[name] = written.restored.get(name, plan.values[name])
         for name in (*written.uncertain, *written.removed):
             values.pop(name, None)
         try:
-            now = await secrets.secrets(fresh=True)
+            live = await secrets.secrets(fresh=True)
         except CloudError:
-            now = {}
-        stamps = _stamps(state) | {name: now[name].updated_at if name in now else "" for name in written.names}
+            live = {}
+        stamps = _stamps(state) | _live_stamps(written.names, live)
         for name in written.removed:
             stamps.pop(name, None)
         outputs = self._outputs(run, new, {name: Secret(value) for name, value in values.items()}, stamps)
@@ -440,27 +458,27 @@ class SecretSet(Resource):
 
 @dataclass
 class _Plan:
-    """What one update has to do."""
+    """The writes and deletes of one update."""
 
     values: dict[str, str]
     names: list[str]
     removed: list[str]
-    readers: Readers
-    old_readers: Readers | None
+    readers: SecretReaders
+    old_readers: SecretReaders | None
     fallback: dict[str, str]
     drifted: set[str]
-    """The names that were written since they were known to hold their fallback."""
+    """The names that were written since they were last known to hold their fallback."""
 
     @property
     def readers_alone(self) -> list[str]:
-        """The names whose readers are written and whose values are left alone."""
+        """The names whose readers are written while their values stay as they are."""
         if self.old_readers == self.readers or self.readers.visibility != "selected":
             return []
         return [name for name in write_order(self.values) if name not in self.names]
 
     @property
     def marked(self) -> bool:
-        """Whether the last thing written is a registry's mark, after which the secrets were listed."""
+        """Whether the last write is a registry's mark; the writer lists the secrets after a mark."""
         triples = triples_in(self.names)
         return not self.readers_alone and bool(triples) and self.names[-1] == triples[-1].server
 
@@ -468,11 +486,11 @@ class _Plan:
 def _fallback(
     names: Iterable[str], state: Properties, new: Properties, live: Mapping[str, SecretInfo]
 ) -> dict[str, str]:
-    """What each secret is put back to if its pair does not become whole.
+    """The value to restore for each secret if its pair does not become whole.
 
-    With a key rotation (`publishedAt` is given) that is the key of the published slot, while the registry's mark stands
-    where the rotation saw it, and never what the state remembers: a run that was killed may have published past it.
-    Without one it is the state's value, if nobody has written the secret since.
+    With a key rotation (`publishedAt` is set), the value is the key of the published slot, provided that the registry's
+    mark is still the one that the rotation saw. It is never the value in the state: a killed run may have published a
+    newer one. Without a rotation, it is the state's value if nobody has written the secret since.
     """
     published_at: dict[str, str] | None = reveal(new.get("publishedAt"))
     if published_at is None:
@@ -483,28 +501,33 @@ def _fallback(
             for name in names
             if name in old and name in live and live[name].updated_at == stamps.get(name)
         }
-    given: dict[str, str] = reveal(new.get("fallback")) or {}
-    standing = {
+    slot_values: dict[str, str] = reveal(new.get("fallback")) or {}
+    still_marked = {
         name
         for triple in triples_in(names)
         if triple.server in live and live[triple.server].updated_at == published_at.get(triple.server)
         for name in triple.names
     }
-    return {name: value for name, value in given.items() if name in standing}
+    return {name: value for name, value in slot_values.items() if name in still_marked}
 
 
 async def _new_stamps(secrets: Secrets, state: Properties, plan: _Plan, written: Written) -> dict[str, str]:
-    """When each secret was last written, after everything was."""
+    """When each secret was last written, once all writes are done."""
     stamps = _stamps(state)
     if written.names:
-        now = await secrets.secrets(fresh=not plan.marked)
-        # What GitHub does not list yet counts as changed, and is looked at again by the next update.
-        stamps |= {name: now[name].updated_at if name in now else "" for name in plan.values}
+        live = await secrets.secrets(fresh=not plan.marked)
+        # A secret that GitHub does not list yet counts as changed, so the next update looks at it again.
+        stamps |= _live_stamps(plan.values, live)
     return {name: stamp for name, stamp in stamps.items() if name in plan.values}
 
 
-def _mixed(triple: Triple, shared: list[str], here: Place, there: Place) -> str:
-    repository, organization = (here, there) if here.repository else (there, here)
+def _live_stamps(names: Iterable[str], live: Mapping[str, SecretInfo]) -> dict[str, str]:
+    """Name -> `updated_at` in GitHub; "" for a secret that GitHub does not list."""
+    return {name: live[name].updated_at if name in live else "" for name in names}
+
+
+def _mixture_warning(triple: Triple, shared: list[str], place: Place, other: Place) -> str:
+    repository, organization = (place, other) if place.repository else (other, place)
     return (
         f"codespaces of {repository.full_name} would log in with a mixture for {triple.prefix}: {' and '.join(shared)} "
         f"of the {repository} takes the place of that of the {organization}, and the rest does not. Remove it with "
@@ -512,15 +535,16 @@ def _mixed(triple: Triple, shared: list[str], here: Place, there: Place) -> str:
     )
 
 
-def _some(names: list[str]) -> str:
+def _shortened(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _left(written: Written) -> str:
+def _failure_message(written: Written) -> str:
+    """The message of a failed write: the error, what each secret holds now, and the way out."""
     parts = [str(written.error)]
-    open_ = {*written.uncertain, *written.readers_uncertain}
+    uncertain = {*written.uncertain, *written.readers_uncertain}
     for names, text in (
-        ([name for name in written.forward if name not in open_], "written: {}"),
+        ([name for name in written.forward if name not in uncertain], "written: {}"),
         (list(written.restored), "put back to what they held before: {}"),
         (written.removed, "removed again: {}"),
         (written.uncertain, "whose value is uncertain until the next update writes it: {}"),
@@ -534,16 +558,22 @@ def _left(written: Written) -> str:
 
 
 async def _delete_ours(run: Run, urn: str, secrets: Secrets, stamps: Mapping[str, str]) -> None:
-    """Delete secrets, name -> when they were last written, unless somebody else wrote them since.
+    """Delete secrets unless somebody else wrote them since.
 
-    That may be a person, another resource in this run, or one of another process: a resource that is renamed or
-    replaced, or that moves to another provider, is deleted after the new one has written the same names. So what this
-    run was told before is too old to go by.
+    The other writer may be a person, a resource in this run, or a resource in another process: when a resource is
+    renamed, replaced or moved to another provider, the engine deletes the old one after the new one has written the
+    same names. So an earlier listing of this run is too old to rely on.
+
+    Args:
+        run: the run.
+        urn: the resource that deletes them.
+        secrets: the secrets of the place.
+        stamps: name -> when this resource last wrote the secret; "" if that is not known.
     """
     names = [name for name in reversed(write_order(stamps)) if not run.wants(secrets.place, name)]
     live = await secrets.secrets(fresh=True) if names else {}
     for name in names:
-        # Another resource of this run may have written it in the meantime.
+        # Another resource of this run may have written the secret in the meantime.
         if name not in live or run.wants(secrets.place, name):
             continue
         if stamps[name] and live[name].updated_at != stamps[name]:
@@ -566,33 +596,31 @@ def _check_may_write(run: Run, urn: str, secrets: Secrets, *, preview: bool) -> 
         f"{need.scope} (a classic token) or {need.permission} (a fine-grained token or an App)."
     )
     if not preview:
-        raise PluginError(text)
+        raise ActionableError(text)
     run.log(Severity.WARNING, urn, text)
 
 
-def _marked_secret(given: Value) -> Value:
-    """The map with each of its values marked secret, whatever the program sent.
+def _marked_secret(sent: Value) -> Value:
+    """Mark each value of a map secret, whatever the program sent.
 
-    A map that is not known yet has no mark: what it will be is no secret as a whole, and an update by a plan (`--plan`)
-    compares marks.
+    An unknown map gets no mark: once known, its values are marked and not the map as a whole, and an update by a plan
+    (`--plan`) compares marks.
     """
-    if isinstance(given, Secret):
-        given = given.value
-    if isinstance(given, dict):
-        values = cast("Properties", given)
+    plain = sent.value if isinstance(sent, Secret) else sent
+    if isinstance(plain, dict):
+        values = cast("Properties", plain)
         return {name: value if isinstance(value, Secret) else Secret(value) for name, value in values.items()}
-    return given if given is None or isinstance(given, Unknown) else Secret(given)
+    return plain if plain is None or isinstance(plain, Unknown) else Secret(plain)
 
 
 def _stamps(state: Properties) -> dict[str, str]:
     return plain_map(state.get("updatedAt"))
 
 
-def _before(run: Run, urn: str, old: Properties) -> Properties:
-    """The inputs of the last update.
+def _past_inputs(run: Run, urn: str, old: Properties) -> Properties:
+    """The inputs of the last update; empty if they are of another organization.
 
-    Where the engine is about to replace a resource it checks a second time, without the past. Those in another
-    organization are not this one's.
+    Before the engine replaces a resource, it calls Check a second time without the old inputs; the run remembers them.
     """
     before = run.past.setdefault(urn, reveal(old)) if old else run.past.get(urn, {})
     if before.get("owner", run.configuration.owner).lower() != run.configuration.owner.lower():
@@ -601,29 +629,33 @@ def _before(run: Run, urn: str, old: Properties) -> Properties:
 
 
 def _declared(before: Properties) -> dict[str, Value]:
-    """The secrets that inputs declare, NAME -> value."""
+    """The declared secrets: NAME -> value."""
     return {name.upper(): value for name, value in plain_map(before.get("secrets")).items()}
 
 
 def _shape_failures(inputs: Properties) -> list[Failure]:
-    given = {name: reveal(inputs.get(name)) for name in ("secrets", "fallback", "publishedAt")}
+    maps = {name: reveal(inputs.get(name)) for name in ("secrets", "fallback", "publishedAt")}
     failures = [
-        *check_map("secrets", given["secrets"], lambda value: value is None or is_text(value), "a text"),
-        *check_map("fallback", given["fallback"], is_text, "a text"),
-        *check_map("published_at", given["publishedAt"], is_text, "a text"),
+        *check_map("secrets", maps["secrets"], lambda value: value is None or is_text(value), "a text"),
+        *check_map("fallback", maps["fallback"], is_text, "a text"),
+        *check_map("published_at", maps["publishedAt"], is_text, "a text"),
     ]
     if not isinstance(inputs["adoptExisting"], (bool, Unknown)):
         failures.append(Failure("", "adopt_existing must be true or false."))
-    if given["secrets"] is None:
+    if maps["secrets"] is None:
         failures.append(Failure("", "secrets is missing: give at least one NAME and its value."))
     return failures
 
 
 def _check_values(new: Properties) -> None:
-    """Refuse to write a secret whose value is not given: what was just imported, as Check lets it pass."""
+    """Refuse to write a secret without a value. Check lets it pass for a resource that was just imported.
+
+    Raises:
+        ActionableError: a secret has no value.
+    """
     missing = sorted(name for name, value in plain_map(new["secrets"]).items() if value == "")
     if missing:
-        raise PluginError(
+        raise ActionableError(
             f"{', '.join(missing)}: GitHub does not tell what an imported secret holds; write its value in the program."
         )
 
@@ -656,11 +688,11 @@ def _secret_failures(secrets: Mapping[str, Value], past: Mapping[str, Value]) ->
 
 
 def _clashes(run: Run, urn: str, claim: Claim) -> list[Failure]:
-    """Secrets that another resource of this run declares too, and registries that one repository would log in to twice.
+    """Find secrets that another resource of this run declares too, and registries with two logins in one repository.
 
-    docker keeps one credential a registry (https://github.com/docker/cli/issues/5582): of two triples for the same
-    server, whichever GitHub happens to log in with last wins. A repository's triple with the prefix of one of the
-    organization takes its place, and does no harm.
+    docker keeps one credential per registry (https://github.com/docker/cli/issues/5582), so of two triples for the same
+    server, the one that GitHub happens to log in with last wins. A repository's triple with the same prefix as an
+    organization's triple is harmless, because it replaces it.
     """
     failures: list[Failure] = []
     for other_urn, other in run.claims.items():
@@ -695,13 +727,14 @@ def _clashes(run: Run, urn: str, claim: Claim) -> list[Failure]:
     return failures
 
 
-def _shared_readers(one: Claim, other: Claim) -> str:
-    if "selected" not in (one.visibility, other.visibility):
+def _shared_readers(claim: Claim, other: Claim) -> str:
+    """Who reads the secrets of both claims; "" for nobody."""
+    if "selected" not in (claim.visibility, other.visibility):
         return "every private repository"
-    selected, wide = (one, other) if one.visibility == "selected" else (other, one)
+    selected, wide = (claim, other) if claim.visibility == "selected" else (other, claim)
     if wide.visibility != "selected":
         return f"repository {next(iter(selected.repositories), '?')}"
-    for name, number in one.repositories.items():
+    for name, number in claim.repositories.items():
         if name in other.repositories or (number is not None and number in other.repositories.values()):
             return f"repository {name}"
     return ""

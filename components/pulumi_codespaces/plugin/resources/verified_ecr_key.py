@@ -1,19 +1,19 @@
-"""`VerifiedEcrKey`: passes an access key on once it is proven to log in to its registries."""
+"""`VerifiedEcrKey`: passes an access key on only after it has logged in to its registries."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...clients.ecr import AccessKey, verify
 from ...rules import RuleViolation
 from ...rules.iam_users import delete_key_command
 from ...rules.registries import parse_ecr_host
-from ..ecr_client import AccessKey, verify
+from ...values import UNKNOWN, Properties, Secret, Unknown, Value, is_text, is_unknown, reveal
 from ..failures import Failure, InvalidInputs
 from ..resource import Difference, Resource, Stored, check_list, check_map, raise_if
-from ..values import UNKNOWN, Properties, Secret, Unknown, Value, is_text, is_unknown, reveal
 
 if TYPE_CHECKING:
-    from ..resource import Change
+    from ..resource import ChangeKind
     from ..run import Run
 
 _TIMEOUT_SECONDS = 180
@@ -21,11 +21,11 @@ _VERIFIED = ("accessKeyId", "secretAccessKey", "servers", "probeImages", "verify
 
 
 class VerifiedEcrKey(Resource):
-    """An access key that is proven before anything downstream gets it.
+    """An access key that is proven before any other resource gets it.
 
-    Inputs: `accessKeyId`, `secretAccessKey`, `servers`, `probeImages`, `verify`, `timeoutSeconds`; and, to find access
-    keys that nobody manages, `userName`, `slotKeys` (slot -> id of the managed keys) and `userKeys` (the keys that AWS
-    lists for the user, id -> date of creation).
+    Inputs: `accessKeyId`, `secretAccessKey`, `servers`, `probeImages`, `verify` and `timeoutSeconds`. Further inputs
+    serve to find unmanaged access keys: `userName`, `slotKeys` (slot -> id of the managed key) and `userKeys` (the keys
+    that AWS lists for the user, id -> date of creation).
     """
 
     token = "codespaces:index:VerifiedEcrKey"
@@ -46,7 +46,7 @@ class VerifiedEcrKey(Resource):
         return inputs
 
     async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
-        changes: dict[str, Change] = {}
+        changes: dict[str, ChangeKind] = {}
         for name in _VERIFIED:
             before, after = reveal(state.get(name)), reveal(new.get(name))
             if is_unknown(after) or before != after:
@@ -73,7 +73,7 @@ class VerifiedEcrKey(Resource):
                 servers=new.get("servers") or [],
                 images=new.get("probeImages") or [],
                 timeout_seconds=reveal(new.get("timeoutSeconds")) or _TIMEOUT_SECONDS,
-                progress=run.teller(urn),
+                progress=run.status_line(urn),
             )
         return outputs
 
@@ -81,7 +81,7 @@ class VerifiedEcrKey(Resource):
         return Stored(identifier, inputs, state)
 
     async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
-        """Nothing was made, so nothing is removed."""
+        """Do nothing: the resource creates nothing."""
 
 
 def _shape_failures(inputs: Properties) -> list[Failure]:
@@ -110,10 +110,10 @@ def _shape_failures(inputs: Properties) -> list[Failure]:
 
 
 def _orphans(inputs: Properties, remembered: Properties) -> list[Failure]:
-    """Access keys on the user that neither slot holds nor held: made by hand, or by a run that was killed.
+    """Find access keys of the user that no slot holds or held: created by hand, or by a run that was killed.
 
-    IAM gives a user two keys, so one that nobody manages blocks every later rotation with LimitExceeded. In a run that
-    itself renews a slot they cannot be told from the key that is about to be replaced.
+    IAM allows a user two keys, so an unmanaged key blocks every later rotation with LimitExceeded. In a run that renews
+    a slot, an unmanaged key cannot be distinguished from the key that is about to be replaced.
     """
     if is_unknown(inputs.get("userKeys")) or isinstance(inputs.get("slotKeys"), Unknown):
         return []
@@ -124,10 +124,10 @@ def _orphans(inputs: Properties, remembered: Properties) -> list[Failure]:
     return [
         Failure(
             "",
-            f"user {user} has an access key {key} (made {made}) that this stack does not manage: a run was killed "
+            f"user {user} has an access key {key} (made {created}) that this stack does not manage: a run was killed "
             "while it made the key, or somebody made it by hand. IAM allows two keys a user, so it blocks a rotation. "
             f"If nothing uses it: {delete_key_command(str(user), key)}",
         )
-        for key, made in sorted(listed.items())
+        for key, created in sorted(listed.items())
         if key not in managed
     ]

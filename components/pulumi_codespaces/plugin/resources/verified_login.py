@@ -1,24 +1,25 @@
-"""`VerifiedLogin`: passes a registry's credentials on once they are proven to log in."""
+"""`VerifiedLogin`: passes a registry's credentials on only after they have logged in."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
 
+from ...clients.ecr import AccessKey, verify
+from ...clients.errors import ActionableError, CloudError
+from ...clients.github_token import token_info
+from ...clients.registry import Login, try_login
 from ...rules import RuleViolation
 from ...rules.github_host import api_of_registry
 from ...rules.registries import check_server
 from ...rules.registry_logins import as_published, check_credentials, check_scopes, ecr_pair, is_classic_token
-from ..ecr_client import AccessKey, verify
-from ..failures import CloudError, Failure, InvalidInputs, PluginError
-from ..registry_client import Login, try_login
+from ...values import Properties, Secret, Unknown, is_text, is_unknown, reveal
+from ..failures import Failure, InvalidInputs
 from ..resource import Difference, Resource, Stored, check_list, raise_if
 from ..run import Severity
-from ..token_client import token_info
-from ..values import Properties, Secret, Unknown, is_text, is_unknown, reveal
 
 if TYPE_CHECKING:
-    from ..resource import Change
+    from ..resource import ChangeKind
     from ..run import Run
 
 _VERIFIED = ("server", "user", "password", "probeImages", "verify")
@@ -29,15 +30,15 @@ _OTHER_OWNER = (
 _TRIES = 3
 _PAUSE_SECONDS = 2.0
 _KEY_SECONDS = 30
-"""An access key that was given is not a new one; what is waited for is a policy at most."""
+"""How long to wait for an access key to work. The key is not a new one, so at most a policy has to take effect."""
 _OVERLOADED = (0, 429, 500, 502, 503, 504)
 
 
 class VerifiedLogin(Resource):
-    """Credentials that are proven before anything downstream gets them.
+    """Credentials that are proven before any other resource gets them.
 
-    Inputs: `server`, `user`, `password`, `probeImages`, `verify`. The user and the password come out as they went in,
-    only that the key of a Google service account is put on one line.
+    Inputs: `server`, `user`, `password`, `probeImages`, `verify`. The outputs repeat the user and the password; only
+    the key of a Google service account is put on one line.
     """
 
     token = "codespaces:index:VerifiedLogin"
@@ -70,15 +71,17 @@ class VerifiedLogin(Resource):
             if warning:
                 run.log(Severity.WARNING, urn, warning)
             if inputs["verify"] is True:
-                await self._ask_github(
-                    run, urn, Login(*login), is_new=[reveal(old.get(one)) for one in _LOGIN] != login
-                )
+                old_login = [reveal(old.get(name)) for name in _LOGIN]
+                await self._check_token(run, urn, Login(*login), is_new=old_login != login)
         return inputs
 
-    async def _ask_github(self, run: Run, urn: str, login: Login, *, is_new: bool) -> None:
-        """Check the scopes of a token for GitHub's registry, with which any token of a user may log in.
+    async def _check_token(self, run: Run, urn: str, login: Login, *, is_new: bool) -> None:
+        """Check the scopes of a token for GitHub's registry, which accepts a login with any token of a user.
 
-        What codespaces have already is no reason to hold up the rest of the program.
+        A problem with a token that codespaces have already is only a warning, so that it does not block the program.
+
+        Raises:
+            InvalidInputs: the token is new, and it does not work or may not read packages.
         """
         api = api_of_registry(login.server, run.configuration.base_url)
         if not (api and is_classic_token(login.password) and run.configuration.complete):
@@ -107,7 +110,7 @@ class VerifiedLogin(Resource):
             run.log(Severity.WARNING, urn, f"codespaces cannot pull: {problem}")
 
     async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
-        changes: dict[str, Change] = {}
+        changes: dict[str, ChangeKind] = {}
         for name in _VERIFIED:
             before, after = reveal(state.get(name)), reveal(new.get(name))
             if is_unknown(after) or before != after:
@@ -127,15 +130,15 @@ class VerifiedLogin(Resource):
         if preview or not new["verify"]:
             return outputs
         login = Login(reveal(new["server"]), reveal(new["user"]), reveal(new["password"]))
-        given: list[str] = new.get("probeImages") or []
-        images = [image.removeprefix(f"{login.server}/") for image in given]
+        probe_images: list[str] = new.get("probeImages") or []
+        images = [image.removeprefix(f"{login.server}/") for image in probe_images]
         if ecr_pair(login.server, login.user):
-            # GitHub swaps an access key for a token, so that is what has to work.
-            key, whole = AccessKey(login.user, login.password), [f"{login.server}/{image}" for image in images]
+            # GitHub swaps an access key for a token, so the test must do the same.
+            key, full_images = AccessKey(login.user, login.password), [f"{login.server}/{image}" for image in images]
             try:
-                await verify(key, [login.server], whole, _KEY_SECONDS, run.teller(urn), secret_id=True)
+                await verify(key, [login.server], full_images, _KEY_SECONDS, run.status_line(urn), secret_id=True)
             except CloudError as refused:
-                raise PluginError(str(refused)) from None
+                raise ActionableError(str(refused)) from None
             return outputs
         for attempt in range(1, _TRIES + 1):
             try:
@@ -143,7 +146,7 @@ class VerifiedLogin(Resource):
                 break
             except CloudError as refused:
                 if attempt == _TRIES or refused.status not in _OVERLOADED:
-                    raise PluginError(
+                    raise ActionableError(
                         f"the credentials for {login.server} do not work: {refused}. Nothing was published; codespaces "
                         "keep the credentials they have. Mend them, or set verify to false if the registry cannot be "
                         "reached from here."
@@ -156,4 +159,4 @@ class VerifiedLogin(Resource):
         return Stored(identifier, inputs, state)
 
     async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
-        """Nothing was made, so nothing is removed."""
+        """Do nothing: the resource creates nothing."""

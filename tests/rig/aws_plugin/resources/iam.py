@@ -134,7 +134,7 @@ class User(Resource):
             "arn": user["Arn"],
             "name": user["UserName"],
             "path": user["Path"],
-            "permissionsBoundary": user.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+            "permissionsBoundary": user.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
             "uniqueId": user["UserId"],
         }
         aws.configuration.tags.store(state.values, user.get("Tags", []))
@@ -336,6 +336,9 @@ class _InlinePolicy(Resource):
     def create(self, aws: Aws, state: State) -> None:
         self._put(aws, state, _name_or_prefixed(state))
         state.id = f"{state[self.owner]}:{state['name']}"
+        # It waits until the policy shows, and reads it once more then.
+        if not aws.patiently(lambda: self._document(aws, state) is not None):
+            raise ProviderError(f"waiting for {self.label} ({state.id}) create: couldn't find resource")
 
     def update(self, aws: Aws, before: Mapping[str, Value], state: State) -> None:
         del before
@@ -352,18 +355,24 @@ class _InlinePolicy(Resource):
                 **{f"{kind}Name": owner},
             )
 
-    def read(self, aws: Aws, state: State) -> bool:
+    def _document(self, aws: Aws, state: State) -> str | None:
         kind = self.owner.capitalize()
-        owner, separator, name = state.id.partition(":")
-        if not (owner and separator and name):
-            raise ProviderError(f"{self.owner}_policy id must be of the form <{self.owner} name>:<policy name>")
+        owner, _, name = state.id.partition(":")
         try:
             answer = aws.call("iam", f"Get{kind}Policy", PolicyName=name, **{f"{kind}Name": owner})
         except AwsError as error:
             if error.code == _GONE:
-                return False
+                return None
             raise ProviderError(f"reading IAM {kind} Policy ({state.id}): {error}") from None
-        found = _document_of(answer["PolicyDocument"])
+        return _document_of(answer["PolicyDocument"])
+
+    def read(self, aws: Aws, state: State) -> bool:
+        owner, separator, name = state.id.partition(":")
+        if not (owner and separator and name):
+            raise ProviderError(f"{self.owner}_policy id must be of the form <{self.owner} name>:<policy name>")
+        found = self._document(aws, state)
+        if found is None:
+            return False
         state.values |= {
             "name": name,
             "namePrefix": _prefix_of(name),

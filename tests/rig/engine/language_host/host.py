@@ -1,17 +1,24 @@
 """Pulumi's language host for Python: the gRPC service that runs Python programs and Python plugins for the engine.
 
 The official one (https://github.com/pulumi/pulumi/tree/master/sdk/python/cmd/pulumi-language-python) is written in Go
-and not served as a Go module, so that a CLI built from modules has none. This one runs programs, plugins found by path,
-policy packs and dynamic providers. It neither creates virtual environments nor generates code, and says so when it is
-asked to.
+and not served as a Go module, so that a CLI built from modules has none. This one does what the official one does, as
+of 3.260, and fails in the same words: it chooses, makes and fills virtual environments, runs programs, plugins, policy
+packs and dynamic providers, and reports which plugins a program needs. It runs no debugger and no type checker and
+generates no code, and says so when it is asked to.
+
+It deliberately differs in this: it ends at once with the engine, where the official one may stay for five minutes; it
+lists packages without starting pip (`toolchain.Pip.installed`); it imports `pulumi.run.plugin` only where the answer
+matters, to plugins without a `__main__.py`; and its installations never write to a pseudo-terminal.
 """
 
 import contextlib
 import json
 import os
 import queue
+import random
+import re
+import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -19,99 +26,39 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent import futures
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, language_pb2, language_pb2_grpc, plugin_pb2
 from typing_extensions import override
 
-# Seconds. A plugin that is told to stop may finish a set of writes first. An engine that is alive ends this sooner: it
-# kills the process group five seconds after it interrupted it (ExecPlugin in pkg/resource/plugin/plugin.go).
-GRACE = 6.0
+from .options import NOT_SUPPORTED, PythonOptions, parse_options, resolve_toolchain
+from .packages import required_packages
+from .processes import Command, CommandError, HostError, Output, Processes, copy
+from .toolchain import Toolchain, is_buildable, load_pyproject
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from .policy import Port
+
+# Seconds that a program gets after it was interrupted (`cmd.WaitDelay` in `Run`).
+GRACE = 5.0
 # What the engine's own servers accept (sdk/go/common/util/rpcutil/serve.go); Python's default is 4 MB.
 MAX_MESSAGE_BYTES = 400 * 1024 * 1024
 # The exit status by which pulumi-language-python-exec tells that the user has been shown what went wrong.
 ALREADY_EXPLAINED = 32
 # Each running plugin keeps a thread for as long as it lives. Threads start when they are needed.
 MAX_THREADS = 256
-NOT_HERE = "this language host only runs Python; a release of Pulumi installs packages and generates code"
+NOT_HERE = "this language host only runs Python; a release of Pulumi generates code"
+NOT_STARTED = "problem executing {} (could not run language executor): {}"
 
-_LIST_PACKAGES = """
-import importlib.metadata, json, pathlib
-found = []
-for distribution in importlib.metadata.distributions():
-    name = distribution.metadata["Name"]
-    if name:
-        description = pathlib.Path(distribution.locate_file(name.replace("-", "_")), "pulumi-plugin.json")
-        plugin = json.loads(description.read_text(encoding="utf-8")) if description.is_file() else None
-        found.append({"name": name, "version": distribution.version, "plugin": plugin})
-print(json.dumps(found))
-"""
-
-
-class Interpreter(NamedTuple):
-    """A Python executable and the virtual environment it belongs to, if it belongs to one."""
-
-    executable: str
-    virtualenv: str | None
-
-    def environment(self, base: Mapping[str, str]) -> dict[str, str]:
-        """Returns `base` changed as activating the virtual environment would change it."""
-        environment = dict(base)
-        if self.virtualenv:
-            environment.pop("PYTHONHOME", None)
-            environment["VIRTUAL_ENV"] = self.virtualenv
-            environment["PATH"] = f"{Path(self.virtualenv, 'bin')}{os.pathsep}{environment.get('PATH', os.defpath)}"
-        return environment
-
-
-def own_interpreter() -> Interpreter:
-    """Returns the interpreter that runs this host."""
-    return Interpreter(sys.executable, sys.prefix if sys.prefix != sys.base_prefix else None)
-
-
-def program_interpreter(options: Mapping[str, Any], root: str, environment: Mapping[str, str]) -> Interpreter:
-    """Chooses the Python of a program.
-
-    Args:
-        options: `runtime.options` of Pulumi.yaml.
-        root: The folder of Pulumi.yaml, against which a relative `virtualenv` is taken.
-        environment: Environment variables of the host.
-
-    Returns:
-        The environment that the option `virtualenv` names, if it exists; else the activated one; else the host's own.
-    """
-    return _first_environment([options.get("virtualenv"), environment.get("VIRTUAL_ENV")], root)
-
-
-def plugin_interpreter(options: Mapping[str, Any], folder: str) -> Interpreter:
-    """Chooses the Python of a plugin.
-
-    A plugin never runs in the environment that happens to be active, as with the official host.
-
-    Args:
-        options: `runtime.options` of PulumiPlugin.yaml.
-        folder: The folder of PulumiPlugin.yaml.
-
-    Returns:
-        The environment that the option `virtualenv` names (without it, `venv`), if it exists; else the host's own.
-    """
-    return _first_environment([options.get("virtualenv") or "venv"], folder)
-
-
-def _first_environment(candidates: Sequence[object], root: str) -> Interpreter:
-    for candidate in candidates:
-        if isinstance(candidate, str) and candidate:
-            virtualenv = Path(root, candidate)
-            executable = virtualenv / "bin" / "python"
-            if os.access(executable, os.X_OK):
-                return Interpreter(str(executable), str(virtualenv))
-    return own_interpreter()
+_LIMITS = [(f"grpc.max_{way}_message_length", MAX_MESSAGE_BYTES) for way in ("receive", "send")]
 
 
 def program_arguments(request: language_pb2.RunRequest, engine: str) -> list[str]:
-    """Returns the arguments of `pulumi-language-python-exec` for one run of a program."""
+    """Follows `constructArguments`: the arguments of `pulumi-language-python-exec` for one run of a program."""
     arguments: list[str] = []
     for name, value in (
         ("monitor", request.monitor_address),
@@ -126,104 +73,41 @@ def program_arguments(request: language_pb2.RunRequest, engine: str) -> list[str
     ):
         if value:
             arguments += [f"--{name}", value]
-    return [*arguments, str(Path(request.info.program_directory, request.info.entry_point or ".")), *request.args]
+    return [*arguments, request.info.entry_point, *request.args]
 
 
-class Children:
-    """The processes that this host has started, so that none of them outlives it."""
-
-    def __init__(self, grace: float = GRACE) -> None:
-        """Starts with none.
-
-        Args:
-            grace: Seconds between asking a process to stop and killing it.
-        """
-        self._grace = grace
-        self._lock = threading.Lock()
-        self._running: set[subprocess.Popen[bytes]] = set()
-        self._told: set[subprocess.Popen[bytes]] = set()
-        self._closed = False
-
-    @contextlib.contextmanager
-    def start(
-        self, command: Sequence[str], folder: str, environment: Mapping[str, str], *, piped: bool = False
-    ) -> Generator[subprocess.Popen[bytes], None, None]:
-        """Starts a process for the time of a `with` block, at whose end it is stopped if it still runs.
-
-        Args:
-            command: Executable and arguments.
-            folder: Its working directory; empty for that of the host.
-            environment: Its environment variables.
-            piped: Whether its output can be read from it; else it goes where the output of the host goes.
-
-        Raises:
-            OSError: The process could not be started.
-            RuntimeError: The host is about to exit.
-        """
-        output = subprocess.PIPE if piped else None
-        with self._lock:
-            if self._closed:
-                message = "the language host is about to exit"
-                raise RuntimeError(message)
-            # In the process group of the host, which is what the engine kills if the host itself no longer answers.
-            process: subprocess.Popen[bytes] = subprocess.Popen(
-                command, cwd=folder or None, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-            )
-            self._running.add(process)
-        try:
-            yield process
-        finally:
-            self.stop([process])
-
-    def stop(self, processes: Sequence[subprocess.Popen[bytes]]) -> None:
-        """Asks processes to stop, once each; kills those that still run when the grace is over; forgets them all."""
-        with self._lock:
-            not_yet_told = [process for process in processes if process not in self._told]
-            self._told.update(not_yet_told)
-        for process in not_yet_told:
-            _signal(process.terminate)
-        end = time.monotonic() + self._grace
-        for process in processes:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, end - time.monotonic()))
-            _signal(process.kill)
-            process.wait()
-        with self._lock:
-            self._running.difference_update(processes)
-            self._told.difference_update(processes)
-
-    def stop_soon(self, process: subprocess.Popen[bytes]) -> None:
-        """Stops a process as `stop` does, without waiting for it."""
-        if process.poll() is None:
-            threading.Thread(target=self.stop, args=([process],), daemon=True).start()
-
-    def close(self) -> None:
-        """Stops everything that runs and lets nothing start any more."""
-        with self._lock:
-            self._closed = True
-            running = list(self._running)
-        self.stop(running)
-
-
-def _signal(send: Callable[[], None]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        send()
+def warn_of_version(toolchain: Toolchain, processes: Processes) -> None:
+    """Follows `validateVersion`: prints, as an error of the engine, that Python is too old or does not start."""
+    step = "create"
+    try:
+        command = toolchain.command("--version")
+        step = "resolve"
+        printed = processes.run(command).decode()
+    except HostError as error:
+        print(f"Failed to {step} python version command: {error}", file=sys.stderr)
+        return
+    release = re.sub(r"-?rc\d+$", "", printed.removeprefix("Python ").strip())
+    found = re.fullmatch(r"(\d+)\.(\d+)\.\d+(?:[-+].+)?", release)
+    if not found:
+        print(f"Failed to parse python version: '{release}'", file=sys.stderr)
+    elif (int(found[1]), int(found[2])) < (3, 7):
+        print(f"Pulumi does not support Python {release}. Please upgrade to at least 3.7.0", file=sys.stderr)
 
 
 class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     """The `LanguageRuntime` service (https://github.com/pulumi/pulumi/blob/master/proto/pulumi/language.proto)."""
 
-    def __init__(self, executor: Path, engine: str, children: Children) -> None:
+    def __init__(self, executor: Path, engine: str, processes: Processes) -> None:
         """Serves one engine.
 
         Args:
             executor: Path of `pulumi-language-python-exec`.
             engine: The engine's address, `host:port`.
-            children: Keeps the processes that are started.
+            processes: Starts processes.
         """
         self._executor = executor
         self._engine = engine
-        self._children = children
+        self._processes = processes
         self._programs: set[subprocess.Popen[bytes]] = set()
         self._cancelled = threading.Event()
 
@@ -240,165 +124,324 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
 
     @override
     def About(self, request: language_pb2.AboutRequest, context: grpc.ServicerContext) -> language_pb2.AboutResponse:
-        interpreter = _program_interpreter(request.info)
-        release = _printed_by(interpreter, "import platform; print(platform.python_version())")
-        return language_pb2.AboutResponse(executable=interpreter.executable, version=release.strip())
+        options = _options(request.info) if request.HasField("info") else PythonOptions(toolchain="pip")
+        about = resolve_toolchain(options, self._processes).about()
+        return language_pb2.AboutResponse(
+            executable=about.executable,
+            version=about.python,
+            metadata={
+                "toolchain": (options.toolchain or "auto").capitalize(),
+                "toolchainVersion": about.toolchain,
+                "typechecker": (options.typechecker or "none").capitalize(),
+            },
+        )
 
     @override
     def GetRequiredPackages(
         self, request: language_pb2.GetRequiredPackagesRequest, context: grpc.ServicerContext
     ) -> language_pb2.GetRequiredPackagesResponse:
-        packages: list[plugin_pb2.PackageDependency] = []
-        for found in _list_packages(_program_interpreter(request.info)):
-            plugin = found["plugin"]
-            if plugin and plugin.get("resource"):
-                release = str(plugin.get("version") or found["version"])
-                packages.append(
-                    plugin_pb2.PackageDependency(
-                        name=plugin.get("name") or found["name"].removeprefix("pulumi-").removeprefix("pulumi_"),
-                        kind="resource",
-                        version="v" + release.removeprefix("v"),
-                        server=plugin.get("server") or "",
-                    )
-                )
-        return language_pb2.GetRequiredPackagesResponse(packages=packages)
+        toolchain = self._toolchain(request.info)
+        with self._engine_output() as output:
+            toolchain.ensure_environment(request.info.program_directory, output)
+        warn_of_version(toolchain, self._processes)
+        return language_pb2.GetRequiredPackagesResponse(packages=required_packages(toolchain.installed()))
 
     @override
     def GetProgramDependencies(
         self, request: language_pb2.GetProgramDependenciesRequest, context: grpc.ServicerContext
     ) -> language_pb2.GetProgramDependenciesResponse:
+        toolchain = self._toolchain(request.info)
+        try:
+            packages = toolchain.list_packages(transitive=request.transitiveDependencies)
+        except HostError as error:
+            raise HostError(f"failed to get python dependencies: {error}") from None
         return language_pb2.GetProgramDependenciesResponse(
-            dependencies=[
-                language_pb2.DependencyInfo(name=found["name"], version=found["version"])
-                for found in _list_packages(_program_interpreter(request.info))
-            ]
+            dependencies=[language_pb2.DependencyInfo(name=name, version=version) for name, version in packages]
         )
 
     @override
     def Run(self, request: language_pb2.RunRequest, context: grpc.ServicerContext) -> language_pb2.RunResponse:
-        interpreter = _program_interpreter(request.info)
-        environment = interpreter.environment(os.environ)
-        environment["PULUMI_CONFIG"] = json.dumps(dict(request.config))
-        environment["PULUMI_CONFIG_SECRET_KEYS"] = json.dumps(list(request.configSecretKeys))
-        command = [interpreter.executable, "-u", str(self._executor), *program_arguments(request, self._engine)]
-        with self._children.start(command, request.pwd, environment) as process:
-            self._stop_when_dropped(process, context)
-            self._programs.add(process)
-            if self._cancelled.is_set():
-                self._children.stop_soon(process)
-            status = process.wait()
-            self._programs.discard(process)
-        if status == ALREADY_EXPLAINED or (status and self._cancelled.is_set()):
+        self._require_engine()
+        options = _options(request.info)
+        if options.typechecker:
+            raise HostError(NOT_SUPPORTED.format("the option typechecker"))
+        if request.attach_debugger:
+            raise HostError(NOT_SUPPORTED.format("debuggers"))
+        toolchain = resolve_toolchain(options, self._processes)
+        toolchain.validate_environment()
+        command = toolchain.command(str(self._executor), *program_arguments(request, self._engine))
+        environment = {
+            **command.environment,
+            "PULUMI_CONFIG_SECRET_KEYS": json.dumps(list(request.configSecretKeys)),
+            **({"PULUMI_CONFIG": json.dumps(dict(request.config))} if request.config else {}),
+        }
+        try:
+            with self._processes.start(command._replace(environment=environment), grace=GRACE) as process:
+                self._stop_when_dropped(process, context)
+                self._programs.add(process)
+                if self._cancelled.is_set():
+                    self._processes.stop_soon(process)
+                status = process.wait()
+                self._programs.discard(process)
+        except CommandError as error:
+            return language_pb2.RunResponse(error=NOT_STARTED.format("program", error))
+        if status == ALREADY_EXPLAINED:
             return language_pb2.RunResponse(bail=True)
         if status:
-            return language_pb2.RunResponse(error=f"program {_describe(status)}")
+            return language_pb2.RunResponse(error=f"program exited with non-zero exit code: {max(status, -1)}")
+        if self._cancelled.is_set():
+            return language_pb2.RunResponse(error=NOT_STARTED.format("program", "context canceled"))
         return language_pb2.RunResponse()
 
     @override
     def RunPlugin(
         self, request: language_pb2.RunPluginRequest, context: grpc.ServicerContext
     ) -> Iterator[language_pb2.RunPluginResponse]:
+        self._require_engine()
+        if request.attach_debugger:
+            raise HostError(NOT_SUPPORTED.format("debuggers"))
         folder = request.info.program_directory
-        if not Path(folder, "__main__.py").is_file():
-            context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"the Python plugin in {folder} has no __main__.py")
-        program = [folder, *request.args]
-        if request.kind == "analyzer":
-            # A policy pack; the SDK's module tells it the stack and its configuration first.
-            program = ["-m", "pulumi.policy", *request.args, folder]
-        interpreter = plugin_interpreter(_options(request.info), folder)
-        environment = interpreter.environment(dict(entry.split("=", 1) for entry in request.env) or os.environ)
-        command = [interpreter.executable, "-u", *program]
-        output: queue.SimpleQueue[language_pb2.RunPluginResponse | None] = queue.SimpleQueue()
-        with self._children.start(command, request.pwd, environment, piped=True) as process:
-            self._stop_when_dropped(process, context)
-            for name in ("stdout", "stderr"):
-                threading.Thread(target=_pass_on, args=(process, name, output), daemon=True).start()
-            for _ in range(2):
-                yield from iter(output.get, None)
-            status = process.wait()
-        yield language_pb2.RunPluginResponse(exitcode=status)
+        is_policy = request.kind == "analyzer"
+        options = _options(request.info, plugin=not is_policy)
+        toolchain = resolve_toolchain(options, self._processes)
+        if not Path(options.root, "__main__.py").exists() and self._has_plugin_module(toolchain):
+            arguments = _package_arguments(options.root, request.args)
+        elif is_policy:
+            arguments = ["-u", "-m", "pulumi.policy", *request.args, folder]
+        else:
+            arguments = [folder, *request.args]
+        command = toolchain.command(*arguments)._replace(folder=folder if is_policy else request.pwd)
+        # What the engine hands on wins: a plugin sees PATH and VIRTUAL_ENV of the shell, not of its own environment.
+        handed_on = dict(entry.split("=", 1) for entry in request.env)
+        run = self._run_policy_pack if is_policy else self._run_plugin
+        status = yield from _stream(
+            language_pb2.RunPluginResponse, lambda output: run(command, handed_on, output, context)
+        )
+        if status:
+            yield language_pb2.RunPluginResponse(exitcode=max(status, -1))
 
     @override
     def InstallDependencies(
         self, request: language_pb2.InstallDependenciesRequest, context: grpc.ServicerContext
     ) -> Iterator[language_pb2.InstallDependenciesResponse]:
-        """Tells what a plugin will run with, which is there; what a program runs with is its owner's to install."""
-        if not request.is_plugin:
-            context.abort(grpc.StatusCode.UNIMPLEMENTED, f"InstallDependencies: {NOT_HERE}")
-        interpreter = plugin_interpreter(_options(request.info), request.info.program_directory)
-        said = f"The plugin runs with {interpreter.executable}.\n"
-        yield language_pb2.InstallDependenciesResponse(stderr=said.encode())
+        options = _options(request.info, plugin=request.is_plugin)
+        if request.use_language_version_tools:
+            raise HostError(NOT_SUPPORTED.format("language version tools"))
+        folder = request.info.program_directory
+
+        def install(output: Output) -> None:
+            output.info(b"Installing dependencies...\n\n")
+            toolchain = resolve_toolchain(options, self._processes)
+            if request.is_plugin and _is_buildable(folder):
+                self._install_package(toolchain, folder, output)
+            toolchain.install(folder, output)
+            output.info(b"Finished installing dependencies\n\n")
+
+        yield from _stream(language_pb2.InstallDependenciesResponse, install)
 
     @override
     def RuntimeOptionsPrompts(
         self, request: language_pb2.RuntimeOptionsRequest, context: grpc.ServicerContext
     ) -> language_pb2.RuntimeOptionsResponse:
+        options = dict(request.info.options.items())
+        if "toolchain" not in options:
+            # Those that are on PATH come first.
+            others = sorted(("poetry", "uv"), key=lambda name: not shutil.which(name))
+            choices = [
+                ("pip", "pip"),
+                *((name, name if shutil.which(name) else f"{name} [not found]") for name in others),
+            ]
+            what = "The toolchain to use for installing dependencies and running the program"
+            return language_pb2.RuntimeOptionsResponse(prompts=[_prompt("toolchain", what, choices)])
+        if options["toolchain"] == "pip" and "virtualenv" not in options:
+            prompt = _prompt("virtualenv", "The virtualenv to use", [("venv", "")])
+            return language_pb2.RuntimeOptionsResponse(prompts=[prompt])
         return language_pb2.RuntimeOptionsResponse()
 
     @override
+    def Template(
+        self, request: language_pb2.TemplateRequest, context: grpc.ServicerContext
+    ) -> language_pb2.TemplateResponse:
+        self._toolchain(request.info).prepare(request.project_name, request.info.program_directory, None)
+        return language_pb2.TemplateResponse()
+
+    @override
     def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
-        """Stops programs. Plugins finish what they are at: the engine cancels each of them itself."""
+        """Interrupts programs. The engine cancels each plugin itself."""
         self._cancelled.set()
         for process in list(self._programs):
-            self._children.stop_soon(process)
+            self._processes.stop_soon(process)
         return empty_pb2.Empty()
 
-    def _stop_when_dropped(self, process: subprocess.Popen[bytes], context: grpc.ServicerContext) -> None:
-        # The engine stops a plugin by dropping the call that runs it.
-        if not context.add_callback(lambda: self._children.stop_soon(process)):
-            self._children.stop_soon(process)
+    def _toolchain(self, info: language_pb2.ProgramInfo) -> Toolchain:
+        return resolve_toolchain(_options(info), self._processes)
+
+    def _require_engine(self) -> None:
+        if not self._engine:
+            raise HostError("when debugging or running explicitly, must call Handshake before Run")
+
+    @contextlib.contextmanager
+    def _engine_output(self) -> Iterator[Output]:
+        """Follows `createEngineWriters`: shows output as the engine's own, for as long as it runs."""
+        with grpc.insecure_channel(self._engine) as channel:
+            engine = engine_pb2_grpc.EngineStub(channel)
+            stream = random.getrandbits(31)
+
+            def log(severity: Any, chunk: bytes) -> None:
+                text = chunk.decode(errors="replace")
+                request = engine_pb2.LogRequest(severity=severity, message=text, streamId=stream, ephemeral=True)
+                with contextlib.suppress(grpc.RpcError):
+                    engine.Log(request)
+
+            yield Output(lambda chunk: log(engine_pb2.INFO, chunk), lambda chunk: log(engine_pb2.ERROR, chunk))
+
+    def _has_plugin_module(self, toolchain: Toolchain) -> bool:
+        try:
+            toolchain.python("-c", "import pulumi.run.plugin")
+        except CommandError as error:
+            return b"ModuleNotFoundError" not in error.stderr
+        return True
+
+    def _install_package(self, toolchain: Toolchain, folder: str, output: Output) -> None:
+        try:
+            toolchain.ensure_environment(folder, output)
+        except HostError as error:
+            raise HostError(f"creating virtual environment: {error}") from None
+        try:
+            self._processes.run(toolchain.module_command("pip", "install", folder), output)
+        except CommandError as error:
+            raise HostError(f"installing package: {error}") from None
+
+    def _run_plugin(
+        self, command: Command, handed_on: Mapping[str, str], output: Output, context: grpc.ServicerContext
+    ) -> int:
+        command = command._replace(environment={**command.environment, **handed_on})
+        try:
+            with self._processes.start(command, piped=True) as process:
+                self._stop_when_dropped(process, context)
+                copy(process, output)
+                return process.wait()
+        except CommandError as error:
+            raise HostError(NOT_STARTED.format("plugin program", error)) from None
+
+    def _run_policy_pack(
+        self, command: Command, handed_on: Mapping[str, str], output: Output, context: grpc.ServicerContext
+    ) -> int:
+        from .policy import PolicyProxy, Port
+
+        proxy = PolicyProxy(MAX_THREADS, _LIMITS)
+        if not context.add_callback(lambda: proxy.give_up("context canceled")):
+            proxy.give_up("context canceled")
+        with proxy.running():
+            output.line(str(proxy.port))
+            try:
+                variables = proxy.configuration()
+            except HostError as error:
+                raise HostError(f"could not get stack configuration: {error}") from None
+            command = command._replace(environment={**command.environment, **variables, **handed_on})
+            port = Port(output)
+            try:
+                with self._processes.start(command, piped=True) as process:
+                    self._stop_when_dropped(process, context)
+                    copying = threading.Thread(target=_copy_pack, args=(process, port), daemon=True)
+                    copying.start()
+                    try:
+                        proxy.attach(port.read())
+                    except HostError as error:
+                        proxy.give_up(str(error))
+                        raise HostError(f"could not attach policy pack proxy: {error}", error.code) from None
+                    copying.join()
+                    return process.wait()
+            except HostError as error:
+                raise HostError(NOT_STARTED.format("plugin program", error), error.code) from None
+
+    def _stop_when_dropped(self, process: "subprocess.Popen[bytes]", context: grpc.ServicerContext) -> None:
+        # The engine stops a plugin by dropping the call that runs it. When the engine is killed, its calls are dropped.
+        if not context.add_callback(lambda: self._processes.stop_soon(process)):
+            self._processes.stop_soon(process)
 
 
-def _options(info: language_pb2.ProgramInfo) -> dict[str, Any]:
-    return dict(info.options.items())
+def _options(info: language_pb2.ProgramInfo, *, plugin: bool = False) -> PythonOptions:
+    return parse_options(info.root_directory, info.program_directory, dict(info.options.items()), plugin=plugin)
 
 
-def _program_interpreter(info: language_pb2.ProgramInfo) -> Interpreter:
-    return program_interpreter(_options(info), info.root_directory, os.environ)
-
-
-def _list_packages(interpreter: Interpreter) -> list[dict[str, Any]]:
-    return json.loads(_printed_by(interpreter, _LIST_PACKAGES))
-
-
-def _printed_by(interpreter: Interpreter, code: str) -> str:
-    command = [interpreter.executable, "-c", code]
-    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True).stdout
-
-
-def _pass_on(
-    process: subprocess.Popen[bytes],
-    name: Literal["stdout", "stderr"],
-    output: "queue.SimpleQueue[language_pb2.RunPluginResponse | None]",
-) -> None:
-    response = language_pb2.RunPluginResponse
-    stream = process.stdout if name == "stdout" else process.stderr
+def _is_buildable(folder: str) -> bool:
     try:
-        while stream and (chunk := os.read(stream.fileno(), 65536)):
-            output.put(response(stdout=chunk) if name == "stdout" else response(stderr=chunk))
-    finally:
-        output.put(None)
+        return is_buildable(folder)
+    except HostError as error:
+        raise HostError(f"checking if plugin is a buildable package: {error}") from None
 
 
-def _describe(status: int) -> str:
-    if status < 0:
-        return f"was ended by {signal.Signals(-status).name}"
-    return f"exited with non-zero exit code: {status}"
+def _package_arguments(folder: str, arguments: Sequence[str]) -> list[str]:
+    if not _is_buildable(folder):
+        raise HostError("plugin is not runnable, it provides neither __main__.py nor a buildable pyproject.toml")
+    return ["-m", "pulumi.run.plugin", load_pyproject(folder)["project"]["name"], *arguments]
 
 
-class _OnlyWhatIsHere(grpc.ServerInterceptor):
-    """Answers what the host does not serve with the status that the engine understands and a reason for people."""
+def _copy_pack(process: "subprocess.Popen[bytes]", port: "Port") -> None:
+    copy(process, port.output)
+    port.end()
+
+
+def _prompt(key: str, description: str, choices: Sequence[tuple[str, str]]) -> language_pb2.RuntimeOptionPrompt:
+    prompt = language_pb2.RuntimeOptionPrompt
+    values = [
+        prompt.RuntimeOptionValue(promptType=prompt.STRING, stringValue=value, displayName=name)
+        for value, name in choices
+    ]
+    return prompt(key=key, description=description, promptType=prompt.STRING, choices=values, default=values[0])
+
+
+def _stream(response: Callable[..., Any], work: Callable[[Output], Any]) -> Generator[Any, None, Any]:
+    """Yields responses with what `work` writes while it runs; returns what it returns."""
+    chunks: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    output = Output(lambda chunk: chunks.put(response(stdout=chunk)), lambda chunk: chunks.put(response(stderr=chunk)))
+    with futures.ThreadPoolExecutor(1) as pool:
+        working = pool.submit(work, output)
+        working.add_done_callback(lambda _: chunks.put(None))
+        while (chunk := chunks.get()) is not None:
+            yield chunk
+    return working.result()
+
+
+class _AsTheOfficialOne(grpc.ServerInterceptor):
+    """Answers errors with the status of the official host, and what is not served with a reason for people."""
 
     @override
     def intercept_service(self, continuation: Callable[[Any], Any], handler_call_details: Any) -> Any:
         method = handler_call_details.method.rpartition("/")[2]
-        if method in vars(LanguageHost):
-            return continuation(handler_call_details)
 
         def refuse(_request: bytes, context: grpc.ServicerContext) -> bytes:
             context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{method}: {NOT_HERE}")
+            raise AssertionError("abort does not return")
 
-        return grpc.unary_unary_rpc_method_handler(refuse, bytes, bytes)
+        if method not in vars(LanguageHost):
+            return grpc.unary_unary_rpc_method_handler(refuse, bytes, bytes)
+        handler = continuation(handler_call_details)
+        serialization = (handler.request_deserializer, handler.response_serializer)
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(_telling_each(handler.unary_stream), *serialization)
+        return grpc.unary_unary_rpc_method_handler(_telling(handler.unary_unary), *serialization)
+
+
+def _telling(serve: Callable[[Any, grpc.ServicerContext], Any]) -> Callable[[Any, grpc.ServicerContext], Any]:
+    def call(request: Any, context: grpc.ServicerContext) -> Any:
+        try:
+            return serve(request, context)
+        except HostError as error:
+            context.abort(error.code, str(error))
+
+    return call
+
+
+def _telling_each(serve: Callable[[Any, grpc.ServicerContext], Any]) -> Callable[[Any, grpc.ServicerContext], Any]:
+    def call(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        try:
+            yield from serve(request, context)
+        except HostError as error:
+            context.abort(error.code, str(error))
+
+    return call
 
 
 def serve(executor: Path, arguments: Sequence[str]) -> None:
@@ -409,21 +452,20 @@ def serve(executor: Path, arguments: Sequence[str]) -> None:
         arguments: As the engine gives them: flags for logs and traces, which are not used, then the engine's address.
     """
     engine = arguments[-1] if arguments and not arguments[-1].startswith("-") else ""
-    children = Children()
+    processes = Processes()
     # A pipe, because a signal handler must not take a lock that the interrupted code may hold.
     wait, wake = os.pipe()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: os.write(wake, b"."))
     threading.Thread(target=_wake_at_end_of, args=(os.getppid(), wake), daemon=True).start()
 
-    limits = [(f"grpc.max_{way}_message_length", MAX_MESSAGE_BYTES) for way in ("receive", "send")]
-    server = grpc.server(futures.ThreadPoolExecutor(MAX_THREADS), interceptors=[_OnlyWhatIsHere()], options=limits)
-    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguageHost(executor, engine, children), server)
+    server = grpc.server(futures.ThreadPoolExecutor(MAX_THREADS), interceptors=[_AsTheOfficialOne()], options=_LIMITS)
+    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguageHost(executor, engine, processes), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)
     os.read(wait, 1)
-    children.close()
+    processes.close()
     # Threads of calls that have not come to an end would otherwise be waited for.
     os._exit(0)
 

@@ -1,1 +1,0 @@
-"""A preview digest -> what a reviewer needs to know."""

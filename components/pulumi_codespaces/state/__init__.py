@@ -1,0 +1,1 @@
+"""Reads the state of a stack, and its previews."""

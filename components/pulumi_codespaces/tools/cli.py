@@ -1,0 +1,237 @@
+"""The command `codespaces`: tools to review a change of registry access, and to check the access afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from ..rules import RuleViolation
+from ..state.digest import NoDigest, read_digest
+from ..state.export import NoState, exported
+from . import access_table
+from .access import report
+from .review import RISKS
+from .review import review as review_of
+from .review_render import as_json, as_markdown, as_text
+from .tables import print_blocks, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .doctor_findings import Finding
+    from .review import Review
+
+GATE = 3
+"""The exit code if a risk of --fail-on is present. 1 means a failed preview, and 2 wrong usage (click's own code)."""
+_FORMATS: dict[str, Callable[[Review], str]] = {"markdown": as_markdown, "text": as_text, "json": as_json}
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="pulumi-codespaces")
+def main() -> None:
+    """Which codespaces may pull from which registries: reviewed, checked, explained."""
+
+
+@main.command()
+@click.argument("preview", type=click.File(encoding="utf-8"), default="-")
+@click.option(
+    "--format", "form", type=click.Choice(list(_FORMATS)), default="markdown", show_default=True, help="What to print."
+)
+@click.option(
+    "--fail-on",
+    "gates",
+    multiple=True,
+    type=click.Choice(["any", *RISKS]),
+    help="Exit with 3 if this risk is there; may be given again.",
+)
+@click.option("--max-key-age-days", type=click.IntRange(min=1), default=90, show_default=True)
+def review(preview: TextIO, form: str, gates: tuple[str, ...], max_key_age_days: int) -> None:
+    """Tell in sentences what a preview changes in who may pull from where.
+
+    PREVIEW is what `pulumi preview --json --show-sames` printed; standard input by default. Without --show-sames it
+    works too, but registries that stay as they are cannot be named. No secret value is ever printed.
+
+    Exit codes: 0 reviewed; 1 the preview itself failed; 2 wrong use, or no preview; 3 a risk of --fail-on is there.
+    """
+    try:
+        result = review_of(read_digest(_text(preview)), max_key_age_days=max_key_age_days)
+    except NoDigest as error:
+        raise click.UsageError(str(error)) from None
+    click.echo(_FORMATS[form](result), nl=False)
+    if "failed-preview" in result.codes:
+        sys.exit(1)
+    if result.codes & set(gates) or ("any" in gates and result.codes):
+        sys.exit(GATE)
+
+
+_STACK_HELP = "The stack; by default the one that is selected."
+_CWD = click.option(
+    "--cwd",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=".",
+    help="The folder of the Pulumi project.",
+)
+
+
+@main.command()
+@click.argument("states", metavar="[FILE]...", nargs=-1, type=click.File(encoding="utf-8"))
+@click.option("--stack", "stacks", multiple=True, help=f"{_STACK_HELP} May be given again.")
+@_CWD
+@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@click.option("--writers", is_flag=True, help="Ask GitHub who may write to each repository, and so read its secrets.")
+def access(states: tuple[TextIO, ...], stacks: tuple[str, ...], folder: Path, form: str, *, writers: bool) -> None:
+    """List who may pull what from where, by which key: a row for each repository and registry.
+
+    FILE is what `pulumi stack export` printed, - for standard input; without one, the command itself runs that for each
+    --stack. No secret value is ever printed. --writers asks GitHub with the credentials of the stack's providers, which
+    a FILE has no tokens of: then those of the environment.
+
+    Exit codes: 0 listed; 1 GitHub did not tell all writers; 2 wrong use, or no state.
+    """
+    if states and stacks:
+        raise click.UsageError("give either FILEs or --stack.")
+    try:
+        texts = [_text(file) for file in states] or [
+            exported(stack, folder, show_secrets=writers) for stack in stacks or (None,)
+        ]
+        rows, problems = report(texts, datetime.now(timezone.utc), writers=writers, progress=_show_progress)
+    except (NoDigest, NoState) as error:
+        raise click.UsageError(str(error)) from None
+    if form == "table":
+        print_table(access_table.headers(writers=writers), access_table.table(rows, writers=writers))
+    else:
+        shown = access_table.as_csv if form == "csv" else access_table.as_json
+        click.echo(shown(rows, writers=writers), nl=False)
+    for problem in problems:
+        click.echo(f"Error: {problem}", err=True)
+    if problems:
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--stack", help=_STACK_HELP)
+@_CWD
+@click.option("--registry", "only", help="Only this one: the name of its component, its prefix or its host.")
+@click.option("--image", "images", multiple=True, help="An image that must be readable; may be given again.")
+@click.option("--unlisted", help="An ECR repository that must not be readable; by default one that does not exist.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def verify(
+    stack: str | None, folder: Path, only: str | None, images: tuple[str, ...], unlisted: str | None, form: str
+) -> None:
+    """Do what GitHub does when a codespace starts, with the credentials that a stack holds.
+
+    Each registry is logged in to, an access key of Amazon ECR by the token that GitHub swaps it for. The probe images
+    and each --image must be readable, as must the ECR repositories that are listed by name; a push and, at Amazon ECR,
+    a repository that is not listed must be refused. The values are read into memory, decrypted, and never printed.
+
+    Exit codes: 0 all is right; 1 something is not; 2 wrong use, or no state.
+    """
+    # These modules take a moment to load, and `review` does not need them.
+    from . import verification  # noqa: PLC0415
+
+    try:
+        registries = verification.read_registries(exported(stack, folder, show_secrets=True))
+        registries = verification.with_images(verification.select_registries(registries, only), images)
+    except (NoDigest, NoState, RuleViolation) as error:
+        raise click.UsageError(str(error)) from None
+    verdicts = asyncio.run(verification.verify(registries, unlisted))
+    if form == "json":
+        click.echo(verification.as_json(verdicts), nl=False)
+    else:
+        print_table(["registry", "server", *verification.CHECKS], [verification.cells(verdict) for verdict in verdicts])
+        for line in verification.notes(verdicts):
+            click.echo(line)
+    if not all(verdict.ok for verdict in verdicts):
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--stack", "stacks", multiple=True, help=f"{_STACK_HELP} May be given again.")
+@_CWD
+@click.option("--json", "in_json", is_flag=True, help="Print a list of objects.")
+@click.option("--max-key-age-days", type=click.IntRange(min=1), default=90, show_default=True)
+@click.option(
+    "--unused-days",
+    type=click.IntRange(min=1),
+    default=90,
+    show_default=True,
+    help="After so many days without a use a key counts as needed by nobody.",
+)
+def doctor(stacks: tuple[str, ...], folder: Path, max_key_age_days: int, unused_days: int, *, in_json: bool) -> None:
+    """Find what is wrong with the registry access of stacks, why it matters, and what to type.
+
+    States, GitHub and AWS are read and nothing is changed: GitHub with the credentials of the stacks' providers, AWS
+    with those of the environment. What may not be read is a finding too, `unseen`. No secret value is ever printed.
+
+    Exit codes: 0 nothing was found; 1 something was; 2 wrong use, or no state.
+    """
+    # These modules take a moment to load, and `review` does not need them.
+    from . import doctor as doctoring  # noqa: PLC0415
+    from . import doctor_findings  # noqa: PLC0415
+
+    try:
+        findings = doctoring.diagnose(
+            [exported(stack, folder, show_secrets=True) for stack in stacks or (None,)],
+            datetime.now(timezone.utc),
+            max_age_days=max_key_age_days,
+            unused_days=unused_days,
+            progress=_show_progress,
+        )
+    except (NoDigest, NoState) as error:
+        raise click.UsageError(str(error)) from None
+    if in_json:
+        click.echo(doctor_findings.as_json(findings), nl=False)
+    elif findings:
+        print_blocks([_block(finding) for finding in findings], alarming="error")
+    else:
+        click.echo("Nothing was found.")
+    if findings:
+        sys.exit(1)
+
+
+def _block(finding: Finding) -> tuple[str, list[tuple[str, str]]]:
+    heading = f"{finding.severity} {finding.code}: {finding.resource}"
+    return heading, [("what", finding.what), ("why", finding.why), ("fix", finding.fix)]
+
+
+@main.group()
+def plugin() -> None:
+    """Install the provider plugin that the Pulumi CLI runs."""
+
+
+@plugin.command("install")
+def plugin_install() -> None:
+    """Put the plugin into the CLI's plugin folder, for projects that do not name its folder in Pulumi.yaml.
+
+    It runs in the Python environment of this command. Nothing is downloaded. Run it again after an upgrade, or when the
+    environment moves.
+
+    Exit codes: 0 installed; 1 the Pulumi CLI did not take it.
+    """
+    from .plugin_install import NotInstalled, install  # noqa: PLC0415 - it loads the Pulumi SDK
+
+    try:
+        click.echo(install())
+    except NotInstalled as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _text(file: TextIO) -> str:
+    try:
+        return file.read()
+    except UnicodeDecodeError:
+        # Windows PowerShell writes UTF-16 with >, and passes on text that it has decoded itself with |.
+        raise click.UsageError(
+            f"{file.name} is no UTF-8, which is what Pulumi prints: a shell wrote it in another encoding. In "
+            'PowerShell, write the file by `cmd /c "pulumi ... > FILE"`, or use PowerShell 7.4 or newer.'
+        ) from None
+
+
+def _show_progress(text: str) -> None:
+    click.echo(text, err=True)

@@ -1,0 +1,91 @@
+"""Values of properties that may be secret or not known yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Value: TypeAlias = Any
+"""None, bool, int, float, str, list, dict, `UNKNOWN` or `Secret`."""
+Properties: TypeAlias = dict[str, Value]
+
+
+class Unknown:
+    """A value that will be known once the update has made what it comes from."""
+
+    def __repr__(self) -> str:
+        return "UNKNOWN"
+
+
+UNKNOWN = Unknown()
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A value that must not be shown; its representation does not either."""
+
+    value: Value = field(repr=False)
+
+
+def reveal(value: Value) -> Value:
+    """The value with every secret mark taken off, at any depth."""
+    if isinstance(value, Secret):
+        return reveal(value.value)
+    if isinstance(value, dict):
+        return {name: reveal(item) for name, item in cast("Properties", value).items()}
+    if isinstance(value, list):
+        return [reveal(item) for item in cast("list[Value]", value)]
+    return value
+
+
+def plain_map(value: Value) -> Properties:
+    """The value with its secret marks taken off where it is a map; an empty map otherwise."""
+    plain = reveal(value)
+    return dict(cast("Properties", plain)) if isinstance(plain, dict) else {}
+
+
+def is_unknown(value: Value) -> bool:
+    """Whether the value is, or holds at any depth, something not known yet."""
+    if isinstance(value, Secret):
+        return is_unknown(value.value)
+    if isinstance(value, dict):
+        return any(is_unknown(item) for item in cast("Properties", value).values())
+    if isinstance(value, list):
+        return any(is_unknown(item) for item in cast("list[Value]", value))
+    return isinstance(value, Unknown)
+
+
+def secret_strings(value: Value) -> Iterator[str]:
+    """Every text that is marked secret in a value, at any depth; a message must hold none of them."""
+    if isinstance(value, Secret):
+        yield from _strings(reveal(value))
+    elif isinstance(value, dict):
+        for item in cast("Properties", value).values():
+            yield from secret_strings(item)
+    elif isinstance(value, list):
+        for item in cast("list[Value]", value):
+            yield from secret_strings(item)
+
+
+def _strings(value: Value) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in cast("Properties", value).values():
+            yield from _strings(item)
+    elif isinstance(value, list):
+        for item in cast("list[Value]", value):
+            yield from _strings(item)
+
+
+def is_text(value: Value) -> bool:
+    """Whether an input is text, or not known yet."""
+    return isinstance(value, (str, Unknown))
+
+
+def is_id(value: Value) -> bool:
+    """Whether an input is the id of something at GitHub, or not known yet."""
+    return isinstance(value, Unknown) or (isinstance(value, int) and not isinstance(value, bool) and value > 0)

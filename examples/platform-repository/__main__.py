@@ -1,0 +1,3 @@
+from pulumi_codespaces.program import deploy
+
+deploy()

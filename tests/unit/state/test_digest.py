@@ -1,0 +1,111 @@
+"""Reading the output of the CLI, without its secrets."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from preview_digests import STACK, digest, ecr, state
+
+from pulumi_codespaces.state.digest import SECRET, Message, NoDigest, read_digest, read_state
+
+CANARY = "canary-of-a-secret"
+
+
+def test_the_stack_and_its_steps():
+    preview = read_digest(digest([state("a:b:C", "kept")], [state("a:b:C", "kept"), state("a:b:C", "made", {"x": 1})]))
+    assert preview.stack == "access/prod"
+    assert [(step.op, step.resource.name, step.resource.inputs) for step in preview.steps] == [
+        ("same", "kept", {}),
+        ("create", "made", {"x": 1}),
+    ]
+    assert [resource.name for resource in preview.before] == ["kept"]
+    assert [resource.name for resource in preview.after] == ["kept", "made"]
+
+
+def test_what_the_cli_says_before_the_object_is_skipped():
+    text = "warning: {not this}\nPreviewing update (prod)\n" + digest([], [state("a:b:C", "made")])
+    assert [step.op for step in read_digest(text).steps] == ["create"]
+
+
+def test_the_stack_itself_is_no_step():
+    root = {**state("pulumi:pulumi:Stack", "access-prod"), "urn": STACK, "parent": ""}
+    assert read_digest(digest([root], [root])).steps == ()
+
+
+def test_a_deleted_resource_has_no_new_state():
+    (step,) = read_digest(digest([state("a:b:C", "gone")], [])).steps
+    assert (step.op, step.new, step.resource.name) == ("delete", None, "gone")
+
+
+def test_messages():
+    diagnostics = [
+        {"severity": "warning", "urn": "urn:pulumi:prod::access::a:b:C::one", "message": " careful \n"},
+        {"severity": "info", "message": "no matter"},
+        {"severity": "error", "message": "error: wrong"},
+        {"severity": "warning", "urn": "urn:pulumi:prod::access::a:b:C::one", "message": "warning: careful"},
+    ]
+    assert read_digest(digest([], [], diagnostics=diagnostics)).messages == (
+        Message("warning", "one", "careful"),
+        Message("error", "", "wrong"),
+    )
+
+
+@pytest.mark.parametrize("text", ["", "nothing", "[]", "{}", '{"deployment": {}}', "{" * 50])
+def test_what_is_no_preview_is_refused_with_what_to_do(text):
+    with pytest.raises(NoDigest) as failure:
+        read_digest(text)
+    assert str(failure.value) == (
+        "this is not what `pulumi preview --json` prints (an object with `steps`). Write it to a file, or pipe it: "
+        "pulumi preview --json --show-sames | codespaces review"
+    )
+
+
+@pytest.mark.parametrize(("old", "new"), [(CANARY, SECRET), (SECRET, CANARY)])
+def test_a_value_is_masked_where_either_side_is_secret(old, new):
+    before, after = ({"deep": {"value": value, "name": "x"}} for value in (old, new))
+    (step,) = read_digest(digest([state("a:b:C", "it", before)], [state("a:b:C", "it", after)])).steps
+    masked = {"deep": {"value": SECRET, "name": "x"}}
+    assert (step.old.inputs, step.new.inputs) == (masked, masked)
+
+
+def test_a_value_whose_whole_map_becomes_secret_is_masked():
+    before, after = {"values": {"token": CANARY}}, {"values": SECRET}
+    (step,) = read_digest(digest([state("a:b:C", "it", before)], [state("a:b:C", "it", after)])).steps
+    assert (step.old.inputs, step.new.inputs) == ({"values": SECRET}, {"values": SECRET})
+
+
+def test_a_state():
+    secret = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "plaintext": f'"{CANARY}"'}
+    exported = {
+        "version": 3,
+        "deployment": {"resources": [state("a:b:C", "it", {"password": secret, "list": [secret]})]},
+    }
+    result = read_state(json.dumps(exported))
+    (step,) = result.steps
+    assert (result.stack, step.op, step.old) == ("access/prod", "same", step.new)
+    assert step.resource.inputs == {"password": SECRET, "list": [SECRET]}
+
+
+def test_what_is_left_to_be_deleted_is_not_what_there_is():
+    left = {**state("a:b:C", "it", {"size": 1}), "delete": True}
+    result = read_state(json.dumps({"deployment": {"resources": [state("a:b:C", "it", {"size": 2}), left]}}))
+    assert [resource.inputs for resource in result.after] == [{"size": 2}]
+    assert [resource.inputs for resource in result.before] == [{"size": 2}, {"size": 1}]
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"deployment": null}'])
+def test_what_is_no_state_is_refused(text):
+    with pytest.raises(NoDigest, match="pulumi stack export"):
+        read_state(text)
+
+
+def test_an_empty_state():
+    assert read_state('{"deployment": {"manifest": {}}}').steps == ()
+
+
+def test_it_does_not_matter_what_else_a_step_has():
+    whole = json.loads(digest([], ecr()))
+    for step in whole["steps"]:
+        step["newState"] |= {"sourcePosition": "x", "stackTrace": [{}], "propertyDependencies": None}
+    assert len(read_digest(json.dumps(whole)).steps) == len(ecr())
