@@ -19,7 +19,11 @@ version=$(python -c 'import json, sys; print(json.load(open(sys.argv[1]))["versi
   "$root/components/pulumi_codespaces/pulumi-plugin.json")
 [[ $tag == "v$version" ]] ||
   die "the tag is $tag, but pulumi-plugin.json has the version $version: the CLI looks for the tag v$version"
-grep --quiet --fixed-strings "## $version" "$root/UPGRADE.md" || die "UPGRADE.md has no section '## $version'"
+for page in CHANGELOG.md UPGRADE.md; do
+  grep --quiet --extended-regexp "^## ${version//./\\.}( |$)" "$root/$page" || die "$page has no section '## $version'"
+done
+left=$(find "$root/.changes" -type f ! -name README.md -printf '%f ')
+[[ -z $left ]] || die "CHANGELOG.md lacks ${left% }: see .changes/README.md"
 
 python -m pip wheel --quiet --no-deps --wheel-dir "$dist" "$root/components"
 cp "$root/components/pulumi_codespaces/schema.json" "$dist/schema-$version.json"

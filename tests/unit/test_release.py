@@ -122,7 +122,20 @@ def test_a_tag_that_is_not_the_version_releases_nothing(clone, tag):
     assert list((clone / "dist").iterdir()) == []
 
 
-def test_a_release_without_a_word_on_upgrading_is_refused(clone):
-    (clone / "UPGRADE.md").write_text("# Upgrading\n")
+@pytest.mark.parametrize("page", ["CHANGELOG.md", "UPGRADE.md"])
+def test_a_release_that_a_page_does_not_know_is_refused(clone, page):
+    (clone / page).write_text(f"# A page\n\n## {VERSION}0\n")
     done = build(clone, f"v{VERSION}")
-    assert (done.returncode, done.stdout) == (1, f"build-release: UPGRADE.md has no section '## {VERSION}'\n")
+    assert (done.returncode, done.stdout) == (1, f"build-release: {page} has no section '## {VERSION}'\n")
+
+
+def test_a_release_whose_changelog_is_not_written_is_refused(clone):
+    (clone / ".changes/12.fixed.md").write_text("A selection may hold a blank.\n")
+    done = build(clone, f"v{VERSION}")
+    said = "build-release: CHANGELOG.md lacks 12.fixed.md: see .changes/README.md\n"
+    assert (done.returncode, done.stdout) == (1, said)
+
+
+def test_the_name_of_a_change_says_its_kind():
+    names = [path.name for path in (REPOSITORY / ".changes").iterdir() if path.name != "README.md"]
+    assert [name for name in names if not re.fullmatch(r"[0-9]+\.(added|changed|fixed|security)\.md", name)] == []
