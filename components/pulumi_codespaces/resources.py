@@ -1,6 +1,7 @@
 """The provider and its custom resources, as a program sees them."""
 
 # No `from __future__ import annotations` here: the schema is inferred from these annotations.
+import re
 from collections.abc import Awaitable, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, cast
@@ -119,9 +120,8 @@ class RepositorySelection(pulumi.CustomResource):
     def __init__(
         self, resource_name: str, args: RepositorySelectionArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        props: dict[str, Any] = {name: args.get(name) for name in ("names", "topics", "properties", "ids")}
-        outputs = dict.fromkeys(("repositories", "renamed", "skipped"))
-        super().__init__(f"{PACKAGE}:index:RepositorySelection", resource_name, props | outputs, _with_plugin(opts))
+        props = _props(RepositorySelectionArgs, args, "repositories", "renamed", "skipped")
+        super().__init__(f"{PACKAGE}:index:RepositorySelection", resource_name, props, _with_plugin(opts))
 
     @property
     def repositories(self) -> pulumi.Output[Mapping[str, int]]:
@@ -179,14 +179,15 @@ class OrganizationSecrets(pulumi.CustomResource):
         self, resource_name: str, args: OrganizationSecretsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         with refusing(f"OrganizationSecrets {resource_name}"):
-            readers = _members(args.get("selected_repositories"))
-        props: dict[str, Any] = {
-            **_set_of_secrets(args["secrets"], self._rotating),
-            "visibility": args.get("visibility") or Visibility.SELECTED,
-            "selectedRepositories": readers,
-            "adoptExisting": args.get("adopt_existing", False),
-            "updatedAt": None,
-        }
+            repositories = _repository_ids(args.get("selected_repositories"))
+        props = _props(
+            OrganizationSecretsArgs,
+            args,
+            "updated_at",
+            visibility=args.get("visibility") or Visibility.SELECTED,
+            selected_repositories=repositories,
+            **_secret_props(args, self._rotating),
+        )
         opts = _with_plugin(opts, additional_secret_outputs=["secrets"])
         super().__init__(f"{PACKAGE}:index:OrganizationSecrets", resource_name, props, opts)
 
@@ -262,15 +263,16 @@ class RepositorySecrets(pulumi.CustomResource):
         self, resource_name: str, args: RepositorySecretsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         with refusing(f"RepositorySecrets {resource_name}"):
-            repository, number = _name_and_id(args["repository"], args.get("repository_id"))
-        props: dict[str, Any] = {
-            "repository": repository,
-            "repositoryId": number,
-            "repositoryName": None,
-            **_set_of_secrets(args["secrets"], self._rotating),
-            "adoptExisting": args.get("adopt_existing", False),
-            "updatedAt": None,
-        }
+            repository, repository_id = _name_and_id(args["repository"], args.get("repository_id"))
+        props = _props(
+            RepositorySecretsArgs,
+            args,
+            "repository_name",
+            "updated_at",
+            repository=repository,
+            repository_id=repository_id,
+            **_secret_props(args, self._rotating),
+        )
         opts = _with_plugin(opts, additional_secret_outputs=["secrets"])
         super().__init__(f"{PACKAGE}:index:RepositorySecrets", resource_name, props, opts)
 
@@ -319,33 +321,34 @@ class RotatedRepositorySecrets(RepositorySecrets):
         super().__init__(resource_name, args, opts)
 
 
-def _members(given: Any) -> pulumi.Input[Mapping[str, pulumi.Input[int]]] | None:
-    if isinstance(given, RepositorySelection):
-        return given.repositories
-    if given is None or isinstance(given, (Mapping, pulumi.Output, Awaitable)):
-        return cast("pulumi.Input[Mapping[str, pulumi.Input[int]]] | None", given)
+def _repository_ids(selection: Any) -> pulumi.Input[Mapping[str, pulumi.Input[int]]] | None:
+    if isinstance(selection, RepositorySelection):
+        return selection.repositories
+    if selection is None or isinstance(selection, (Mapping, pulumi.Output, Awaitable)):
+        return cast("pulumi.Input[Mapping[str, pulumi.Input[int]]] | None", selection)
     raise RuleViolation(
         "selected_repositories",
-        f"selected_repositories is {a_kind(given)}; give a RepositorySelection, or a map of name to id.",
+        f"selected_repositories is {a_kind(selection)}; give a RepositorySelection, or a map of name to id.",
     )
 
 
 def _name_and_id(
-    given: OneRepository | None, number: pulumi.Input[int] | None
+    repository: OneRepository | None, repository_id: pulumi.Input[int] | None
 ) -> tuple[pulumi.Input[str] | None, pulumi.Input[int] | None]:
-    if is_repository(given):
-        return given.name, given.repo_id
-    # That there is none is told by the plugin, with everything else that is wrong.
-    if given is not None and not isinstance(given, Awaitable):
-        check_repository(given)
-    return given, number
+    if is_repository(repository):
+        return repository.name, repository.repo_id
+    # The plugin refuses a missing repository, together with everything else that is wrong.
+    if repository is not None and not isinstance(repository, Awaitable):
+        check_repository(repository)
+    return repository, repository_id
 
 
-def _set_of_secrets(secrets: Mapping[str, pulumi.Input[str]], rotating: Rotating | None) -> dict[str, Any]:
+def _secret_props(args: OrganizationSecretsArgs | RepositorySecretsArgs, rotating: Rotating | None) -> dict[str, Any]:
     return {
-        "secrets": {name: pulumi.Output.secret(value) for name, value in secrets.items()},
+        "secrets": {name: pulumi.Output.secret(value) for name, value in args["secrets"].items()},
+        "adopt_existing": args.get("adopt_existing", False),
         "fallback": None if rotating is None else pulumi.Output.secret(rotating["fallback"]),
-        "publishedAt": None if rotating is None else rotating["published_at"],
+        "published_at": None if rotating is None else rotating["published_at"],
     }
 
 
@@ -365,17 +368,8 @@ class KeyRotation(pulumi.CustomResource):
     """Decides which of a user's two access keys is renewed and which is published. Used by `EcrPullAccess`."""
 
     def __init__(self, resource_name: str, args: KeyRotationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        props: dict[str, Any] = {
-            "generation": args["generation"],
-            "keepPreviousKey": args["keep_previous_key"],
-            "prefixes": args["prefixes"],
-            "repository": args.get("repository"),
-            "userName": args["user_name"],
-            "userPath": args["user_path"],
-            "adoptExisting": args["adopt_existing"],
-        }
-        outputs = dict.fromkeys(("slots", "current", "published", "statuses", "at"))
-        super().__init__(f"{PACKAGE}:index:KeyRotation", resource_name, props | outputs, _with_plugin(opts))
+        props = _props(KeyRotationArgs, args, "slots", "current", "published", "statuses", "at")
+        super().__init__(f"{PACKAGE}:index:KeyRotation", resource_name, props, _with_plugin(opts))
 
     @property
     def current(self) -> pulumi.Output[str]:
@@ -395,12 +389,12 @@ class KeyRotation(pulumi.CustomResource):
     def serial(self, slot: str) -> pulumi.Output[int]:
         """What replaces the access key of a slot when it changes."""
         slots: pulumi.Output[Mapping[str, Mapping[str, int]]] = self.__dict__["slots"]
-        return slots.apply(lambda known: int(known[slot]["serial"]))
+        return slots.apply(lambda slots: int(slots[slot]["serial"]))
 
     def status(self, slot: str) -> pulumi.Output[str]:
         """The status that the access key of a slot must have: `Active` or `Inactive`."""
         statuses: pulumi.Output[Mapping[str, str]] = self.__dict__["statuses"]
-        return statuses.apply(lambda known: known[slot])
+        return statuses.apply(lambda statuses: statuses[slot])
 
 
 class VerifiedEcrKeyArgs(TypedDict):
@@ -423,17 +417,8 @@ class VerifiedEcrKey(pulumi.CustomResource):
     def __init__(
         self, resource_name: str, args: VerifiedEcrKeyArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        props: dict[str, Any] = {
-            "accessKeyId": args["access_key_id"],
-            "secretAccessKey": pulumi.Output.secret(args["secret_access_key"]),
-            "servers": args["servers"],
-            "probeImages": args["probe_images"],
-            "verify": args["verify"],
-            "timeoutSeconds": args["timeout_seconds"],
-            "userName": args["user_name"],
-            "slotKeys": args["slot_keys"],
-            "userKeys": args["user_keys"],
-        }
+        secret = pulumi.Output.secret(args["secret_access_key"])
+        props = _props(VerifiedEcrKeyArgs, args, secret_access_key=secret)
         opts = _with_plugin(opts, additional_secret_outputs=["secretAccessKey"])
         super().__init__(f"{PACKAGE}:index:VerifiedEcrKey", resource_name, props, opts)
 
@@ -462,13 +447,8 @@ class VerifiedLogin(pulumi.CustomResource):
     """Passes a registry's credentials on once they are proven to log in. Used by `RegistryLogin`."""
 
     def __init__(self, resource_name: str, args: VerifiedLoginArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        props: dict[str, Any] = {
-            "server": args["server"],
-            "user": pulumi.Output.secret(args["user"]),
-            "password": pulumi.Output.secret(args["password"]),
-            "probeImages": args["probe_images"],
-            "verify": args["verify"],
-        }
+        user, password = pulumi.Output.secret(args["user"]), pulumi.Output.secret(args["password"])
+        props = _props(VerifiedLoginArgs, args, user=user, password=password)
         opts = _with_plugin(opts, additional_secret_outputs=["user", "password"])
         super().__init__(f"{PACKAGE}:index:VerifiedLogin", resource_name, props, opts)
 
@@ -499,17 +479,9 @@ class PackageCheck(pulumi.CustomResource):
     """Tells by what codespaces may read a package. Used by `PackageAccess`."""
 
     def __init__(self, resource_name: str, args: PackageCheckArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        props: dict[str, Any] = {
-            "package": args["package"],
-            "packageType": args["package_type"],
-            "repository": args["repository"],
-            "visibility": args["visibility"],
-            "inherits": args["inherits"],
-            "selectedRepositories": args["selected_repositories"],
-            "onMismatch": args["on_mismatch"],
-        }
-        outputs = dict.fromkeys(("ways", "byHand", "clicks", "devcontainer", "differences", "settingsUrl"))
-        super().__init__(f"{PACKAGE}:index:PackageCheck", resource_name, props | outputs, _with_plugin(opts))
+        outputs = ("ways", "by_hand", "clicks", "devcontainer", "differences", "settings_url")
+        props = _props(PackageCheckArgs, args, *outputs)
+        super().__init__(f"{PACKAGE}:index:PackageCheck", resource_name, props, _with_plugin(opts))
 
     @property
     def ways(self) -> pulumi.Output[Mapping[str, str]]:
@@ -535,6 +507,24 @@ class PackageCheck(pulumi.CustomResource):
     def differences(self) -> pulumi.Output[Sequence[str]]:
         """Where the package is not as declared."""
         return self.__dict__["differences"]
+
+
+def _props(kind: type, args: Mapping[str, Any], *outputs: str, **inputs: Any) -> dict[str, Any]:
+    """The properties of a resource, by the names that the engine has for them.
+
+    Args:
+        kind: the TypedDict of the arguments. Keys that it does not have are left out.
+        args: the arguments.
+        outputs: the names of further outputs, in snake_case.
+        inputs: values that replace arguments, and further inputs.
+    """
+    properties = {name: args.get(name) for name in kind.__annotations__} | dict.fromkeys(outputs) | inputs
+    # The getters ask for these names. With `pulumi.getter`, `visibility` would become an enum, which it is not today.
+    return {_camel_case(name): value for name, value in properties.items()}
+
+
+def _camel_case(name: str) -> str:
+    return re.sub(r"_([a-z])", lambda letter: letter[1].upper(), name)
 
 
 def _with_plugin(
