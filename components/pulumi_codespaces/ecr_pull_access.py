@@ -7,20 +7,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pulumi
 import pulumi_aws as aws
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import NotRequired
 
 from .errors import refusing
 from .expiry import warn_of_age
 from .labels import labelled
 from .later import check_plain, is_later, when_known
-from .one_repository import OneRepository
-from .publishing import check_readers, publish, repository_name, summary_of
-from .repositories import SelectedRepositories
-from .resources import (
-    KeyRotation,
-    VerifiedEcrKey,
-    VisibilityInput,
-)
+from .publishing import Audience, PublicationArgs, checked_audience, publish, summary_of
+from .resources import KeyRotation, VerifiedEcrKey
 from .rules import RuleViolation
 from .rules.iam_users import check_user
 from .rules.packing import LaterRepository, NewRepository, PullPolicy, pack
@@ -55,8 +49,8 @@ else:
     EcrRepository = pulumi.Input[str]
 
 
-class EcrPullAccessArgs(TypedDict):
-    """What may be pulled, by whom, and how its keys live."""
+class EcrPullAccessArgs(PublicationArgs):
+    """The ECR repositories to pull from, the repositories whose codespaces pull, and the life of the keys."""
 
     ecr_repositories: NotRequired[Sequence[EcrRepository] | None]
     """Names or ARNs of the ECR repositories to pull from, `*` allowed; in Python also `aws.ecr.Repository` objects. A
@@ -67,19 +61,6 @@ class EcrPullAccessArgs(TypedDict):
     region: NotRequired[pulumi.Input[str] | None]
     """The Region of the registry; by default that of the AWS provider. IAM has no Regions, so one AWS provider serves
     the registries of its account in all of them."""
-    selected_repositories: NotRequired[SelectedRepositories | None]
-    """The repositories whose codespaces pull: name -> id, such as the `repositories` of a `RepositorySelection`; in
-    Python also the `RepositorySelection` itself, or a list of names or `github.Repository` objects."""
-    visibility: NotRequired[VisibilityInput | None]
-    """`private` or `all` repositories of the organization instead of `selected_repositories`; `selected` by default."""
-    repository: NotRequired[OneRepository | None]
-    """The one repository that gets the secrets, instead of the organization: its name; in Python also a
-    `github.Repository`."""
-    repository_id: NotRequired[pulumi.Input[int] | None]
-    """The id of `repository`, for a program that creates the repository in the same update and gives its name only."""
-    secret_prefix: NotRequired[str | None]
-    """The beginning of the secrets' names; by default the name of the component (`payments-prod` gives
-    `PAYMENTS_PROD`)."""
     key_generation: NotRequired[int | None]
     """Raise it by one to rotate the access key. Defaults to `1`."""
     keep_previous_key: NotRequired[bool | None]
@@ -99,17 +80,9 @@ class EcrPullAccessArgs(TypedDict):
     under the prefix."""
     additional_registries: NotRequired[Mapping[str, pulumi.Input[str]] | None]
     """Further ECR registries (other accounts, other Regions) to log in to with the same key: secret prefix -> host."""
-    probe_images: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]] | None]
-    """Images (`repository:tag`, or with the registry's host) that a new key must be able to read before it is
-    published."""
-    verify: NotRequired[pulumi.Input[bool] | None]
-    """Whether to prove a new key before it is published. Defaults to `true`."""
     verify_timeout_seconds: NotRequired[pulumi.Input[int] | None]
     """How many seconds to wait for AWS to accept a new key and its policies. A key that does not work by then is not
     published. Defaults to `180`."""
-    adopt_existing: NotRequired[bool | None]
-    """Take over secrets of these names that exist already. Their values are overwritten. It acts once. Defaults to
-    `false`."""
     user_name: NotRequired[str | None]
     """The name of the IAM user; by default `codespaces-` and the name of the component. It cannot be changed later."""
     user_path: NotRequired[str | None]
@@ -145,77 +118,40 @@ class EcrPullAccess(pulumi.ComponentResource):
     """All outputs, and the repositories whose codespaces pull, in one map: for a stack output. It holds no secret."""
 
     def __init__(self, name: str, args: EcrPullAccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        component = f"EcrPullAccess {name}"
-        with refusing(component):
+        with refusing(f"EcrPullAccess {name}"):
             plan = _plan(name, args)
         super().__init__("codespaces:index:EcrPullAccess", name, None, opts)
-        here = _Here(self, component, plan.region)
-        triples = list(plan.triples)
-        servers = [here.server if host is None else host for host in plan.triples.values()]
-
-        rotation = KeyRotation(
-            f"{name}-rotation",
-            {
-                "generation": plan.generation,
-                "keep_previous_key": args.get("keep_previous_key") is not False,
-                "prefixes": [triple.prefix for triple in triples],
-                "repository": repository_name(args),
-                "user_name": plan.user_name,
-                "user_path": plan.user_path,
-                "adopt_existing": bool(args.get("adopt_existing")),
-            },
-            pulumi.ResourceOptions(parent=self),
-        )
-        # The rotation refuses a new name or path, so it has to come before the user takes it.
-        user = aws.iam.User(
-            f"{name}-user",
-            name=plan.user_name,
-            path=plan.user_path,
-            permissions_boundary=args.get("permissions_boundary_arn"),
-            tags=args.get("tags"),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[rotation], replace_on_changes=["name"]),
-        )
-        grants = _grant(self, name, args, plan, user, here, servers)
-        keys = {slot: _access_key(self, name, slot, user, rotation) for slot in plan.slots}
-        verified = VerifiedEcrKey(
-            f"{name}-key",
-            {
-                "access_key_id": _of_slot(rotation.current, {slot: key.id for slot, key in keys.items()}),
-                "secret_access_key": _of_slot(rotation.current, {slot: key.secret for slot, key in keys.items()}),
-                "servers": servers,
-                "probe_images": _probe_images(name, args.get("probe_images"), servers),
-                # Nothing works while the user is suspended; the key is proven when that ends.
-                "verify": when_known(component, _is_verified, args.get("verify"), args.get("suspended")),
-                "timeout_seconds": plan.verify_timeout_seconds,
-                "user_name": plan.user_name,
-                "slot_keys": {slot: key.id for slot, key in keys.items()},
-                "user_keys": _listed_keys(self, plan.user_name, user),
-            },
-            pulumi.ResourceOptions(parent=self, depends_on=grants),
-        )
-        secrets: dict[str, pulumi.Input[str]] = {}
-        for triple, server in zip(triples, servers, strict=True):
-            secrets |= {
-                triple.user: verified.access_key_id,
-                triple.password: verified.secret_access_key,
-                triple.server: server,
-            }
-        readers = publish(
+        registries = _Registries(self, plan)
+        rotation = _rotation(self, plan)
+        user = _user(self, plan, rotation)
+        grants = _grants(self, plan, user, registries)
+        keys = _Keys(self, plan, user, rotation)
+        verified = _verified(self, plan, user, keys, registries.servers, grants)
+        repositories = publish(
             self,
             name,
-            args,
-            secrets,
-            adopt_existing=bool(args.get("adopt_existing")),
-            rotating={"fallback": _fallback(rotation, keys, triples), "published_at": rotation.at},
-            depends_on=[*grants, *keys.values()],
+            plan.audience,
+            _secrets(plan, verified, registries.servers),
+            rotating={"fallback": keys.fallback(plan.triples), "published_at": rotation.at},
+            depends_on=[*grants, *keys.by_slot.values()],
         )
+        self._set_outputs(plan, user, verified, registries.servers, keys.created_at, repositories)
 
-        self.secret_names = pulumi.Output.from_input([secret for triple in triples for secret in triple.names])
+    def _set_outputs(
+        self,
+        plan: "_Plan",
+        user: aws.iam.User,
+        verified: VerifiedEcrKey,
+        servers: Sequence[pulumi.Input[str]],
+        created_at: pulumi.Output[str],
+        repositories: pulumi.Output[list[str] | str],
+    ) -> None:
+        self.secret_names = pulumi.Output.from_input([secret for triple in plan.triples for secret in triple.names])
         self.servers = pulumi.Output.all(*servers)
         self.user_arn = user.arn
         self.repository_policy_statement = user.arn.apply(repository_policy_statement)
         self.access_key_id = verified.access_key_id
-        self.key_created_at = _of_slot(rotation.current, {slot: key.create_date for slot, key in keys.items()})
+        self.key_created_at = created_at
         self.key_generation = pulumi.Output.from_input(plan.generation)
         outputs: dict[str, pulumi.Output[Any]] = {
             "secretNames": self.secret_names,
@@ -225,98 +161,133 @@ class EcrPullAccess(pulumi.ComponentResource):
             "keyCreatedAt": self.key_created_at,
             "keyGeneration": self.key_generation,
         }
-        self.summary = summary_of(outputs, readers)
-        outputs["repositoryPolicyStatement"] = self.repository_policy_statement
+        self.summary = summary_of(outputs, repositories)
         warn_of_age(self, self.key_created_at, plan.max_key_age_days)
-        self.register_outputs(outputs)
+        self.register_outputs({**outputs, "repositoryPolicyStatement": self.repository_policy_statement})
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """The arguments, checked as far as they are known. The number of resources depends on plain data alone."""
+    """The arguments, checked as far as they are known, with their defaults.
 
+    The number of resources depends on plain values alone.
+    """
+
+    name: str
+    audience: Audience
     generation: int
+    keep_previous_key: bool
     user_name: str
     user_path: str
+    permissions_boundary_arn: pulumi.Input[str] | None
+    tags: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None
+    """The tags of the user and of its managed policies."""
+    suspended: pulumi.Input[bool]
     region: pulumi.Input[str] | None
-    triples: dict[Triple, pulumi.Input[str] | None]
-    """Registry -> its host; None for the one of the AWS provider's account and of `region`."""
+    """The Region of the registry; None for that of the AWS provider."""
+    hosts: dict[Triple, pulumi.Input[str] | None]
+    """The names of a registry's secrets -> its host; None for the registry in the AWS provider's account."""
     policies: tuple[PullPolicy, ...]
-    awaited: dict[str, pulumi.Input[Any]]
-    """The names and ARNs that a preview may not know: those of repositories that the program makes, and Outputs."""
-    tags: Mapping[str, str]
+    later_repositories: dict[str, pulumi.Input[Any]]
+    """The names and ARNs that a preview may not know: of repositories that the program makes, and Outputs."""
+    repository_tags: Mapping[str, str]
+    probe_images: pulumi.Input[Sequence[pulumi.Input[str]]]
+    verify: pulumi.Input[bool]
+    """Whether to prove a new key. Nothing works while the user is suspended; the key is proven when that ends."""
     max_key_age_days: pulumi.Input[int]
     verify_timeout_seconds: pulumi.Input[int]
 
     @property
+    def component(self) -> str:
+        """The component, as an error message calls it."""
+        return f"EcrPullAccess {self.name}"
+
+    @property
+    def triples(self) -> list[Triple]:
+        """The names of the secrets, for each registry."""
+        return list(self.hosts)
+
+    @property
     def slots(self) -> tuple[SlotName, ...]:
-        """The slots that are declared: the second one only once there was a rotation."""
+        """The slots that are declared: the second one only after a rotation."""
         return SLOTS[:1] if self.generation == 1 else SLOTS
 
 
 def _plan(name: str, args: EcrPullAccessArgs) -> _Plan:
     component = f"EcrPullAccess {name}"
     check_plain(args, _PLAIN)
-    check_readers(args)
-    given = args.get("key_generation")
-    generation = 1 if given is None else check_generation(given)
+    audience = checked_audience(args)
+    generation = args.get("key_generation")
+    generation = 1 if generation is None else check_generation(generation)
     user_name = args.get("user_name") or f"codespaces-{name}"
     user_path = args.get("user_path") or "/codespaces/"
     check_user(user_name, user_path)
-    region = args.get("region")
-    triples: dict[Triple, pulumi.Input[str] | None] = {Triple(prefix_from(name, args.get("secret_prefix"))): None}
-    for prefix, host in (args.get("additional_registries") or {}).items():
-        argument = f"additional_registries.{prefix}"
-        check_prefix(prefix, argument)
-        if Triple(prefix.upper()) in triples:
-            raise RuleViolation(argument, f"{argument}: two registries have the prefix {prefix}; give one another.")
-        triples[Triple(prefix.upper())] = when_known(component, _host, argument, host)
-    repositories, awaited = _repositories(args.get("ecr_repositories") or ())
-    tags = args.get("ecr_repository_tags") or {}
-    policies = pack(repositories, args.get("pull_through_cache_prefixes") or (), tags)
+    region, suspended = args.get("region"), args.get("suspended")
+    hosts = _hosts(name, args)
+    listed, later_repositories = _repositories(args.get("ecr_repositories") or ())
+    repository_tags = args.get("ecr_repository_tags") or {}
+    policies = pack(listed, args.get("pull_through_cache_prefixes") or (), repository_tags)
+    probe_images = args.get("probe_images")
     return _Plan(
-        generation,
-        user_name,
-        user_path,
-        None if region is None else when_known(component, _region, region),
-        triples,
-        policies,
-        awaited,
-        tags,
-        max_key_age_days=when_known(
-            component, _count, "max_key_age_days", args.get("max_key_age_days"), _MAX_KEY_AGE_DAYS
-        ),
-        verify_timeout_seconds=when_known(
-            component, _count, "verify_timeout_seconds", args.get("verify_timeout_seconds"), _VERIFY_TIMEOUT_SECONDS
-        ),
+        name=name,
+        audience=audience,
+        generation=generation,
+        keep_previous_key=args.get("keep_previous_key") is not False,
+        user_name=user_name,
+        user_path=user_path,
+        permissions_boundary_arn=args.get("permissions_boundary_arn"),
+        tags=args.get("tags"),
+        suspended=when_known(component, bool, suspended),
+        region=None if region is None else when_known(component, _region, region),
+        hosts=hosts,
+        policies=policies,
+        later_repositories=later_repositories,
+        repository_tags=repository_tags,
+        probe_images=[] if probe_images is None else probe_images,
+        verify=when_known(component, _is_verified, args.get("verify"), suspended),
+        max_key_age_days=_count(component, args, "max_key_age_days", _MAX_KEY_AGE_DAYS),
+        verify_timeout_seconds=_count(component, args, "verify_timeout_seconds", _VERIFY_TIMEOUT_SECONDS),
     )
 
 
-def _repositories(given: Any) -> tuple[Sequence[Any], dict[str, pulumi.Input[Any]]]:
-    """The list to pack, and the names or ARNs of those in it that a preview may not know."""
-    if is_later(given):
+def _hosts(name: str, args: EcrPullAccessArgs) -> dict[Triple, pulumi.Input[str] | None]:
+    """The names of each registry's secrets -> its host; None for the registry in the AWS provider's account."""
+    hosts: dict[Triple, pulumi.Input[str] | None] = {Triple(prefix_from(name, args.get("secret_prefix"))): None}
+    for prefix, host in (args.get("additional_registries") or {}).items():
+        argument = f"additional_registries.{prefix}"
+        check_prefix(prefix, argument)
+        triple = Triple(prefix.upper())
+        if triple in hosts:
+            raise RuleViolation(argument, f"{argument}: two registries have the prefix {prefix}; give one another.")
+        hosts[triple] = when_known(f"EcrPullAccess {name}", _host, argument, host)
+    return hosts
+
+
+def _repositories(repositories: Any) -> tuple[Sequence[Any], dict[str, pulumi.Input[Any]]]:
+    """The list to pack, and the names or ARNs in it that a preview may not know."""
+    if is_later(repositories):
         raise RuleViolation(
             "ecr_repositories",
             "ecr_repositories is an Output; give a list, whose items may be Outputs: the number of policies depends on "
             "how many repositories there are. Or list a pattern, such as 'team/*', or select by ecr_repository_tags.",
         )
-    if isinstance(given, str) or not isinstance(given, Sequence):
-        return given, {}  # which is refused with all else that is no list
-    items = cast("Sequence[Any]", given)
-    made = labelled(item for item in items if isinstance(item, aws.ecr.Repository))
-    label_of = {id(repository): label for label, repository in made.items()}
-    awaited: dict[str, pulumi.Input[Any]] = {label: repository.arn for label, repository in made.items()}
+    if isinstance(repositories, str) or not isinstance(repositories, Sequence):
+        return repositories, {}  # `pack` refuses everything else that is not a list
+    items = cast("Sequence[Any]", repositories)
+    resources = labelled(item for item in items if isinstance(item, aws.ecr.Repository))
+    label_of = {id(resource): label for label, resource in resources.items()}
+    later: dict[str, pulumi.Input[Any]] = {label: resource.arn for label, resource in resources.items()}
     listed: list[Any] = []
     for index, item in enumerate(items):
         if isinstance(item, aws.ecr.Repository):
             listed.append(NewRepository(label_of[id(item)]))
         elif is_later(item):
             repository = LaterRepository(f"ecr_repositories[{index}]")
-            awaited[repository.place] = item
+            later[repository.place] = item
             listed.append(repository)
         else:
             listed.append(item)
-    return listed, awaited
+    return listed, later
 
 
 def _region(region: object) -> str:
@@ -332,106 +303,190 @@ def _host(argument: str, host: object) -> str:
     return parse_ecr_host(host, argument).host
 
 
-def _count(argument: str, given: object, default: int) -> int:
-    if given is None:
-        return default
-    if isinstance(given, float) and given.is_integer():  # so a program in another language sends whole numbers
-        given = int(given)
-    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
-        what = repr(given) if isinstance(given, (str, int, float)) else f"({a_kind(given)})"
-        raise RuleViolation(argument, f"{argument} {what}: must be a plain whole number of at least 1.")
-    return given
+def _count(component: str, args: EcrPullAccessArgs, argument: str, default: int) -> pulumi.Input[int]:
+    def check(count: object) -> int:
+        if count is None:
+            return default
+        if isinstance(count, float) and count.is_integer():  # programs in other languages send whole numbers so
+            count = int(count)
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            shown = repr(count) if isinstance(count, (str, int, float)) else f"({a_kind(count)})"
+            raise RuleViolation(argument, f"{argument} {shown}: must be a plain whole number of at least 1.")
+        return count
+
+    return when_known(component, check, args.get(argument))
 
 
 def _is_verified(verify: bool | None, suspended: bool | None) -> bool:
     return verify is not False and not suspended
 
 
-class _Here:
-    """The account that the component's AWS provider works in, and the Region of the registry: its own by default."""
+class _Registries:
+    """The account of the AWS provider, the Region, and the hosts of the registries."""
 
-    def __init__(self, parent: pulumi.Resource, component: str, region: pulumi.Input[str] | None) -> None:
+    def __init__(self, parent: pulumi.Resource, plan: _Plan) -> None:
         options = pulumi.InvokeOutputOptions(parent=parent)
         self.account = aws.get_caller_identity_output(opts=options).account_id
-        own = region is None
-        self.region = aws.get_region_output(opts=options).region if own else pulumi.Output.from_input(region)
-        self.server = pulumi.Output.from_input(when_known(component, ecr_registry_host, self.account, self.region))
+        if plan.region is None:
+            self.region = aws.get_region_output(opts=options).region
+        else:
+            self.region = pulumi.Output.from_input(plan.region)
+        own = pulumi.Output.from_input(when_known(plan.component, ecr_registry_host, self.account, self.region))
+        self.servers = [own if host is None else host for host in plan.hosts.values()]
 
 
-def _grant(
-    component: pulumi.Resource,
-    name: str,
-    args: EcrPullAccessArgs,
-    plan: _Plan,
-    user: aws.iam.User,
-    here: _Here,
-    servers: Sequence[pulumi.Input[str]],
-) -> list[pulumi.Resource]:
-    """The policies of the user; whatever proves or publishes a key has to wait for all of them."""
-    parent = pulumi.ResourceOptions(parent=component)
-    # Under a name that Pulumi makes up, a policy whose answer was lost would stay with the user, in no state, and grant
-    # what the program grants no more; under its own it is put again. It cannot be replaced but after it was deleted.
-    inline = pulumi.ResourceOptions(parent=component, delete_before_replace=True)
+def _rotation(parent: pulumi.Resource, plan: _Plan) -> KeyRotation:
+    return KeyRotation(
+        f"{plan.name}-rotation",
+        {
+            "generation": plan.generation,
+            "keep_previous_key": plan.keep_previous_key,
+            "prefixes": [triple.prefix for triple in plan.triples],
+            "repository": plan.audience.repository_name,
+            "user_name": plan.user_name,
+            "user_path": plan.user_path,
+            "adopt_existing": plan.audience.adopt_existing,
+        },
+        pulumi.ResourceOptions(parent=parent),
+    )
 
-    def put(what: str, document: pulumi.Input[str]) -> pulumi.Resource:
-        return aws.iam.UserPolicy(f"{name}-{what}", name=what, user=user.name, policy=document, opts=inline)
 
-    def login(suspended: bool | None) -> str:
-        return login_document(suspended=bool(suspended))
+def _user(parent: pulumi.Resource, plan: _Plan, rotation: KeyRotation) -> aws.iam.User:
+    # The rotation refuses a new name or path, so it has to come before the user takes it.
+    return aws.iam.User(
+        f"{plan.name}-user",
+        name=plan.user_name,
+        path=plan.user_path,
+        permissions_boundary=plan.permissions_boundary_arn,
+        tags=plan.tags,
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=[rotation], replace_on_changes=["name"]),
+    )
 
-    granted = [put("login", when_known(f"EcrPullAccess {name}", login, args.get("suspended")))]
-    if plan.tags:
-        document = pulumi.Output.all(here.account, here.region).apply(
-            lambda it: tagged_document(partition_of(it[1]), it[1], it[0], plan.tags)
+
+def _grants(parent: pulumi.Resource, plan: _Plan, user: aws.iam.User, registries: _Registries) -> list[pulumi.Resource]:
+    """The policies of the user. A key is proven and published after all of them."""
+    login = when_known(plan.component, _login_document, plan.suspended)
+    grants: list[pulumi.Resource] = [_inline_policy(parent, plan, user, "login", login)]
+    if plan.repository_tags:
+        document = pulumi.Output.all(registries.account, registries.region).apply(
+            lambda place: tagged_document(partition_of(place[1]), place[1], place[0], plan.repository_tags)
         )
-        granted.append(put("pull-tagged", document))
-    hosts = pulumi.Output.all(*servers)
+        grants.append(_inline_policy(parent, plan, user, "pull-tagged", document))
+    hosts = pulumi.Output.all(*registries.servers)
     for policy in plan.policies:
-        resolved = pulumi.Output.all(
-            **{str(repository): plan.awaited[str(repository)] for repository in policy.awaited}
-        )
-        document = pulumi.Output.all(here.account, here.region, hosts, resolved).apply(
-            lambda it, policy=policy: _pull_document(name, policy, *it)
+        later = {str(repository): plan.later_repositories[str(repository)] for repository in policy.awaited}
+        resolved = pulumi.Output.all(**later)
+        document = pulumi.Output.all(registries.account, registries.region, hosts, resolved).apply(
+            lambda values, policy=policy: _pull_document(plan.component, policy, *values)
         )
         if policy.inline:
-            granted.append(put("pull", document))
-            continue
-        managed = aws.iam.Policy(
-            f"{name}-pull-{policy.label}",
-            path=plan.user_path,
-            description=f"What codespaces may pull by the user {plan.user_name}.",
-            policy=document,
-            tags=args.get("tags"),
-            opts=parent,
-        )
-        attachment = aws.iam.UserPolicyAttachment(
-            f"{name}-pull-{policy.label}", user=user.name, policy_arn=managed.arn, opts=parent
-        )
-        granted += [managed, attachment]
-    return granted
+            grants.append(_inline_policy(parent, plan, user, "pull", document))
+        else:
+            grants += _managed_policy(parent, plan, user, policy.label, document)
+    return grants
+
+
+def _login_document(suspended: bool) -> str:
+    return login_document(suspended=suspended)
+
+
+def _inline_policy(
+    parent: pulumi.Resource, plan: _Plan, user: aws.iam.User, policy_name: str, document: pulumi.Input[str]
+) -> pulumi.Resource:
+    """A policy of the user, under a name of its own.
+
+    If AWS makes a policy but its answer is lost, the policy is in no state. Under a name that Pulumi makes up it would
+    stay, and grant what the program no longer grants; under its own name the next update writes it again. For the same
+    name, it has to be deleted before it is replaced.
+    """
+    return aws.iam.UserPolicy(
+        f"{plan.name}-{policy_name}",
+        name=policy_name,
+        user=user.name,
+        policy=document,
+        opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=True),
+    )
+
+
+def _managed_policy(
+    parent: pulumi.Resource, plan: _Plan, user: aws.iam.User, label: str, document: pulumi.Input[str]
+) -> list[pulumi.Resource]:
+    opts = pulumi.ResourceOptions(parent=parent)
+    policy = aws.iam.Policy(
+        f"{plan.name}-pull-{label}",
+        path=plan.user_path,
+        description=f"What codespaces may pull by the user {plan.user_name}.",
+        policy=document,
+        tags=plan.tags,
+        opts=opts,
+    )
+    attachment = aws.iam.UserPolicyAttachment(
+        f"{plan.name}-pull-{label}", user=user.name, policy_arn=policy.arn, opts=opts
+    )
+    return [policy, attachment]
 
 
 def _pull_document(
-    name: str,
+    component: str,
     policy: PullPolicy,
     account: str,
     region: str,
     hosts: Sequence[str],
     resolved: Mapping[str, object],
 ) -> str:
-    with refusing(f"EcrPullAccess {name}"):
-        # It refuses another partition, for which a further registry is not the way out.
+    with refusing(component):
+        # First the document, which refuses another partition: a further registry would not help there.
         document = policy.document(account, region, resolved)
         for arn in policy.arns(account, region, resolved):
-            if arn.region != "*" and ecr_registry_host(arn.account, arn.region) not in hosts:
+            if arn.region == "*":
+                continue
+            host = ecr_registry_host(arn.account, arn.region)
+            if host not in hosts:
                 raise RuleViolation(
                     "ecr_repositories",
-                    f"ecr_repositories: {str(arn)!r} is in the registry "
-                    f"{ecr_registry_host(arn.account, arn.region)}, to which codespaces would not log in; they log in "
-                    f"to {', '.join(hosts)}. Add it to "
-                    "additional_registries with a secret prefix of its own.",
+                    f"ecr_repositories: {str(arn)!r} is in the registry {host}, to which codespaces would not log in; "
+                    f"they log in to {', '.join(hosts)}. Add it to additional_registries with a secret prefix of its "
+                    "own.",
                 )
         return document
+
+
+class _Keys:
+    """The access keys of the user, by their slots."""
+
+    def __init__(self, parent: pulumi.Resource, plan: _Plan, user: aws.iam.User, rotation: KeyRotation) -> None:
+        self.rotation = rotation
+        self.by_slot = {slot: _access_key(parent, plan.name, slot, user, rotation) for slot in plan.slots}
+        self.ids = {slot: key.id for slot, key in self.by_slot.items()}
+        self.secrets = {slot: key.secret for slot, key in self.by_slot.items()}
+
+    def current(self, values: Mapping[str, pulumi.Output[Any]]) -> pulumi.Output[Any]:
+        """The value of the slot that is to be published."""
+        slots = pulumi.Output.all(current=self.rotation.current, **values)
+        return slots.apply(lambda slots: slots[slots["current"]])
+
+    @property
+    def created_at(self) -> pulumi.Output[str]:
+        """When the key that is to be published was created."""
+        return self.current({slot: key.create_date for slot, key in self.by_slot.items()})
+
+    def fallback(self, triples: Sequence[Triple]) -> pulumi.Output[Mapping[str, str]]:
+        """The secrets with the key of the published slot, to put back if a new key cannot be published whole."""
+        ids = {f"{slot}_id": key_id for slot, key_id in self.ids.items()}
+        secrets = {f"{slot}_secret": secret for slot, secret in self.secrets.items()}
+
+        def choose(values: Mapping[str, str]) -> Mapping[str, str]:
+            slot = values["published"]
+            if not slot or slot == values["current"]:
+                return {}
+            fallback: dict[str, str] = {}
+            for triple in triples:
+                fallback |= {triple.user: values[f"{slot}_id"], triple.password: values[f"{slot}_secret"]}
+            return fallback
+
+        rotation = self.rotation
+        values = pulumi.Output.all(published=rotation.published, current=rotation.current, **ids, **secrets)
+        return pulumi.Output.secret(values.apply(choose))
 
 
 def _access_key(
@@ -457,47 +512,59 @@ def _access_key(
     )
 
 
-def _of_slot(current: pulumi.Output[str], values: Mapping[str, pulumi.Output[Any]]) -> pulumi.Output[Any]:
-    """The value of the slot that `current` names."""
-    return pulumi.Output.all(current=current, **values).apply(lambda it: it[it["current"]])
+def _verified(
+    parent: pulumi.Resource,
+    plan: _Plan,
+    user: aws.iam.User,
+    keys: _Keys,
+    servers: Sequence[pulumi.Input[str]],
+    grants: list[pulumi.Resource],
+) -> VerifiedEcrKey:
+    """The key that is to be published, once it works."""
+    return VerifiedEcrKey(
+        f"{plan.name}-key",
+        {
+            "access_key_id": keys.current(keys.ids),
+            "secret_access_key": keys.current(keys.secrets),
+            "servers": servers,
+            "probe_images": _probe_images(plan, servers),
+            "verify": plan.verify,
+            "timeout_seconds": plan.verify_timeout_seconds,
+            "user_name": plan.user_name,
+            "slot_keys": keys.ids,
+            "user_keys": _listed_keys(parent, plan.user_name, user),
+        },
+        pulumi.ResourceOptions(parent=parent, depends_on=grants),
+    )
 
 
-def _fallback(
-    rotation: KeyRotation, keys: Mapping[str, aws.iam.AccessKey], triples: Sequence[Triple]
-) -> pulumi.Output[Mapping[str, str]]:
-    """What the secrets are put back to if the new key cannot be published whole: the key of the published slot."""
-    held = {f"{slot}_id": key.id for slot, key in keys.items()}
-    held |= {f"{slot}_secret": key.secret for slot, key in keys.items()}
-
-    def choose(it: Mapping[str, str]) -> Mapping[str, str]:
-        slot = it["published"]
-        if not slot or slot == it["current"]:
-            return {}
-        pair: dict[str, str] = {}
-        for triple in triples:
-            pair |= {triple.user: it[f"{slot}_id"], triple.password: it[f"{slot}_secret"]}
-        return pair
-
-    known = pulumi.Output.all(published=rotation.published, current=rotation.current, **held)
-    return pulumi.Output.secret(known.apply(choose))
+def _secrets(
+    plan: _Plan, verified: VerifiedEcrKey, servers: Sequence[pulumi.Input[str]]
+) -> dict[str, pulumi.Input[str]]:
+    """The Codespaces secrets of all registries: name -> value."""
+    secrets: dict[str, pulumi.Input[str]] = {}
+    for triple, server in zip(plan.triples, servers, strict=True):
+        secrets[triple.user] = verified.access_key_id
+        secrets[triple.password] = verified.secret_access_key
+        secrets[triple.server] = server
+    return secrets
 
 
 def _listed_keys(parent: pulumi.Resource, user_name: str, user: aws.iam.User) -> pulumi.Output[Mapping[str, str]]:
     """The access keys that AWS lists for the user, id -> date of creation; not known until the user exists."""
-    listed = aws.iam.get_access_keys_output(
+    listing = aws.iam.get_access_keys_output(
         user=user.arn.apply(lambda _: user_name), opts=pulumi.InvokeOutputOptions(parent=parent)
     )
-    # While its argument is not known, the SDK tells no dependency of the listing: an update by a plan (`--plan`) would
-    # then be refused for one that the preview did not have.
-    both = pulumi.Output.all(listed, user.arn)
-    return both.apply(lambda it: {key.access_key_id: key.create_date for key in it[0].access_keys})
+    # While the argument is not known, the SDK leaves out that the listing depends on the user. `pulumi up --plan` would
+    # then refuse the dependency, which the preview did not have.
+    both = pulumi.Output.all(listing, user.arn)
+    return both.apply(lambda both: {key.access_key_id: key.create_date for key in both[0].access_keys})
 
 
-def _probe_images(
-    name: str, images: pulumi.Input[Sequence[pulumi.Input[str]]] | None, servers: Sequence[pulumi.Input[str]]
-) -> pulumi.Input[Sequence[pulumi.Input[str]]]:
-    """The images with the host they are read from: the one they name, or that of the AWS provider's registry."""
-    if images is None or (not is_later(images) and not images):
+def _probe_images(plan: _Plan, servers: Sequence[pulumi.Input[str]]) -> pulumi.Input[Sequence[pulumi.Input[str]]]:
+    """The images, each with the host of its registry: by default that of the first one."""
+    images = plan.probe_images
+    if not is_later(images) and not images:
         return []
 
     def with_host(place: str, image: str, hosts: Sequence[str]) -> str:
@@ -516,5 +583,4 @@ def _probe_images(
     def with_hosts(images: Sequence[str], hosts: Sequence[str]) -> Sequence[str]:
         return [with_host(f"probe_images[{index}]", image, hosts) for index, image in enumerate(images)]
 
-    both = pulumi.Output.from_input(images), pulumi.Output.all(*servers)
-    return when_known(f"EcrPullAccess {name}", with_hosts, *both)
+    return when_known(plan.component, with_hosts, pulumi.Output.from_input(images), pulumi.Output.all(*servers))

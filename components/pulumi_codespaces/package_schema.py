@@ -1,7 +1,10 @@
 """The schema of this package, from which Pulumi generates SDKs for other languages.
 
-It is inferred from the annotations and docstrings of the components, the resources and the provider, so that no
-sentence is written twice. What they cannot say, such as that an input is secret, stands below.
+It is inferred from the annotations and docstrings of the components, the resources and the provider. Add here only what
+they cannot say, such as that an input is secret.
+
+The sentence on an argument stands in one place, its docstring. From there it comes into `schema.json`, and from that
+file into the settings of a stack (`program/settings.py`) and their schema.
 
     python -m pulumi_codespaces.package_schema     writes schema.json, which the plugin serves
 """
@@ -17,15 +20,17 @@ from typing import TYPE_CHECKING, Any, cast
 from pulumi.provider.experimental.analyzer import Analyzer
 from pulumi.provider.experimental.component import ComponentProvider
 from pulumi.provider.experimental.schema import ComplexType, Property, remove_none
+from typing_extensions import get_original_bases, is_typeddict
 
 from . import resources
 from .ecr_pull_access import EcrPullAccess
 from .package_access import PackageAccess
+from .publishing import PublicationArgs
 from .registry_login import RegistryLogin
 from .version import PACKAGE, PLUGIN_URL, VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 SCHEMA = Path(__file__).with_name("schema.json")
 COMPONENTS = (EcrPullAccess, RegistryLogin, PackageAccess)
@@ -35,6 +40,8 @@ RESOURCES = {
     resources.RepositorySecrets: resources.RepositorySecretsArgs,
 }
 """Custom resource -> its arguments."""
+PASSED_ON: dict[type, type] = {PublicationArgs: resources.RepositorySecretsArgs}
+"""Arguments of components -> the arguments of a resource, which describe those that have no docstring of their own."""
 _SECRET = {
     "AppAuth": ("pemFile",),
     "OrganizationSecrets": ("secrets",),
@@ -42,7 +49,7 @@ _SECRET = {
     "RegistryLogin": ("password",),
     "RepositorySecrets": ("secrets",),
 }
-"""Type or resource -> its secret properties, inputs and outputs alike."""
+"""Type or resource -> its secret inputs and outputs."""
 DEFAULTS: dict[str, dict[str, object]] = {
     "EcrPullAccess": {
         "adoptExisting": False,
@@ -64,9 +71,9 @@ DEFAULTS: dict[str, dict[str, object]] = {
     "RegistryLogin": {"adoptExisting": False, "verify": True},
     "RepositorySecrets": {"adoptExisting": False},
 }
-"""Resource -> what an input is if it is left out, as the generated SDKs then send it.
+"""Resource -> the defaults of its inputs, which the generated SDKs send.
 
-The `visibility` of a component is not among them: sent along with `repository`, it would contradict it.
+Without the `visibility` of a component: an SDK would send it together with `repository`, which it contradicts.
 """
 _NAME = "pulumi-codespaces"
 _GIT = re.compile(r"git://(?P<repository>[^/@]+/[^/@]+/[^/@]+?)(\.git)?([/@].*)?")
@@ -80,7 +87,10 @@ def package_schema(server: str | None = PLUGIN_URL) -> dict[str, Any]:
     """
     analyzer = Analyzer(PACKAGE)
     inferred: dict[str, Any] = json.loads(ComponentProvider([*COMPONENTS], PACKAGE, _NAME, VERSION).schema or "{}")
-    found: dict[str, Any] = {
+    for kind in COMPONENTS:
+        inputs = inferred["resources"][f"{PACKAGE}:index:{kind.__name__}"]["inputProperties"]
+        _describe_inputs(analyzer, inspect.get_annotations(kind.__init__)["args"], inputs)
+    custom: dict[str, Any] = {
         f"{PACKAGE}:index:{kind.__name__}": _resource(analyzer, kind, args) for kind, args in RESOURCES.items()
     }
     provider = _provider(analyzer)
@@ -103,7 +113,7 @@ def package_schema(server: str | None = PLUGIN_URL) -> dict[str, Any]:
         "config": {"variables": provider["inputProperties"]},
         "types": inferred["types"] | types,
         "provider": provider,
-        "resources": inferred["resources"] | found,
+        "resources": inferred["resources"] | custom,
     }
     for token, described in (*schema["types"].items(), *schema["resources"].items()):
         _complete(token.rsplit(":", 1)[-1], described)
@@ -122,7 +132,7 @@ def _addresses(server: str | None) -> dict[str, str]:
 def _languages(server: str | None) -> dict[str, Any]:
     """The names of the SDKs, which are the same however the package is added.
 
-    The path of the Go module begins with a word that is no host while there is no address: nothing fetches it.
+    Without an address, the path of the Go module begins with a word that is not a host, so nothing fetches it.
     """
     git = _GIT.fullmatch(server or "")
     module = _NAME if git is None else git["repository"]
@@ -159,13 +169,32 @@ def _resource(analyzer: Analyzer, kind: type, args: type) -> dict[str, Any]:
     }
     for name, definition in outputs.items():
         definition.description = inspect.getdoc(getattr(kind, _snake_case(name)))
-    return {
+    described: dict[str, Any] = {
         "description": kind.__doc__,
-        "inputProperties": {name: Property.from_definition(one).to_json() for name, one in inputs.items()},
-        "requiredInputs": sorted(name for name, one in inputs.items() if not one.optional),
-        "properties": {name: Property.from_definition(one).to_json() for name, one in outputs.items()},
-        "required": sorted(name for name, one in outputs.items() if not one.optional),
+        "inputProperties": {name: Property.from_definition(value).to_json() for name, value in inputs.items()},
+        "requiredInputs": sorted(name for name, definition in inputs.items() if not definition.optional),
+        "properties": {name: Property.from_definition(value).to_json() for name, value in outputs.items()},
+        "required": sorted(name for name, definition in outputs.items() if not definition.optional),
     }
+    _describe_inputs(analyzer, args, described["inputProperties"])
+    return described
+
+
+def _describe_inputs(analyzer: Analyzer, args: type, inputs: dict[str, Any]) -> None:
+    """Describe the inputs whose docstrings do not stand in the class itself."""
+    for name, described in inputs.items():
+        docstrings = (analyzer.get_docstring(kind, _snake_case(name)) for kind in _sources(args))
+        inputs[name] = {"description": None} | described | {"description": next(filter(None, docstrings), None)}
+
+
+def _sources(args: type) -> Iterator[type]:
+    """The classes that describe arguments: their own, its bases, and the arguments of a resource."""
+    yield args
+    if args in PASSED_ON:
+        yield from _sources(PASSED_ON[args])
+    for base in get_original_bases(args):
+        if is_typeddict(base):
+            yield from _sources(base)
 
 
 def _provider(analyzer: Analyzer) -> dict[str, Any]:
@@ -183,15 +212,14 @@ def _provider(analyzer: Analyzer) -> dict[str, Any]:
 
 
 def _arguments_of(kind: type) -> dict[str, str]:
-    """What the docstring of the provider says about each of its arguments."""
-    section = inspect.getdoc(kind)
-    arguments = (section or "").partition("\nArgs:\n")[2]
-    found = re.findall(r"^    (\w+): (.*(?:\n        .*)*)", arguments, re.MULTILINE)
-    return {name: text for name, text in found if name not in ("resource_name", "opts")}
+    """The arguments of the provider -> their descriptions in its docstring."""
+    section = (inspect.getdoc(kind) or "").partition("\nArgs:\n")[2]
+    arguments = re.findall(r"^    (\w+): (.*(?:\n        .*)*)", section, re.MULTILINE)
+    return {name: text for name, text in arguments if name not in ("resource_name", "opts")}
 
 
 def _complete(name: str, described: dict[str, Any]) -> None:
-    """Add what cannot be inferred, and give members of enums the names that Pulumi's SDKs have: `Container`."""
+    """Add what cannot be inferred, and name members of enums as Pulumi's SDKs do: `Container`."""
     for section in ("properties", "inputProperties"):
         for property_name in _SECRET.get(name, ()):
             if property_name in described.get(section, {}):
@@ -205,7 +233,7 @@ def _complete(name: str, described: dict[str, Any]) -> None:
 
 
 def _unplain(node: Any) -> None:
-    """Outputs may stand anywhere in the inputs of a custom resource, which the engine resolves."""
+    """Allow Outputs anywhere in the inputs of a custom resource: the engine resolves them."""
     if isinstance(node, dict):
         mapping = cast("dict[str, Any]", node)
         mapping.pop("plain", None)
@@ -214,7 +242,7 @@ def _unplain(node: Any) -> None:
 
 
 def _tidied(node: Any, *, nested: bool = False) -> Any:
-    """The same without what is empty, and descriptions in Markdown, once for each property."""
+    """A copy without empty values, and with one description in Markdown for each property."""
     if isinstance(node, list):
         return [_tidied(item) for item in cast("list[Any]", node)]
     if not isinstance(node, dict):
@@ -230,10 +258,10 @@ def _tidied(node: Any, *, nested: bool = False) -> Any:
 
 
 def _markdown(docstring: str) -> str:
-    """A docstring for readers of any language: no sections for Python, names as other languages write them."""
+    """A docstring in Markdown for users of any language: without sections for Python, and with names in camelCase."""
     text = re.split(r"\n(?:Args|Raises):\n", inspect.cleandoc(docstring))[0]
     paragraphs = [" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text.strip())]
-    return "\n\n".join(_in_camel_case(re.sub(r"; in Python(?:[^.`]|`[^`]*`)*", "", one)) for one in paragraphs)
+    return "\n\n".join(_in_camel_case(re.sub(r"; in Python(?:[^.`]|`[^`]*`)*", "", text)) for text in paragraphs)
 
 
 def _in_camel_case(text: str) -> str:
@@ -249,7 +277,7 @@ def _snake_case(name: str) -> str:
 
 
 def text_of(schema: Mapping[str, Any]) -> str:
-    """The schema as it is written to the file."""
+    """The text of the file."""
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -1,19 +1,17 @@
-"""`RegistryLogin`: codespaces log in to any registry with given credentials."""
+"""`RegistryLogin`: codespaces log in to any registry with the credentials of the program."""
 
 # No `from __future__ import annotations` here: the schema is inferred from these annotations at run time.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import NotRequired
 
 from .errors import refusing
 from .expiry import warn_of_end
 from .later import check_plain, when_known
-from .one_repository import OneRepository
-from .publishing import check_readers, publish, summary_of
-from .repositories import SelectedRepositories
-from .resources import VerifiedLogin, VisibilityInput
+from .publishing import PublicationArgs, checked_audience, publish, summary_of
+from .resources import VerifiedLogin
 from .rules.registries import check_server
 from .rules.secret_names import Triple, prefix_from
 
@@ -24,8 +22,8 @@ _PLAIN = {
 """Argument -> why it must not be an Output."""
 
 
-class RegistryLoginArgs(TypedDict):
-    """A registry, the credentials for it, and who may use them."""
+class RegistryLoginArgs(PublicationArgs):
+    """A registry, the credentials for it, and the repositories whose codespaces log in."""
 
     server: pulumi.Input[str]
     """The registry's host, such as `acme.azurecr.io`, without scheme or path; for Docker Hub
@@ -34,31 +32,9 @@ class RegistryLoginArgs(TypedDict):
     """The user name to log in with."""
     password: pulumi.Input[str]
     """The password or token to log in with. The state stores it encrypted."""
-    selected_repositories: NotRequired[SelectedRepositories | None]
-    """The repositories whose codespaces log in: name -> id, such as the `repositories` of a `RepositorySelection`; in
-    Python also the `RepositorySelection` itself, or a list of names or `github.Repository` objects."""
-    visibility: NotRequired[VisibilityInput | None]
-    """`private` or `all` repositories of the organization instead of `selected_repositories`; `selected` by default."""
-    repository: NotRequired[OneRepository | None]
-    """The one repository that gets the secrets, instead of the organization: its name; in Python also a
-    `github.Repository`."""
-    repository_id: NotRequired[pulumi.Input[int] | None]
-    """The id of `repository`, for a program that creates the repository in the same update and gives its name only."""
-    secret_prefix: NotRequired[str | None]
-    """The beginning of the secrets' names; by default the name of the component (`payments-acr` gives
-    `PAYMENTS_ACR`)."""
-    probe_images: NotRequired[pulumi.Input[Sequence[pulumi.Input[str]]] | None]
-    """Images of the registry (`repository:tag`, or with the registry's host) that the credentials must be able to read
-    before they are published."""
-    verify: NotRequired[pulumi.Input[bool] | None]
-    """Whether to log in before publishing. Turn it off for a registry that cannot be reached from where Pulumi runs.
-    Defaults to `true`."""
     expires_at: NotRequired[pulumi.Input[str] | None]
     """When the credentials expire (RFC 3339), if they do: it is in the summary, and every preview of the last 14 days
     warns."""
-    adopt_existing: NotRequired[bool | None]
-    """Take over secrets of these names that exist already. Their values are overwritten. It acts once. Defaults to
-    `false`."""
 
 
 class RegistryLogin(pulumi.ComponentResource):
@@ -84,7 +60,7 @@ class RegistryLogin(pulumi.ComponentResource):
             check_plain(args, _PLAIN)
             server = _checked_server(name, args["server"])
             triple = Triple(prefix_from(name, args.get("secret_prefix")))
-            check_readers(args)
+            audience = checked_audience(args)
         super().__init__("codespaces:index:RegistryLogin", name, None, opts)
         login = VerifiedLogin(
             f"{name}-login",
@@ -97,19 +73,14 @@ class RegistryLogin(pulumi.ComponentResource):
             },
             pulumi.ResourceOptions(parent=self),
         )
-        readers = publish(
-            self,
-            name,
-            args,
-            {triple.user: login.user, triple.password: login.password, triple.server: server},
-            adopt_existing=bool(args.get("adopt_existing")),
-        )
+        secrets = {triple.user: login.user, triple.password: login.password, triple.server: server}
+        repositories = publish(self, name, audience, secrets)
         self.secret_names = pulumi.Output.from_input(list(triple.names))
         self.server = pulumi.Output.from_input(server)
         outputs: dict[str, pulumi.Output[Any]] = {"secretNames": self.secret_names, "server": self.server}
         expires_at = args.get("expires_at")
-        ends = {} if expires_at is None else {"expiresAt": warn_of_end(self, name, expires_at, self.server)}
-        self.summary = summary_of({**outputs, **ends}, readers)
+        end = {} if expires_at is None else {"expiresAt": warn_of_end(self, name, expires_at, self.server)}
+        self.summary = summary_of({**outputs, **end}, repositories)
         self.register_outputs(outputs)
 
 
@@ -118,7 +89,7 @@ def _is_verified(verify: bool | None) -> bool:
 
 
 def _checked_server(name: str, server: pulumi.Input[str]) -> pulumi.Input[str]:
-    """The server as it was given; one that is not known yet is checked once it is."""
+    """The server. If it is not known yet, it is checked once it is."""
 
     def check(host: str) -> str:
         check_server(host)

@@ -148,7 +148,15 @@ class Rotating(TypedDict):
     """NAME -> the `updated_at` that says `fallback` is still what is published; from a `KeyRotation`."""
 
 
-class OrganizationSecretsArgs(TypedDict):
+class AdoptionArgs(TypedDict):
+    """The argument that every set of secrets has."""
+
+    adopt_existing: NotRequired[pulumi.Input[bool]]
+    """Take over secrets of these names that exist already. Their values are overwritten. It acts once. Defaults to
+    `false`."""
+
+
+class OrganizationSecretsArgs(AdoptionArgs):
     """Secrets that belong together, and who may read them."""
 
     secrets: Mapping[str, pulumi.Input[str]]
@@ -158,9 +166,6 @@ class OrganizationSecretsArgs(TypedDict):
     selected_repositories: NotRequired[RepositorySelection | pulumi.Input[Mapping[str, pulumi.Input[int]]] | None]
     """The repositories whose codespaces may read them: name -> id, such as the `repositories` of a
     `RepositorySelection`; in Python also the `RepositorySelection` itself."""
-    adopt_existing: NotRequired[pulumi.Input[bool]]
-    """Take over secrets of these names that exist already. Their values are overwritten. It acts once. Defaults to
-    `false`."""
 
 
 class OrganizationSecrets(pulumi.CustomResource):
@@ -231,7 +236,7 @@ class RotatedOrganizationSecrets(OrganizationSecrets):
         super().__init__(resource_name, args, opts)
 
 
-class RepositorySecretsArgs(TypedDict):
+class RepositorySecretsArgs(AdoptionArgs):
     """Secrets of one repository that belong together."""
 
     repository: OneRepository
@@ -240,9 +245,6 @@ class RepositorySecretsArgs(TypedDict):
     """The id of `repository`, for a program that creates the repository in the same update and gives its name only."""
     secrets: Mapping[str, pulumi.Input[str]]
     """The secrets: name -> value. At most 48 KB a value, and 100 secrets in a repository."""
-    adopt_existing: NotRequired[pulumi.Input[bool]]
-    """Take over secrets of these names that exist already. Their values are overwritten. It acts once. Defaults to
-    `false`."""
 
 
 class RepositorySecrets(pulumi.CustomResource):

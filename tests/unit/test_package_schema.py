@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import re
+from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -132,6 +135,28 @@ def test_everything_is_described_in_markdown_for_any_language(schema: dict[str, 
     # Names as Python writes them, and what only Python can do.
     assert [path for path, text in texts.items() if re.search(r"`[a-z]+_|[Pp]ython|aws\.ecr", text or "")] == []
     assert all((text or "").rstrip().endswith((".", "organization-secrets", "packages")) for text in texts.values())
+
+
+def test_an_argument_that_is_passed_on_is_described_where_it_goes(schema: dict[str, Any]) -> None:
+    inputs = resource(schema, "RepositorySecrets")["inputProperties"]
+    for component in ("EcrPullAccess", "RegistryLogin"):
+        passed_on = resource(schema, component)["inputProperties"]
+        for name in ("repositoryId", "adoptExisting"):
+            assert passed_on[name]["description"] == inputs[name]["description"]
+
+
+def test_no_sentence_on_an_argument_is_written_twice() -> None:
+    docstrings = [
+        " ".join(docstring.value.value.split())
+        for path in SCHEMA.parent.glob("*.py")
+        for kind in ast.parse(path.read_text()).body
+        if isinstance(kind, ast.ClassDef) and kind.name.endswith("Args")
+        for field, docstring in pairwise(kind.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(docstring, ast.Expr)
+        if isinstance(docstring.value, ast.Constant) and isinstance(docstring.value.value, str)
+    ]
+    assert len(docstrings) > 40
+    assert [text for text, number in Counter(docstrings).items() if number > 1] == []
 
 
 def test_every_reference_leads_somewhere(schema: dict[str, Any]) -> None:
