@@ -56,8 +56,8 @@ class EcrPullAccessArgs(PublicationArgs):
     """Names or ARNs of the ECR repositories to pull from, `*` allowed; in Python also `aws.ecr.Repository` objects. A
     name means the account of the AWS provider and `region`. The length of the list must be known in a preview."""
     ecr_repository_tags: NotRequired[Mapping[str, str] | None]
-    """Tags: pull also from every repository of that account and Region that has all of them. Whoever may tag a
-    repository decides by that who may pull from it."""
+    """Pull also from every repository of that account and Region that has all of these tags. Somebody who may tag a
+    repository can give access to it."""
     region: NotRequired[pulumi.Input[str] | None]
     """The Region of the registry; by default that of the AWS provider. IAM has no Regions, so one AWS provider serves
     the registries of its account in all of them."""
@@ -76,15 +76,15 @@ class EcrPullAccessArgs(PublicationArgs):
     tags: NotRequired[pulumi.Input[Mapping[str, pulumi.Input[str]]] | None]
     """Tags of the user and of its managed policies."""
     pull_through_cache_prefixes: NotRequired[Sequence[str] | None]
-    """Prefixes of pull-through caches. A pull through a cache may write: it imports images and creates repositories
-    under the prefix."""
+    """Prefixes of pull-through caches. A pull through a cache may also write: it imports images, and creates
+    repositories under the prefix."""
     additional_registries: NotRequired[Mapping[str, pulumi.Input[str]] | None]
     """Further ECR registries (other accounts, other Regions) to log in to with the same key: secret prefix -> host."""
     verify_timeout_seconds: NotRequired[pulumi.Input[int] | None]
     """How many seconds to wait for AWS to accept a new key and its policies. A key that does not work by then is not
     published. Defaults to `180`."""
     user_name: NotRequired[str | None]
-    """The name of the IAM user; by default `codespaces-` and the name of the component. It cannot be changed later."""
+    """The name of the IAM user; `codespaces-<name>` by default. It cannot be changed later."""
     user_path: NotRequired[str | None]
     """The path of the IAM user. It cannot be changed later. Defaults to `/codespaces/`."""
 

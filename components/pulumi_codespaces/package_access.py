@@ -80,8 +80,8 @@ class PackageAccessArgs(TypedDict):
     visibility: NotRequired[PackageVisibilityInput | None]
     """Who may read the package without a grant. Defaults to `private`."""
     inherits: NotRequired[pulumi.Input[bool] | None]
-    """Whether the package inherits the access of that repository. GitHub does not tell, so nobody checks it. Defaults
-    to `true`."""
+    """Whether the package inherits the access of that repository. No API of GitHub shows it, so it is not
+    checked. Defaults to `true`."""
     selected_repositories: NotRequired[SelectedRepositories | None]
     """The repositories whose codespaces should read the package: name -> id, such as the `repositories` of a
     `RepositorySelection`; in Python also the `RepositorySelection` itself, or a list of names or `github.Repository`

@@ -214,6 +214,9 @@ EITHER = (
     "a registry has either ecrRepositories (Amazon ECR), or ecrToken (the same by token), or server, user and "
     "passwordFrom (any other)"
 )
+SERVER = (
+    "the registry's host, such as acme.azurecr.io, without scheme or path; for Docker Hub https://index.docker.io/v1/"
+)
 
 DANGLING = """
 config:
@@ -239,7 +242,7 @@ config:
             [
                 "one.ecrRepositores: is no key here; did you mean 'ecrRepositories'?",
                 "two.keyGeneration: must be a whole number, not a text; write it without quotes",
-                f"three.server: is missing: the registry's host; Docker Hub is https://index.docker.io/v1/; {EITHER}",
+                f"three.server: is missing: {SERVER}; {EITHER}",
                 "four.password: a password in a map is not kept secret; put it into a secret of its own with `pulumi ",
                 "five: nobody may use it; give selection, repositories, repository, or visibility private or all",
                 "six: selection and repositories exclude each other; keep one of them",

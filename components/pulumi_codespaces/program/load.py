@@ -120,7 +120,7 @@ def _lines(errors: list[ErrorDetails], strays: list[str]) -> Iterator[str]:
 def _problem(error: ErrorDetails) -> str:
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     field = _field(error["loc"])
-    what = f": {field.description}" if field else ""
+    what = f": {_in_short(field.description or '')}" if field else ""
     if kind == "extra_forbidden":
         return _unknown_key(error)
     if kind in _FORMS:
@@ -137,6 +137,13 @@ def _problem(error: ErrorDetails) -> str:
         "value_error": str(context.get("error")),
     }
     return texts.get(kind, error["msg"])
+
+
+def _in_short(description: str) -> str:
+    """The first sentence of a description, without Markdown, to follow a colon."""
+    sentence = description.partition(". ")[0].removesuffix(".").replace("`", "")
+    is_acronym = sentence[1:2].isupper()
+    return sentence if is_acronym else sentence[:1].lower() + sentence[1:]
 
 
 def _unknown_key(error: ErrorDetails) -> str:

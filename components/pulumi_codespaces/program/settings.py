@@ -1,12 +1,17 @@
-"""The settings that a stack's configuration has, typed: what each key is for, and what excludes what.
+"""The settings of a stack: the keys of its configuration, their types, and which of them exclude each other.
 
-Everything is a map, so that resource names (and with them their URNs) come from keys and not from positions, and one
-value can be set at night with `pulumi config set --path`. Passwords stand in secrets of their own, named by
-`passwordFrom`: a secret nested in a map loses its mark on the way to the program (pulumi/pulumi#6531).
+Everything is a map: the names of resources (and their URNs) come from keys and not from positions, and one value can be
+changed with `pulumi config set --path`. Passwords are secrets of their own, which `passwordFrom` names: a secret inside
+a map is no longer secret when it reaches the program (pulumi/pulumi#6531).
+
+A key that is an argument of a component or a resource has the description of that argument, from the schema of the
+package.
 """
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import (
@@ -39,18 +44,30 @@ EITHER = (
     "a registry has either ecrRepositories (Amazon ECR), or ecrToken (the same by token), or server, user and "
     "passwordFrom (any other)"
 )
-"""What a message says of the kinds of registries."""
-_ELSEWHERE = "the GitHub organization, if it is not that of the stack: the name of an entry of organizations"
-_ACCOUNT = "the name of an entry of accounts; without it the default AWS provider"
+"""The kinds of registries, in a message."""
+_ORGANIZATION = "The GitHub organization, if it is not the stack's: the name of an entry of `organizations`."
+_ACCOUNT = "The name of an entry of `accounts`; the default AWS provider without it."
+_REPOSITORIES = "Names of repositories, instead of a selection."
+_RESOURCES = json.loads((Path(__file__).parents[1] / "schema.json").read_text(encoding="utf-8"))["resources"]
 _Number = Annotated[
     str,
-    BeforeValidator(lambda given: str(given) if isinstance(given, int) and not isinstance(given, bool) else given),
+    BeforeValidator(lambda value: str(value) if isinstance(value, int) and not isinstance(value, bool) else value),
     WithJsonSchema({"type": ["string", "integer"]}),
 ]
 
 
 FIRST_REGISTRY = "ecr"
-"""The name that the registry of the short form `ecrRepositories`, `repositories` has in `registries`."""
+"""The name in `registries` of the registry that the short form (`ecrRepositories`, `repositories`) declares."""
+
+
+def _described(resource: str, argument: str) -> str:
+    """The description of an argument. It begins as the docstring of the argument, in the class of the arguments."""
+    return _RESOURCES[f"codespaces:index:{resource}"]["inputProperties"][argument]["description"]
+
+
+def _described_kind(resource: str, argument: str) -> str:
+    """The first sentence of the description, for a key that decides which kind of registry it is."""
+    return f"{_described(resource, argument).partition('. ')[0].removesuffix('.')}; {EITHER}."
 
 
 def _separated(value: Any) -> Any:
@@ -68,53 +85,55 @@ class _Settings(BaseModel):
 
 
 class Organization(_Settings):
-    """A further GitHub organization, and the credentials for it where those of the environment do not serve."""
+    """A further GitHub organization, and credentials for it if those of the environment do not work there."""
 
-    token_from: str | None = Field(
-        default=None, description="the configuration key of a secret that holds a token for it"
+    token_from: str | None = Field(default=None, description="The configuration key of a secret that holds a token.")
+    installation_id: _Number | None = Field(
+        default=None, description="The id of a GitHub App's installation in the organization."
     )
-    installation_id: _Number | None = Field(default=None, description="the id of a GitHub App's installation there")
-    app_id: _Number | None = Field(default=None, description="the id of that App; GITHUB_APP_ID by default")
+    app_id: _Number | None = Field(default=None, description="The id of the App; `GITHUB_APP_ID` by default.")
     pem_from: str | None = Field(
         default=None,
-        description="the configuration key of a secret that holds its private key; GITHUB_APP_PEM_FILE by default",
+        description="The configuration key of a secret that holds the App's private key; `GITHUB_APP_PEM_FILE` by "
+        "default.",
     )
-    base_url: str | None = Field(default=None, description="the address of its GitHub, for a ghe.com tenant")
+    base_url: str | None = Field(default=None, description="The address of GitHub, for a ghe.com tenant.")
 
     @model_validator(mode="after")
     def _one_kind_of_credentials(self) -> Organization:
-        of_an_app = {"installationId": self.installation_id, "appId": self.app_id, "pemFrom": self.pem_from}
-        given = [name for name, value in of_an_app.items() if value is not None]
-        if self.token_from is not None and given:
-            raise ValueError(f"tokenFrom and {' and '.join(given)} exclude each other; keep a token or an App")
-        if given and self.installation_id is None:
-            raise ValueError(f"has {' and '.join(given)}, but no installationId, which is another in each organization")
+        app = {"installationId": self.installation_id, "appId": self.app_id, "pemFrom": self.pem_from}
+        app_keys = [key for key, value in app.items() if value is not None]
+        if self.token_from is not None and app_keys:
+            raise ValueError(f"tokenFrom and {' and '.join(app_keys)} exclude each other; keep a token or an App")
+        if app_keys and self.installation_id is None:
+            raise ValueError(
+                f"has {' and '.join(app_keys)}, but no installationId, which is another in each organization"
+            )
         return self
 
 
 class Account(_Settings):
     """An AWS account and Region, and the role to assume to work there."""
 
-    region: str = Field(min_length=1, description="the Region of its registry, such as eu-west-1")
-    role_arn: str | None = Field(None, description="the role that manages the users and policies there")
-    external_id: str | None = Field(None, description="the external id that the role's trust policy asks for, if any")
+    region: str = Field(min_length=1, description="The Region of its registry, such as `eu-west-1`.")
+    role_arn: str | None = Field(None, description="The role that manages users and policies in the account.")
+    external_id: str | None = Field(None, description="The external id, if the role's trust policy asks for one.")
     max_retries: StrictInt | None = Field(
         None,
         ge=1,
-        description="how many times a request to AWS is tried before the update fails; 25 by default, which takes more "
-        "than an hour while AWS is out",
+        description="How many times a request to AWS is tried before the update fails; 25 by default, which takes more "
+        "than an hour while AWS is down.",
     )
 
 
 class Selection(_Settings):
-    """Which repositories may read: the union of all that is given."""
+    """Repositories whose codespaces get secrets: all that `names`, `topics` and `properties` select."""
 
-    organization: str | None = Field(None, exclude=True, description=_ELSEWHERE)
-    names: list[str] = Field(default_factory=list[str], description="repository names, without the organization")
-    topics: list[str] = Field(default_factory=list[str], description="every repository with one of these topics")
+    organization: str | None = Field(None, exclude=True, description=_ORGANIZATION)
+    names: list[str] = Field(default_factory=list[str], description=_described("RepositorySelection", "names"))
+    topics: list[str] = Field(default_factory=list[str], description=_described("RepositorySelection", "topics"))
     properties: dict[str, str] = Field(
-        default_factory=dict[str, str],
-        description="every repository on which one of these custom properties has this value",
+        default_factory=dict[str, str], description=_described("RepositorySelection", "properties")
     )
 
     @model_validator(mode="after")
@@ -124,25 +143,17 @@ class Selection(_Settings):
         return self
 
     def arguments(self) -> RepositorySelectionArgs:
-        """What the resource takes."""
+        """The arguments of the resource."""
         return cast("RepositorySelectionArgs", self.model_dump(exclude_defaults=True))
 
 
 class _Readers(_Settings):
-    organization: str | None = Field(None, exclude=True, description=_ELSEWHERE)
-    selection: str | None = Field(None, exclude=True, description="the name of an entry of selections")
-    repositories: list[str] = Field(
-        default_factory=list[str], exclude=True, description="repository names, instead of a selection"
-    )
-    visibility: Visibility | None = Field(
-        None, description="private or all repositories of the organization, instead of a selection"
-    )
-    repository: str | None = Field(
-        None, description="the one repository that gets the secrets, instead of the organization and a selection"
-    )
-    adopt_existing: StrictBool = Field(
-        False, description="take over secrets of these names that exist already; acts once"
-    )
+    organization: str | None = Field(None, exclude=True, description=_ORGANIZATION)
+    selection: str | None = Field(None, exclude=True, description="The name of an entry of `selections`.")
+    repositories: list[str] = Field(default_factory=list[str], exclude=True, description=_REPOSITORIES)
+    visibility: Visibility | None = Field(None, description=_described("RegistryLogin", "visibility"))
+    repository: str | None = Field(None, description=_described("RegistryLogin", "repository"))
+    adopt_existing: StrictBool = Field(False, description=_described("RegistryLogin", "adoptExisting"))
 
     @model_validator(mode="after")
     def _one_kind_of_readers(self) -> Self:
@@ -163,19 +174,19 @@ class _Readers(_Settings):
         }
 
     def arguments(self) -> dict[str, Any]:
-        """What the component takes, by its own names, but for what the program makes or reads first."""
+        """The arguments of the component, without those that the program makes or reads first."""
         return _arguments(self, self.repositories)
 
 
 def _arguments(entry: BaseModel, repositories: list[str]) -> dict[str, Any]:
-    given = entry.model_dump(exclude_defaults=True)
-    return given | ({"selected_repositories": repositories} if repositories else {})
+    arguments = entry.model_dump(exclude_defaults=True)
+    return arguments | ({"selected_repositories": repositories} if repositories else {})
 
 
 def _exclude_each_other(alternatives: Mapping[str, bool]) -> None:
-    given = [name for name, is_given in alternatives.items() if is_given]
-    if len(given) > 1:
-        raise ValueError(f"{' and '.join(given)} exclude each other; keep one of them")
+    keys = [key for key, is_set in alternatives.items() if is_set]
+    if len(keys) > 1:
+        raise ValueError(f"{' and '.join(keys)} exclude each other; keep one of them")
 
 
 class SecretGroup(_Readers):
@@ -184,20 +195,17 @@ class SecretGroup(_Readers):
     values_from: dict[str, str] = Field(
         min_length=1,
         exclude=True,
-        description="name of a secret -> the configuration key of a secret that holds its value",
+        description="Name of a secret -> the configuration key of a secret that holds its value.",
     )
 
 
 class _Registry(_Readers):
     marks: ClassVar[tuple[str, ...]]
-    """The keys that tell this kind of registry from the others."""
+    """The keys that only this kind of registry has, and that decide the kind."""
 
-    secret_prefix: str | None = Field(None, description="what the secrets' names begin with; from the key by default")
-    probe_images: list[str] = Field(
-        default_factory=list[str],
-        description="images that the credentials must be able to read before they are published",
-    )
-    verify: StrictBool = Field(True, description="whether to prove the credentials before they are published")
+    secret_prefix: str | None = Field(None, description=_described("RegistryLogin", "secretPrefix"))
+    probe_images: list[str] = Field(default_factory=list[str], description=_described("RegistryLogin", "probeImages"))
+    verify: StrictBool = Field(True, description=_described("RegistryLogin", "verify"))
 
     @model_validator(mode="before")
     @classmethod
@@ -211,37 +219,37 @@ class _Registry(_Readers):
 
 
 class EcrRegistry(_Registry):
-    """An Amazon ECR registry: who may pull which repositories; the user and its keys are made."""
+    """An Amazon ECR registry, for which the program makes an IAM user and its keys."""
 
     marks: ClassVar[tuple[str, ...]] = ("ecrRepositories",)
 
     ecr_repositories: list[str] | None = Field(
-        None, min_length=1, description=f"names or ARNs of the ECR repositories to pull from; {EITHER}"
+        None, min_length=1, description=_described_kind("EcrPullAccess", "ecrRepositories")
     )
     ecr_repository_tags: dict[str, str] = Field(
-        default_factory=dict[str, str], description="pull from every repository with all of these tags, too"
+        default_factory=dict[str, str], description=_described("EcrPullAccess", "ecrRepositoryTags")
     )
     account: str | None = Field(None, exclude=True, description=_ACCOUNT)
-    region: str | None = Field(None, description="the Region of the registry; that of the AWS provider by default")
-    key_generation: StrictInt = Field(1, ge=1, description="raise it by one to rotate the access key")
-    keep_previous_key: StrictBool = Field(
-        True, description="whether the key published before stays Active, for codespaces started with it"
+    region: str | None = Field(None, description=_described("EcrPullAccess", "region"))
+    key_generation: StrictInt = Field(1, ge=1, description=_described("EcrPullAccess", "keyGeneration"))
+    keep_previous_key: StrictBool = Field(True, description=_described("EcrPullAccess", "keepPreviousKey"))
+    suspended: StrictBool = Field(False, description=_described("EcrPullAccess", "suspended"))
+    max_key_age_days: StrictInt = Field(90, ge=1, description=_described("EcrPullAccess", "maxKeyAgeDays"))
+    verify_timeout_seconds: StrictInt = Field(
+        180, ge=1, description=_described("EcrPullAccess", "verifyTimeoutSeconds")
     )
-    suspended: StrictBool = Field(False, description="deny the user everything at once, reversibly")
-    max_key_age_days: StrictInt = Field(90, ge=1, description="warn in every preview when the key is older")
-    verify_timeout_seconds: StrictInt = Field(180, ge=1, description="how long to wait for AWS to accept a new key")
-    permissions_boundary_arn: str | None = Field(None, description="the permissions boundary of the user")
-    tags: dict[str, str] = Field(default_factory=dict[str, str], description="tags of the user and its policies")
+    permissions_boundary_arn: str | None = Field(
+        None, description=_described("EcrPullAccess", "permissionsBoundaryArn")
+    )
+    tags: dict[str, str] = Field(default_factory=dict[str, str], description=_described("EcrPullAccess", "tags"))
     pull_through_cache_prefixes: list[str] = Field(
-        default_factory=list[str],
-        description="prefixes under which pulling may create repositories of a pull-through cache",
+        default_factory=list[str], description=_described("EcrPullAccess", "pullThroughCachePrefixes")
     )
     additional_registries: dict[str, str] = Field(
-        default_factory=dict[str, str],
-        description="secret prefix -> host of further ECR registries to log in to by the same key",
+        default_factory=dict[str, str], description=_described("EcrPullAccess", "additionalRegistries")
     )
-    user_name: str | None = Field(None, description="the IAM user's name; codespaces-<key> by default")
-    user_path: str = Field("/codespaces/", description="the IAM user's path")
+    user_name: str | None = Field(None, description=_described("EcrPullAccess", "userName"))
+    user_path: str = Field("/codespaces/", description=_described("EcrPullAccess", "userPath"))
 
     @model_validator(mode="after")
     def _grants_something(self) -> EcrRegistry:
@@ -251,38 +259,38 @@ class EcrRegistry(_Registry):
 
 
 class EcrTokenRegistry(_Registry):
-    """An Amazon ECR registry, by a token that every update renews and that ends after 12 hours."""
+    """An Amazon ECR registry, with a token that every update renews and that expires after 12 hours."""
 
     marks: ClassVar[tuple[str, ...]] = ("ecrToken",)
 
     ecr_token: Literal[True] = Field(
-        exclude=True, description="true: log in by a token of the account's AWS provider, which every update renews"
+        exclude=True, description="`true`: log in with a token of the account's AWS provider. Every update renews it."
     )
     account: str | None = Field(None, exclude=True, description=_ACCOUNT)
     region: str | None = Field(
-        None, exclude=True, description="the Region of the registry; that of the AWS provider by default"
+        None, exclude=True, description="The Region of the registry; by default that of the AWS provider."
     )
     registry_id: str | None = Field(
-        None, exclude=True, description="the AWS account of the registry; that of the AWS provider by default"
+        None, exclude=True, description="The AWS account of the registry; by default that of the AWS provider."
     )
 
 
 class LoginRegistry(_Registry):
-    """Any other registry: its credentials are given."""
+    """Any other registry, with credentials of your own."""
 
     marks: ClassVar[tuple[str, ...]] = ("server", "user", "passwordFrom")
 
-    server: str = Field(description=f"the registry's host; Docker Hub is https://index.docker.io/v1/; {EITHER}")
-    user: str = Field(min_length=1, description="the user name to log in with")
+    server: str = Field(description=_described_kind("RegistryLogin", "server"))
+    user: str = Field(min_length=1, description=_described("RegistryLogin", "user"))
     password_from: str = Field(
-        min_length=1, exclude=True, description="the configuration key of a secret that holds the password or token"
+        min_length=1, exclude=True, description="The configuration key of a secret that holds the password or token."
     )
-    expires_at: str | None = Field(None, description="when the credentials end, like 2027-01-31T00:00:00Z")
+    expires_at: str | None = Field(None, description=_described("RegistryLogin", "expiresAt"))
     by_hand_of: str | None = Field(
         None,
         exclude=True,
-        description="the name of an entry of packages: the repositories whose codespaces nothing but a click lets read "
-        "it, instead of a selection",
+        description="The name of an entry of `packages`, instead of a selection: the repositories whose codespaces can "
+        "read the package only after a click, or with this login.",
     )
 
     def _readers(self) -> dict[str, bool]:
@@ -295,7 +303,7 @@ _MARKS = [mark for model in KINDS.values() for mark in model.marks]
 
 
 def _kind(value: Any) -> str:
-    """Which model reads a registry: the first that it has a mark of, and Amazon ECR without any."""
+    """The model for a registry: the first one whose mark the registry has; Amazon ECR without a mark."""
     if isinstance(value, _Registry):
         return next(kind for kind, model in KINDS.items() if isinstance(value, model))
     keys: Iterable[str] = cast("dict[str, Any]", value) if isinstance(value, dict) else ()
@@ -312,28 +320,25 @@ Registry = Annotated[
 
 
 class Package(_Settings):
-    """A package of GitHub Packages as it should be, and whose codespaces should read it."""
+    """A package of GitHub Packages as it should be, and the repositories whose codespaces should read it."""
 
-    organization: str | None = Field(None, exclude=True, description=_ELSEWHERE)
-    package: str = Field(description="its name without the organization: base/image for ghcr.io/acme/base/image")
-    package_type: PackageType = Field(PackageType.CONTAINER, description="container, npm, nuget or rubygems")
-    repository: str | None = Field(None, description="the repository that it is linked to")
-    visibility: PackageVisibility = Field(PackageVisibility.PRIVATE, description="private, internal or public")
-    inherits: StrictBool = Field(True, description="whether it inherits the access of that repository")
+    organization: str | None = Field(None, exclude=True, description=_ORGANIZATION)
+    package: str = Field(description=_described("PackageAccess", "package"))
+    package_type: PackageType = Field(PackageType.CONTAINER, description=_described("PackageAccess", "packageType"))
+    repository: str | None = Field(None, description=_described("PackageAccess", "repository"))
+    visibility: PackageVisibility = Field(
+        PackageVisibility.PRIVATE, description=_described("PackageAccess", "visibility")
+    )
+    inherits: StrictBool = Field(True, description=_described("PackageAccess", "inherits"))
     selection: str | None = Field(
-        None, exclude=True, description="whose codespaces should read it: the name of an entry of selections"
+        None,
+        exclude=True,
+        description="The repositories whose codespaces should read it: the name of an entry of `selections`.",
     )
-    repositories: list[str] = Field(
-        default_factory=list[str], exclude=True, description="repository names, instead of a selection"
-    )
-    teams: dict[str, str] = Field(
-        default_factory=dict[str, str],
-        description="slug of a team -> its role on the repository: read, triage, write, maintain or admin",
-    )
-    users: dict[str, str] = Field(default_factory=dict[str, str], description="login of a user -> the same")
-    on_mismatch: OnMismatch = Field(
-        OnMismatch.WARN, description="whether a package that is not as declared is a warning or fails the preview"
-    )
+    repositories: list[str] = Field(default_factory=list[str], exclude=True, description=_REPOSITORIES)
+    teams: dict[str, str] = Field(default_factory=dict[str, str], description=_described("PackageAccess", "teams"))
+    users: dict[str, str] = Field(default_factory=dict[str, str], description=_described("PackageAccess", "users"))
+    on_mismatch: OnMismatch = Field(OnMismatch.WARN, description=_described("PackageAccess", "onMismatch"))
 
     @model_validator(mode="after")
     def _one_kind_of_readers(self) -> Package:
@@ -341,12 +346,12 @@ class Package(_Settings):
         return self
 
     def arguments(self) -> PackageAccessArgs:
-        """What the component takes, but for a selection."""
+        """The arguments of the component, without a selection."""
         return cast("PackageAccessArgs", _arguments(self, self.repositories))
 
 
 def _with_first_registry(registries: Any, others: Mapping[str, Any]) -> Any:
-    """The registries, and the one that is declared in short."""
+    """The registries, together with the registry of the short form."""
     ecr_repositories, repositories = (others.get(key, []) for key in ("ecr_repositories", "repositories"))
     if not (ecr_repositories and repositories) or not isinstance(registries, dict):
         return registries  # pyright: ignore[reportUnknownVariableType]
@@ -366,41 +371,41 @@ def _with_first_registry(registries: Any, others: Mapping[str, Any]) -> Any:
 
 
 class Settings(_Settings):
-    """What the stack's configuration says."""
+    """The configuration of a stack."""
 
-    organization: str = Field(min_length=1, description="the GitHub organization")
+    organization: str = Field(min_length=1, description="The GitHub organization.")
     organizations: dict[str, Organization] = Field(
         default_factory=dict[str, Organization],
-        description="further GitHub organizations by their logins, or credentials of their own for any",
+        description="Further GitHub organizations by their logins, or credentials for an organization.",
     )
     accounts: dict[str, Account] = Field(
         default_factory=dict[str, Account],
-        description="AWS accounts by a name of your own; the role of an account that no registry names is not assumed",
+        description="AWS accounts by a name of your own. A role is assumed only if a registry names its account.",
     )
     selections: dict[str, Selection] = Field(
-        default_factory=dict[str, Selection], description="selections of repositories by name"
+        default_factory=dict[str, Selection], description="Selections of repositories by a name of your own."
     )
     secrets: dict[str, SecretGroup] = Field(
-        default_factory=dict[str, SecretGroup], description="other secrets by a name of your own"
+        default_factory=dict[str, SecretGroup], description="Other secrets by a name of your own."
     )
     packages: dict[str, Package] = Field(
-        default_factory=dict[str, Package], description="packages of GitHub Packages by a name of your own"
+        default_factory=dict[str, Package], description="Packages of GitHub Packages by a name of your own."
     )
     ecr_repositories: _Names = Field(
         default_factory=list[str],
-        description="a first registry in short: names of the ECR repositories to pull from in the account and Region "
-        f"of the default AWS provider, separated by commas; the same as registries.{FIRST_REGISTRY}.ecrRepositories",
+        description="A first registry in short: names of the ECR repositories to pull from in the account and Region "
+        f"of the default AWS provider, separated by commas; the same as `registries.{FIRST_REGISTRY}.ecrRepositories`.",
     )
     repositories: _Names = Field(
         default_factory=list[str],
         validate_default=True,
-        description="names of the GitHub repositories whose codespaces pull from ecrRepositories, separated by commas; "
-        f"the same as registries.{FIRST_REGISTRY}.repositories",
+        description="Names of the GitHub repositories whose codespaces pull from `ecrRepositories`, separated by "
+        f"commas; the same as `registries.{FIRST_REGISTRY}.repositories`.",
     )
     registries: dict[str, Registry] = Field(
         default_factory=dict[str, Registry],
         validate_default=True,
-        description="registries by name; the name gives the secrets their prefix",
+        description="Registries by name; the name gives the secrets their prefix.",
     )
 
     @model_validator(mode="before")

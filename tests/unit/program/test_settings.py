@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from pulumi_codespaces import InvalidArgument, OnMismatch, PackageType, PackageVisibility, Visibility
+from pulumi_codespaces.package_schema import SCHEMA
 from pulumi_codespaces.program.load import load
 from pulumi_codespaces.program.schema import stack_schema
 from pulumi_codespaces.program.settings import (
@@ -266,7 +267,13 @@ def test_repositories_are_listed_in_place(read):
             )
             for given, line in (
                 # The AWS provider takes 0 for what is not given, which is 25.
-                (0, f"is 0, and must be at least 1: {Account.model_fields['max_retries'].description}"),
+                (
+                    0,
+                    (
+                        "is 0, and must be at least 1: how many times a request to AWS is tried before the update "
+                        "fails; 25 by default, which takes more than an hour while AWS is down"
+                    ),
+                ),
                 ("3", "must be a whole number, not a text; write it without quotes"),
                 (True, "must be a whole number, not true"),
             )
@@ -347,6 +354,9 @@ EITHER = (
     "a registry has either ecrRepositories (Amazon ECR), or ecrToken (the same by token), or server, user and "
     "passwordFrom (any other)"
 )
+SERVER = (
+    "the registry's host, such as acme.azurecr.io, without scheme or path; for Docker Hub https://index.docker.io/v1/"
+)
 
 
 @pytest.mark.parametrize(
@@ -380,7 +390,7 @@ EITHER = (
         ),
         pytest.param(
             {"user": "pull", "passwordFrom": "acrPassword", "repositories": ["web"]},
-            [f".server: is missing: the registry's host; Docker Hub is https://index.docker.io/v1/; {EITHER}"],
+            [f".server: is missing: {SERVER}; {EITHER}"],
             id="no server",
         ),
         pytest.param(
@@ -433,7 +443,7 @@ EITHER = (
         ),
         pytest.param(
             ECR | {"ecrRepositories": []},
-            [f".ecrRepositories: is empty: names or ARNs of the ECR repositories to pull from; {EITHER}"],
+            [f".ecrRepositories: is empty: names or ARNs of the ECR repositories to pull from, * allowed; {EITHER}"],
             id="no repositories to pull from",
         ),
         pytest.param(
@@ -583,6 +593,38 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def test_the_schema_in_the_repository_is_that_of_the_settings():
     assert json.loads((ROOT / "components/stack-config.schema.json").read_text()) == stack_schema()
+
+
+@pytest.mark.parametrize(
+    ("model", "component"),
+    [
+        (EcrRegistry, "EcrPullAccess"),
+        (EcrTokenRegistry, "RegistryLogin"),
+        (LoginRegistry, "RegistryLogin"),
+        (Package, "PackageAccess"),
+        (Selection, "RepositorySelection"),
+    ],
+)
+def test_a_key_that_is_an_argument_has_its_description(model, component):
+    inputs = json.loads(SCHEMA.read_text())["resources"][f"codespaces:index:{component}"]["inputProperties"]
+    arguments = {field.alias: field.description for field in model.model_fields.values() if field.alias in inputs}
+    assert len(arguments) >= 3
+    for key, description in arguments.items():
+        # A key that decides the kind of a registry says so, instead of what follows the first sentence.
+        assert description == inputs[key]["description"] or description.endswith(f"; {EITHER}."), key
+        assert description.startswith(re.split(r"\.(?: |$)", inputs[key]["description"])[0]), key
+
+
+def test_every_key_is_described_in_markdown():
+    definitions = stack_schema()
+    keys = {**definitions["properties"]["config"]["properties"]}
+    for name, definition in definitions["$defs"].items():
+        keys |= {f"{name}.{key}": described for key, described in definition.get("properties", {}).items()}
+    assert len(keys) > 60
+    pattern = re.compile(r"[A-Z`].*\.")
+    assert [key for key, described in keys.items() if not pattern.fullmatch(described.get("description", ""))] == []
+    # Names of arguments as a program in Python writes them, which are not keys of the configuration.
+    assert [key for key, described in keys.items() if re.search(r"`[a-z]+_[a-z_]+`", described["description"])] == []
 
 
 def test_the_stack_of_the_example_fits_the_schema():
@@ -830,7 +872,8 @@ def test_a_package_without_a_registry(read):
         ]),
         (BASE | {"onMissmatch": "fail"}, [".onMissmatch: is no key here; did you mean 'onMismatch'?"]),
         ({"repository": "images"}, [
-            ".package: is missing: its name without the organization: base/image for ghcr.io/acme/base/image"
+            (".package: is missing: the name of the package, without the organization: base/image for "
+             "ghcr.io/acme/base/image")
         ]),
     ],
 )  # fmt: skip
