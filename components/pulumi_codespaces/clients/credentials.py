@@ -30,7 +30,7 @@ NO_CREDENTIALS = (
 
 
 @dataclass(frozen=True)
-class AppAuth:
+class AppInstallation:
     """The credentials of a GitHub App's installation."""
 
     id: str
@@ -53,7 +53,7 @@ class Configuration:
     owner: str = ""
     base_url: str = ""
     token: str | None = field(default=None, repr=False)
-    app_auth: AppAuth | None = None
+    app_auth: AppInstallation | None = None
     complete: bool = True
 
 
@@ -86,9 +86,9 @@ def _token(given: str) -> str | None:
     return token or None
 
 
-def _app_auth(given: Value) -> AppAuth | None:
+def _app_auth(given: Value) -> AppInstallation | None:
     fields = _app_fields(given)
-    app = AppAuth(
+    app = AppInstallation(
         id=fields.get("id") or os.environ.get("GITHUB_APP_ID", ""),
         installation_id=fields.get("installationId") or os.environ.get("GITHUB_APP_INSTALLATION_ID", ""),
         # A PEM in an environment variable often has its line ends escaped, as the stock provider accepts.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..rules.registries import parse_ecr_host
 from ..rules.registry_logins import ECR_TOKEN_USER
 from .errors import CloudError
-from .registry import NO_SUCH_IMAGE, Login, try_login
+from .registry import NO_SUCH_IMAGE, RegistryCredentials, try_login
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ class AccessKey:
     secret: str = field(repr=False)
 
 
-async def verify(
+async def verify_key(
     key: AccessKey,
     servers: Sequence[str],
     images: Sequence[str],
@@ -85,7 +85,7 @@ async def verify(
         await asyncio.sleep(pause)
 
 
-async def swapped(key: AccessKey, server: str) -> Login:
+async def swapped(key: AccessKey, server: str) -> RegistryCredentials:
     """The login that GitHub swaps an access key for.
 
     Args:
@@ -95,7 +95,7 @@ async def swapped(key: AccessKey, server: str) -> Login:
     Raises:
         CloudError: no answer, or refused, with the status 403 where the user may not do it and AWS knows the key.
     """
-    return Login(server, ECR_TOKEN_USER, await asyncio.to_thread(_token, key, server))
+    return RegistryCredentials(server, ECR_TOKEN_USER, await asyncio.to_thread(_token, key, server))
 
 
 async def _try_server(key: AccessKey, server: str, images: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from .errors import CloudError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
 
-    from .credentials import AppAuth
+    from .credentials import AppInstallation
 
 _JWT_LIFETIME = timedelta(minutes=9)
 """GitHub accepts ten minutes (https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app)."""
@@ -69,7 +69,7 @@ class InstallationAuth(httpx.Auth):
         note: called with GitHub's answer when it gives a token, which names the permissions of the installation.
     """
 
-    def __init__(self, app: AppAuth, base_url: str, note: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, app: AppInstallation, base_url: str, note: Callable[[dict[str, Any]], None]) -> None:
         self._app = app
         self._url = httpx.URL(f"{base_url}app/installations/{app.installation_id}/access_tokens")
         self._note = note

@@ -28,7 +28,7 @@ _MANIFESTS = (
 
 
 @dataclass(frozen=True)
-class Login:
+class RegistryCredentials:
     """A registry and the credentials for it.
 
     Attributes:
@@ -52,7 +52,7 @@ class Login:
         return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
 
 
-async def try_login(login: Login, images: Sequence[str]) -> None:
+async def try_login(login: RegistryCredentials, images: Sequence[str]) -> None:
     """Log in once and read the manifest of each image.
 
     The registry says how it wants to be asked: Basic (ECR), or a token from its token service (Bearer; most others).
@@ -83,7 +83,7 @@ async def try_login(login: Login, images: Sequence[str]) -> None:
             raise CloudError(f"the registry {login.server} does not answer ({type(error).__name__})") from None
 
 
-async def manifest_status(login: Login, image: str) -> int:
+async def manifest_status(login: RegistryCredentials, image: str) -> int:
     """The status with which a registry answers who asks for the manifest of an image.
 
     Args:
@@ -97,7 +97,7 @@ async def manifest_status(login: Login, image: str) -> int:
     return await _asked(login, "GET", f"/v2/{repository}/manifests/{reference}", f"repository:{repository}:pull")
 
 
-async def push_status(login: Login, repository: str) -> int:
+async def push_status(login: RegistryCredentials, repository: str) -> int:
     """The status with which a registry answers who begins to push to a repository. An accepted push is broken off.
 
     Source: https://distribution.github.io/distribution/spec/api/#initiate-blob-upload
@@ -109,7 +109,7 @@ async def push_status(login: Login, repository: str) -> int:
     return await _asked(login, "POST", path, scope)
 
 
-async def _asked(login: Login, method: str, path: str, scope: str) -> int:
+async def _asked(login: RegistryCredentials, method: str, path: str, scope: str) -> int:
     import httpx  # noqa: PLC0415 - loaded only where a login is verified
 
     async with open_client() as client:
@@ -166,7 +166,7 @@ def split_image(image: str) -> tuple[str, str]:
 
 
 async def _send(
-    client: httpx.AsyncClient, login: Login, method: str, path: str, refused: str, scope: str
+    client: httpx.AsyncClient, login: RegistryCredentials, method: str, path: str, refused: str, scope: str
 ) -> httpx.Response:
     url = f"https://{login.host}{path}"
     answer = await client.request(method, url, headers={"Accept": _MANIFESTS, "Authorization": login.basic})
@@ -177,7 +177,7 @@ async def _send(
     return answer
 
 
-async def _get(client: httpx.AsyncClient, login: Login, path: str, refused: str, scope: str) -> None:
+async def _get(client: httpx.AsyncClient, login: RegistryCredentials, path: str, refused: str, scope: str) -> None:
     answer = await _send(client, login, "GET", path, refused, scope)
     if answer.status_code == 404 and scope:
         raise CloudError(f"{refused}: there is no such image; probe_images must name images that exist", NO_SUCH_IMAGE)
@@ -185,7 +185,9 @@ async def _get(client: httpx.AsyncClient, login: Login, path: str, refused: str,
         raise CloudError(f"{refused} ({answer.status_code})", answer.status_code)
 
 
-async def _bearer(client: httpx.AsyncClient, login: Login, challenge: str, scope: str, refused: str) -> str:
+async def _bearer(
+    client: httpx.AsyncClient, login: RegistryCredentials, challenge: str, scope: str, refused: str
+) -> str:
     parameters = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
     realm = parameters.get("realm", "")
     if not realm.startswith("https://"):

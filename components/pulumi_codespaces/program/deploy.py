@@ -21,7 +21,7 @@ from .settings import EcrRegistry, EcrTokenRegistry, LoginRegistry, Organization
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .settings import Account, Package, Registry, SecretGroup, Settings
+    from .settings import Account, AnyRegistry, PackageSettings, SecretGroup, Settings
 
 
 def deploy(config: pulumi.Config | None = None) -> None:
@@ -66,7 +66,7 @@ class _Program:
 
     # -- entries
 
-    def _package(self, name: str, package: Package) -> None:
+    def _package(self, name: str, package: PackageSettings) -> None:
         organization, args = self.settings.organization_of(package), package.arguments()
         if package.selection:
             args["selected_repositories"] = self.selections[package.selection]
@@ -75,7 +75,7 @@ class _Program:
         self.packages[name] = PackageAccess(name, args, options)
         pulumi.export(name, self.packages[name].summary)
 
-    def _registry(self, name: str, registry: Registry) -> None:
+    def _registry(self, name: str, registry: AnyRegistry) -> None:
         args = registry.arguments()
         providers: list[pulumi.ProviderResource] = [self.github(self.settings.organization_of(registry))]
         if registry.selection:

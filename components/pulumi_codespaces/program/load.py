@@ -17,8 +17,7 @@ from ..errors import InvalidArgument
 from ..rules import RuleViolation
 from ..rules.github_host import api_base_url, check_login
 from ..rules.iam_users import check_user
-from ..rules.packages import Package as DeclaredPackage
-from ..rules.packages import check_package, permissions_of
+from ..rules.packages import Package, check_package, permissions_of
 from ..rules.packing import pack
 from ..rules.registries import check_server, parse_ecr_host
 from ..rules.registry_logins import check_credentials
@@ -29,12 +28,12 @@ from .settings import (
     EITHER,
     KINDS,
     Account,
+    AnyRegistry,
     EcrRegistry,
     EcrTokenRegistry,
     LoginRegistry,
     Organization,
-    Package,
-    Registry,
+    PackageSettings,
     SecretGroup,
     Selection,
     Settings,
@@ -209,7 +208,7 @@ def _model(location: tuple[int | str, ...]) -> type[BaseModel] | None:
         "accounts": Account,
         "selections": Selection,
         "secrets": SecretGroup,
-        "packages": Package,
+        "packages": PackageSettings,
     }
     return models.get(str(location[0])) if len(location) == 2 else None
 
@@ -276,14 +275,14 @@ class _Names:
         for name, selection in self.settings.selections.items():
             yield from self._organization(f"selections.{name}", selection)
         for section in ("registries", "secrets", "packages"):
-            entries: Mapping[str, Registry | SecretGroup | Package] = getattr(self.settings, section)
+            entries: Mapping[str, AnyRegistry | SecretGroup | PackageSettings] = getattr(self.settings, section)
             for name, entry in entries.items():
                 path = f"{section}.{name}"
                 yield from self._organization(path, entry)
                 yield from self._shared(f"{path}.selection", entry, entry.selection, "selections")
                 yield from self._of_its_kind(path, entry)
 
-    def _of_its_kind(self, path: str, entry: Registry | SecretGroup | Package) -> Iterator[str]:
+    def _of_its_kind(self, path: str, entry: AnyRegistry | SecretGroup | PackageSettings) -> Iterator[str]:
         if isinstance(entry, (EcrRegistry, EcrTokenRegistry)):
             yield from self._pointer(f"{path}.account", entry.account, "accounts", self.settings.accounts)
         elif isinstance(entry, LoginRegistry):
@@ -293,7 +292,7 @@ class _Names:
             for name, key in entry.values_from.items():
                 yield from self._secret(f"{path}.valuesFrom.{name}", key)
 
-    def _organization(self, path: str, entry: Selection | Registry | SecretGroup | Package) -> Iterator[str]:
+    def _organization(self, path: str, entry: Selection | AnyRegistry | SecretGroup | PackageSettings) -> Iterator[str]:
         there = (self.settings.organization, *self.settings.organizations)
         yield from self._pointer(f"{path}.organization", entry.organization, "organizations", there)
 
@@ -303,10 +302,10 @@ class _Names:
             yield f"{path}: there is no {pointed!r} in {self.config.full_key(section)}{there}"
 
     def _shared(
-        self, path: str, user: Registry | SecretGroup | Package, pointed: str | None, section: str
+        self, path: str, user: AnyRegistry | SecretGroup | PackageSettings, pointed: str | None, section: str
     ) -> Iterator[str]:
         """Mistakes in a reference to a selection or a package, which belongs to one organization."""
-        entries: Mapping[str, Selection | Package] = getattr(self.settings, section)
+        entries: Mapping[str, Selection | PackageSettings] = getattr(self.settings, section)
         yield from self._pointer(path, pointed, section, entries)
         entry = entries.get(pointed or "")
         if entry:
@@ -391,9 +390,9 @@ def _check_output(name: str, settings: Settings) -> None:
         raise RuleViolation("", f"there is a registry {name!r} too, and both are stack outputs; rename one of them.")
 
 
-def _check_package(organization: str, package: Package) -> None:
+def _check_package(organization: str, package: PackageSettings) -> None:
     check_package(
-        DeclaredPackage(
+        Package(
             organization,
             package.package_type.value,
             package.package,
@@ -406,5 +405,6 @@ def _check_package(organization: str, package: Package) -> None:
 
 def _in_camel_case(text: str) -> str:
     """A rule's message, which begins with the argument, with the arguments' names as the configuration writes them."""
-    names = [name for model in (*KINDS.values(), Package, Organization) for name in model.model_fields if "_" in name]
-    return re.sub(rf"\b({'|'.join(names)})\b", lambda found: to_camel(found[0]), text)
+    models = (*KINDS.values(), PackageSettings, Organization)
+    names = [name for model in models for name in model.model_fields if "_" in name]
+    return re.sub(rf"\b({'|'.join(names)})\b", lambda name: to_camel(name[0]), text)

@@ -311,7 +311,7 @@ def _kind(value: Any) -> str:
     return next(marked, "login" if "password" in keys else "ecr")
 
 
-Registry = Annotated[
+AnyRegistry = Annotated[
     Annotated[EcrRegistry, Tag("ecr")]
     | Annotated[EcrTokenRegistry, Tag("token")]
     | Annotated[LoginRegistry, Tag("login")],
@@ -319,7 +319,7 @@ Registry = Annotated[
 ]
 
 
-class Package(_Settings):
+class PackageSettings(_Settings):
     """A package of GitHub Packages as it should be, and the repositories whose codespaces should read it."""
 
     organization: str | None = Field(None, exclude=True, description=_ORGANIZATION)
@@ -341,7 +341,7 @@ class Package(_Settings):
     on_mismatch: OnMismatch = Field(OnMismatch.WARN, description=_described("PackageAccess", "onMismatch"))
 
     @model_validator(mode="after")
-    def _one_kind_of_readers(self) -> Package:
+    def _one_kind_of_readers(self) -> PackageSettings:
         _exclude_each_other({"selection": self.selection is not None, "repositories": bool(self.repositories)})
         return self
 
@@ -388,8 +388,8 @@ class Settings(_Settings):
     secrets: dict[str, SecretGroup] = Field(
         default_factory=dict[str, SecretGroup], description="Other secrets by a name of your own."
     )
-    packages: dict[str, Package] = Field(
-        default_factory=dict[str, Package], description="Packages of GitHub Packages by a name of your own."
+    packages: dict[str, PackageSettings] = Field(
+        default_factory=dict[str, PackageSettings], description="Packages of GitHub Packages by a name of your own."
     )
     ecr_repositories: _Names = Field(
         default_factory=list[str],
@@ -402,8 +402,8 @@ class Settings(_Settings):
         description="Names of the GitHub repositories whose codespaces pull from `ecrRepositories`, separated by "
         f"commas; the same as `registries.{FIRST_REGISTRY}.repositories`.",
     )
-    registries: dict[str, Registry] = Field(
-        default_factory=dict[str, Registry],
+    registries: dict[str, AnyRegistry] = Field(
+        default_factory=dict[str, AnyRegistry],
         validate_default=True,
         description="Registries by name; the name gives the secrets their prefix.",
     )
@@ -448,6 +448,6 @@ class Settings(_Settings):
         used = {registry.account for registry in self.registries.values() if isinstance(registry, in_accounts)}
         return {name: account for name, account in self.accounts.items() if name in used}
 
-    def organization_of(self, entry: Selection | Registry | SecretGroup | Package) -> str:
+    def organization_of(self, entry: Selection | AnyRegistry | SecretGroup | PackageSettings) -> str:
         """The login of the organization that an entry belongs to."""
         return entry.organization or self.organization

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..clients.ecr import FORBIDDEN, AccessKey, swapped
 from ..clients.errors import CloudError
-from ..clients.registry import Login, manifest_status, push_status, split_image, try_login
+from ..clients.registry import RegistryCredentials as Login
+from ..clients.registry import manifest_status, push_status, split_image, try_login
 from ..rules import RuleViolation
 from ..rules.policies import PULL_ACTIONS
 from ..rules.registries import DOCKER_HUB, check_server, known_registry, same_registry, split_host

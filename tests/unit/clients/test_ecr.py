@@ -12,7 +12,7 @@ import pytest
 
 from pulumi_codespaces.clients import ecr as ecr_client
 from pulumi_codespaces.clients import registry as registry_client
-from pulumi_codespaces.clients.ecr import AccessKey, verify
+from pulumi_codespaces.clients.ecr import AccessKey, verify_key
 from pulumi_codespaces.clients.errors import CloudError
 from rig.aws import LocalAws
 
@@ -73,7 +73,7 @@ def prove(
         hear()
 
     try:
-        asyncio.run(verify(key, servers, images, seconds, say))
+        asyncio.run(verify_key(key, servers, images, seconds, say))
     except CloudError as error:
         problem = str(error)
     else:
@@ -162,7 +162,7 @@ def test_what_takes_long_to_load_is_loaded_once(aws: LocalAws, monkeypatch: pyte
     keys = [new_key(aws) for _ in range(2)]
 
     async def prove_all() -> None:
-        await asyncio.gather(*(verify(key, (HOST, US), (), 30.0, made.append) for key in keys))
+        await asyncio.gather(*(verify_key(key, (HOST, US), (), 30.0, made.append) for key in keys))
 
     asyncio.run(prove_all())
     assert sorted(made) == ["Session", "create_ssl_context"]

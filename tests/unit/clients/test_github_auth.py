@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from pulumi_codespaces.clients.credentials import AppAuth, Configuration
+from pulumi_codespaces.clients.credentials import AppInstallation, Configuration
 from pulumi_codespaces.clients.errors import CloudError, OutcomeUnknown
 from pulumi_codespaces.clients.github import GitHub, Need
 from rig.github import GitHubStandIn
@@ -42,7 +42,7 @@ def github(pem: str) -> Iterator[GitHubStandIn]:
 
 
 def run(github: GitHubStandIn, pem: str, work: Callable[[GitHub], Awaitable[None]]) -> GitHub:
-    app = AppAuth("1234", "77", pem)
+    app = AppInstallation("1234", "77", pem)
     client = GitHub(Configuration("acme", f"{github.url}/", None, app), lambda _: None)
 
     async def with_client() -> None:

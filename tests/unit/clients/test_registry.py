@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from pulumi_codespaces.clients.errors import CloudError
-from pulumi_codespaces.clients.registry import NO_SUCH_IMAGE, Login, split_image, try_login
+from pulumi_codespaces.clients.registry import NO_SUCH_IMAGE, RegistryCredentials, split_image, try_login
 from pulumi_codespaces.rules.registries import DOCKER_HUB
 from rig.aws import LocalAws
 
@@ -40,7 +40,7 @@ def network(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> LocalAws:
 def login(server: str = HOSTS[0], password: str = PASSWORD, images: Sequence[str] = ()) -> str:
     """Log in; gives what was wrong."""
     try:
-        asyncio.run(try_login(Login(server, "user", password), images))
+        asyncio.run(try_login(RegistryCredentials(server, "user", password), images))
     except CloudError as error:
         problem = f"{error} [{error.status}]"
     else:
@@ -154,4 +154,4 @@ def test_credentials_do_not_follow_a_redirection_to_another_host(monkeypatch: py
 
 
 def test_a_login_does_not_show_its_password() -> None:
-    assert PASSWORD not in repr(Login("ghcr.io", "user", PASSWORD))
+    assert PASSWORD not in repr(RegistryCredentials("ghcr.io", "user", PASSWORD))

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from pulumi_codespaces.clients.credentials import AppAuth
+from pulumi_codespaces.clients.credentials import AppInstallation
 from pulumi_codespaces.plugin import configuration
 from pulumi_codespaces.plugin.failures import InvalidInputs
 from pulumi_codespaces.values import UNKNOWN, Secret, reveal
@@ -74,7 +74,7 @@ def test_an_app_is_given_by_the_program(pem, as_json, number):
     app = {"id": "Iv1.abc", "installationId": number, "pemFile": pem.replace("\n", "\\n")}
     given = json.dumps(app) if as_json else app
     made = configuration.read(configuration.check({"owner": "acme", "appAuth": Secret(given)})).app_auth
-    assert made == AppAuth("Iv1.abc", "77", pem)
+    assert made == AppInstallation("Iv1.abc", "77", pem)
     assert pem.splitlines()[3] not in repr(made)
 
 
@@ -84,7 +84,7 @@ def test_an_app_is_given_by_the_environment(environment, pem):
     environment.setenv("GITHUB_APP_PEM_FILE", pem)
     inputs = configuration.check({"owner": "acme"})
     assert "appAuth" not in inputs
-    assert configuration.read(inputs).app_auth == AppAuth("12", "77", pem)
+    assert configuration.read(inputs).app_auth == AppInstallation("12", "77", pem)
 
 
 def test_a_token_of_the_program_goes_before_the_app_of_the_environment(environment, pem):
@@ -93,7 +93,7 @@ def test_a_token_of_the_program_goes_before_the_app_of_the_environment(environme
     environment.setenv("GITHUB_APP_PEM_FILE", pem)
     made = configuration.read({"owner": "beta", "token": Secret(CANARY)})
     assert (made.token, made.app_auth) == (CANARY, None)
-    app = AppAuth("12", "78", pem)
+    app = AppInstallation("12", "78", pem)
     assert configuration.read({"owner": "beta", "appAuth": Secret({"installationId": "78"})}).app_auth == app
     both = {"owner": "beta", "appAuth": {"installationId": "78"}, "token": CANARY}
     assert configuration.read(both).app_auth == app

@@ -21,7 +21,7 @@ from pulumi_codespaces.program.settings import (
     EcrTokenRegistry,
     LoginRegistry,
     Organization,
-    Package,
+    PackageSettings,
     Selection,
 )
 
@@ -180,7 +180,7 @@ def test_every_key_of_an_ecr_registry_is_an_argument_of_its_component(read):
             {"ecr_token", "account", "region", "registry_id"},
             {"server", "user", "password", "expires_at", "repository_id"},
         ),
-        (Package, "PackageAccessArgs", set(), set()),
+        (PackageSettings, "PackageAccessArgs", set(), set()),
         (Selection, "RepositorySelectionArgs", set(), {"ids"}),
     ],
 )
@@ -601,7 +601,7 @@ def test_the_schema_in_the_repository_is_that_of_the_settings():
         (EcrRegistry, "EcrPullAccess"),
         (EcrTokenRegistry, "RegistryLogin"),
         (LoginRegistry, "RegistryLogin"),
-        (Package, "PackageAccess"),
+        (PackageSettings, "PackageAccess"),
         (Selection, "RepositorySelection"),
     ],
 )

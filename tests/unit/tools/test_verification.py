@@ -13,7 +13,7 @@ import pytest
 
 from pulumi_codespaces.clients.ecr import FORBIDDEN
 from pulumi_codespaces.clients.errors import CloudError
-from pulumi_codespaces.clients.registry import Login
+from pulumi_codespaces.clients.registry import RegistryCredentials
 from pulumi_codespaces.rules import RuleViolation
 from pulumi_codespaces.rules.registries import DOCKER_HUB
 from pulumi_codespaces.tools import verification
@@ -74,7 +74,7 @@ def test_a_registry_of_ecr():
         "PAYMENTS",
         HOST,
     )
-    assert registry.login == Login(HOST, "AKIAIOSFODNN7EXAMPLE", PASSWORD)
+    assert registry.login == RegistryCredentials(HOST, "AKIAIOSFODNN7EXAMPLE", PASSWORD)
     assert (registry.images, registry.listed) == (("payments/api:v1",), ("payments/api", "payments/web"))
     assert (registry.problem, registry.has_user, registry.grants_any, registry.suspended) == ("", True, False, False)
     assert PASSWORD not in repr(registry)
@@ -205,7 +205,7 @@ def swap(monkeypatch):
     """The swap of an access key, without AWS."""
 
     async def swapped(key, server):
-        return Login(server, "AWS", f"token of {key.id}")
+        return RegistryCredentials(server, "AWS", f"token of {key.id}")
 
     monkeypatch.setattr(verification, "swapped", swapped)
 

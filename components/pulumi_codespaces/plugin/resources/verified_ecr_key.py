@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...clients.ecr import AccessKey, verify
+from ...clients.ecr import AccessKey, verify_key
 from ...rules import RuleViolation
 from ...rules.iam_users import delete_key_command
 from ...rules.registries import parse_ecr_host
@@ -68,7 +68,7 @@ class VerifiedEcrKey(Resource):
                 outputs["secretAccessKey"] = Secret(UNKNOWN)
             return outputs
         if new["verify"]:
-            await verify(
+            await verify_key(
                 AccessKey(new["accessKeyId"], reveal(new["secretAccessKey"])),
                 servers=new.get("servers") or [],
                 images=new.get("probeImages") or [],

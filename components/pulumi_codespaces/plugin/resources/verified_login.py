@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ...clients.ecr import AccessKey, verify
+from ...clients.ecr import AccessKey, verify_key
 from ...clients.errors import ActionableError, CloudError
 from ...clients.github_token import token_info
-from ...clients.registry import Login, try_login
+from ...clients.registry import RegistryCredentials as Login
+from ...clients.registry import try_login
 from ...rules import RuleViolation
 from ...rules.github_host import api_of_registry
 from ...rules.registries import check_server
@@ -136,7 +137,7 @@ class VerifiedLogin(Resource):
             # GitHub swaps an access key for a token, so the test must do the same.
             key, full_images = AccessKey(login.user, login.password), [f"{login.server}/{image}" for image in images]
             try:
-                await verify(key, [login.server], full_images, _KEY_SECONDS, run.status_line(urn), secret_id=True)
+                await verify_key(key, [login.server], full_images, _KEY_SECONDS, run.status_line(urn), secret_id=True)
             except CloudError as refused:
                 raise ActionableError(str(refused)) from None
             return outputs
