@@ -1,4 +1,4 @@
-"""`EcrPullAccess`: codespaces pull from Amazon ECR, by a user of its own with keys that rotate without a gap."""
+"""`EcrPullAccess`: codespaces pull from Amazon ECR, with an IAM user of its own whose keys rotate without a gap."""
 
 # No `from __future__ import annotations` here: the schema is inferred from these annotations at run time.
 from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ _PLAIN = {
     "secret_prefix": "a preview compares the names of the secrets with those in GitHub",
     "key_generation": "a preview shows which key is replaced",
     "keep_previous_key": "a preview shows which key is replaced",
-    "adopt_existing": "a preview decides by it whether secrets that exist already are in the way",
+    "adopt_existing": "a preview reports existing secrets that are in the way",
     "user_name": "a preview shows which IAM user is created",
     "user_path": "a preview shows which IAM user is created",
     "ecr_repository_tags": "the number of policies depends on the length of the tags",
@@ -64,10 +64,10 @@ class EcrPullAccessArgs(PublicationArgs):
     key_generation: NotRequired[int | None]
     """Raise it by one to rotate the access key. Defaults to `1`."""
     keep_previous_key: NotRequired[bool | None]
-    """Whether the key that was published before stays active after a rotation, for codespaces that were started with
-    it. If false, the update after the rotation makes it inactive. Defaults to `true`."""
+    """Whether the previous key stays active after a rotation, for codespaces that were started with it. If false, the
+    update after the rotation makes it inactive. Defaults to `true`."""
     suspended: NotRequired[pulumi.Input[bool] | None]
-    """Deny the user everything, at once and reversibly. Defaults to `false`."""
+    """Deny the user everything, until this is false again. Defaults to `false`."""
     max_key_age_days: NotRequired[pulumi.Input[int] | None]
     """Warn in every preview when the key is older than this many days. Defaults to `90`, as the CIS AWS Foundations
     Benchmark asks."""
@@ -92,8 +92,8 @@ class EcrPullAccessArgs(PublicationArgs):
 class EcrPullAccess(pulumi.ComponentResource):
     """Codespaces of the selected repositories pull from the listed ECR repositories.
 
-    The component creates an IAM user that may do nothing else, its access keys, and the three Codespaces secrets with
-    which GitHub logs a codespace in. GitHub swaps the access key for a token by itself; it asks for a long-lived key
+    The component creates an IAM user that may do nothing else, its access keys, and the three Codespaces secrets that
+    GitHub uses to log a codespace in. GitHub needs a long-lived access key, and exchanges it for a token by itself
     (https://docs.github.com/en/codespaces/reference/allowing-your-codespace-to-access-a-private-registry).
 
     Raises:
@@ -258,7 +258,7 @@ def _hosts(name: str, args: EcrPullAccessArgs) -> dict[Triple, pulumi.Input[str]
         check_prefix(prefix, argument)
         triple = Triple(prefix.upper())
         if triple in hosts:
-            raise RuleViolation(argument, f"{argument}: two registries have the prefix {prefix}; give one another.")
+            raise RuleViolation(argument, f"{argument}: two registries have the prefix {prefix}; change one of them.")
         hosts[triple] = when_known(f"EcrPullAccess {name}", _host, argument, host)
     return hosts
 
@@ -494,9 +494,9 @@ def _access_key(
 ) -> aws.iam.AccessKey:
     """The access key of a slot, replaced when the slot's serial changes.
 
-    It is deleted before it is replaced, since IAM allows two keys a user; the slot that is renewed is never the one
-    that is published. Options that a component hands down must not reach it: a protected key could not rotate, and a
-    retained one would stay alive, known to nobody.
+    It is deleted before it is replaced, since IAM allows two keys a user. The published slot is never renewed. Options
+    that a component hands down must not reach the key: a protected key could not rotate, and a retained key would stay
+    active without anybody knowing it.
     """
     return aws.iam.AccessKey(
         f"{name}-key-{slot}",
@@ -574,7 +574,7 @@ def _probe_images(plan: _Plan, servers: Sequence[pulumi.Input[str]]) -> pulumi.I
         if host not in hosts:
             raise RuleViolation(
                 place,
-                f"{place} {image!r}: codespaces do not log in to that registry, so the key cannot be proven by it; "
+                f"{place} {image!r}: codespaces do not log in to that registry, so the key cannot be tested with it; "
                 f"they log in to {', '.join(hosts)}. Name an image of one of them, or add the registry to "
                 "additional_registries.",
             )

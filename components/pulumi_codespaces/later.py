@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def is_later(value: object) -> bool:
-    """Whether a preview may not know a value: an Output, or something to await."""
+    """Whether a preview may not know the value: an Output or an awaitable."""
     return isinstance(value, (pulumi.Output, Awaitable, Unknown))
 
 
@@ -42,9 +42,9 @@ def when_known(component: str, function: Callable[..., T], *values: Any) -> pulu
     """The result of a function: a plain value if its arguments are plain, otherwise an Output.
 
     Args:
-        component: what an `InvalidArgument` begins with if the function finds a broken rule.
-        function: what to call with the values.
-        values: its arguments, any of which may be an Output.
+        component: the beginning of the message if the function raises a `RuleViolation`.
+        function: the function to call with the values.
+        values: its arguments. Any of them may be an Output.
 
     Raises:
         InvalidArgument: a plain argument breaks a rule.

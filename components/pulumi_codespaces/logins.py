@@ -1,6 +1,6 @@
-"""Credentials for the registries that GitHub's guide names, in the form that each of them takes.
+"""Credentials for the registries in GitHub's guide, in the form that each registry expects.
 
-Each gives arguments for a `RegistryLogin`:
+Each function returns arguments for a `RegistryLogin`:
 
     codespaces.RegistryLogin("acr", {
         **codespaces.azure_container_registry("acme", user=token.name, password=token_password.value),
@@ -29,7 +29,7 @@ class Login(TypedDict):
 
 
 class ExpiringLogin(Login):
-    """The same with credentials that end."""
+    """A registry and credentials that expire."""
 
     expires_at: pulumi.Input[str]
 
@@ -45,11 +45,11 @@ def docker_hub(user: pulumi.Input[str], token: pulumi.Input[str]) -> Login:
 
 
 def github_container_registry(user: pulumi.Input[str], token: pulumi.Input[str]) -> Login:
-    """GitHub's container registry, ghcr.io, where nothing gives codespaces access without credentials.
+    """GitHub's container registry, ghcr.io, for packages that codespaces cannot read without credentials.
 
     Args:
         user: the login of the token's owner, best a machine user.
-        token: a classic token with the scope `read:packages`; GitHub Packages takes no other kind
+        token: a classic token with the scope `read:packages`; GitHub Packages accepts no other kind
             (https://docs.github.com/en/packages/learn-github-packages/introduction-to-github-packages).
     """
     return {"server": "ghcr.io", "user": user, "password": pulumi.Output.secret(token)}
@@ -86,7 +86,7 @@ def google_container_registry(key: pulumi.Input[str], host: str = "gcr.io") -> L
         host: `gcr.io`, `us.gcr.io`, `eu.gcr.io` or `asia.gcr.io`.
 
     Raises:
-        InvalidArgument: `host` is another one.
+        InvalidArgument: `host` is not one of these hosts.
     """
     registry = known_registry(host)
     if registry is None or registry.name != "Google Container Registry":
@@ -100,10 +100,10 @@ def ecr_token(
     region: pulumi.Input[str] | None = None,
     opts: pulumi.InvokeOutputOptions | None = None,
 ) -> ExpiringLogin:
-    """An Amazon ECR registry, by a token that AWS gives the AWS provider at every preview and update.
+    """An Amazon ECR registry, with a token that the AWS provider gets at every preview and update.
 
-    It has all the rights of the provider's credentials in ECR, and ends after 12 hours. `EcrPullAccess` has neither
-    drawback.
+    The token has all the rights in ECR that the provider's credentials have, and it expires after 12 hours.
+    `EcrPullAccess` has neither drawback.
 
     Args:
         registry_id: the account of the registry; that of the provider by default.
@@ -121,18 +121,20 @@ def ecr_token(
     }
 
 
-def _host(given: pulumi.Input[str], ending: str) -> pulumi.Input[str]:
-    """A registry's host, whole already or without its ending; as plain text where it is given so."""
+def _host(registry: pulumi.Input[str], ending: str) -> pulumi.Input[str]:
+    """The host of a registry; plain text if the argument is plain text."""
 
-    def whole(known: str) -> str:
-        return known if "." in known else known + ending
+    def with_ending(name: str) -> str:
+        return name if "." in name else name + ending
 
-    return whole(given) if isinstance(given, str) else pulumi.Output.from_input(given).apply(whole)
+    if isinstance(registry, str):
+        return with_ending(registry)
+    return pulumi.Output.from_input(registry).apply(with_ending)
 
 
 def _google_key(key: pulumi.Input[str]) -> pulumi.Output[str]:
-    def on_one_line(known: str) -> str:
+    def on_one_line(text: str) -> str:
         with refusing("the key of a Google service account"):
-            return one_line_key(known)
+            return one_line_key(text)
 
     return pulumi.Output.secret(key).apply(on_one_line)

@@ -1,4 +1,4 @@
-"""What is accepted as one repository of GitHub: its name, or a `github.Repository`."""
+"""An argument that is one repository of GitHub: its name, or a `github.Repository`."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
     OneRepository: TypeAlias = pulumi.Input[str] | pulumi_github.Repository
     """The name of a repository, or a `github.Repository`."""
 else:
-    # What a program in another language can say.
+    # The form for programs in other languages.
     OneRepository = pulumi.Input[str]
 
 
-def is_repository(given: object) -> TypeIs[pulumi_github.Repository]:
+def is_repository(value: object) -> TypeIs[pulumi_github.Repository]:
     """Whether an argument is a `github.Repository`, without loading that package."""
-    # An Output has every attribute, as an Output of what its value has.
-    return not isinstance(given, pulumi.Output) and isinstance(getattr(given, "repo_id", None), pulumi.Output)
+    # An Output has every attribute: each is an Output of that attribute of its value.
+    return not isinstance(value, pulumi.Output) and isinstance(getattr(value, "repo_id", None), pulumi.Output)
 
 
-def check_repository(given: OneRepository) -> None:
-    """Check the kind of what a component's argument `repository` is, before anything is registered.
+def check_repository(repository: OneRepository) -> None:
+    """Check the type of the argument `repository` before anything is registered.
 
     Raises:
-        RuleViolation: it is neither a name nor a repository.
+        RuleViolation: the argument is neither a name nor a repository.
     """
-    if not isinstance(given, (str, pulumi.Output)) and not is_repository(given):
+    if not isinstance(repository, (str, pulumi.Output)) and not is_repository(repository):
         raise RuleViolation(
             "repository",
-            f"repository is {a_kind(given)}; write a repository's name, or give a github.Repository.",
+            f"repository is {a_kind(repository)}; write a repository's name, or give a github.Repository.",
         )
 
 
-def name_of(given: OneRepository) -> pulumi.Input[str]:
-    """The name of a repository that was given as either."""
-    return given.name if is_repository(given) else given
+def name_of(repository: OneRepository) -> pulumi.Input[str]:
+    """The name of the repository."""
+    return repository.name if is_repository(repository) else repository

@@ -1,4 +1,4 @@
-"""`PackageAccess`: codespaces read a package of GitHub Packages; what no API can grant is checked and handed over."""
+"""`PackageAccess`: codespaces read a package of GitHub Packages. What no API can grant is checked and listed."""
 
 # No `from __future__ import annotations` here: the schema is inferred from these annotations at run time.
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ class PackageType(str, Enum):
 
 
 class PackageVisibility(str, Enum):
-    """Who may read a package without being granted it."""
+    """Users who may read a package without a grant."""
 
     PRIVATE = "private"
     """Nobody."""
@@ -50,7 +50,7 @@ class PackageVisibility(str, Enum):
 
 
 class OnMismatch(str, Enum):
-    """What happens in a preview if a package is not as it is declared."""
+    """The result of a preview if a package is not as declared."""
 
     WARN = "warn"
     """A warning."""
@@ -69,7 +69,7 @@ else:
 
 
 class PackageAccessArgs(TypedDict):
-    """A package as it should be, and whose codespaces should read it."""
+    """A package as it should be, and the repositories whose codespaces should read it."""
 
     package: pulumi.Input[str]
     """The name of the package, without the organization: `base/image` for `ghcr.io/acme/base/image`."""
@@ -78,7 +78,7 @@ class PackageAccessArgs(TypedDict):
     repository: NotRequired[OneRepository | None]
     """The repository that the package is linked to: its name; in Python also a `github.Repository`."""
     visibility: NotRequired[PackageVisibilityInput | None]
-    """Who may read the package without a grant. Defaults to `private`."""
+    """The users who may read the package without a grant. Defaults to `private`."""
     inherits: NotRequired[pulumi.Input[bool] | None]
     """Whether the package inherits the access of that repository. No API of GitHub shows it, so it is not
     checked. Defaults to `true`."""
@@ -92,17 +92,17 @@ class PackageAccessArgs(TypedDict):
     users: NotRequired[Mapping[str, pulumi.Input[str]] | None]
     """Roles of users on the repository: login of a user -> role, as for `teams`."""
     on_mismatch: NotRequired[OnMismatchInput | None]
-    """What happens in a preview if the package is not as declared. Defaults to `warn`."""
+    """The result of a preview if the package is not as declared. Defaults to `warn`."""
 
 
 class PackageAccess(pulumi.ComponentResource):
     """Codespaces of the selected repositories read a package.
 
-    GitHub has no API that grants a package to the codespaces of a repository, nor one that links a package, changes its
-    visibility or makes it inherit its access. So the component manages what can be managed (the roles of teams and
-    users on the linked repository, which a package inherits), checks in every preview what can be read, names for each
-    repository the rule of GitHub by which its codespaces read the package, and lists what is left to click. It never
-    claims a grant that it did not make
+    No API of GitHub grants a package to the codespaces of a repository, links a package, changes its visibility, or
+    makes it inherit access. The component does what the APIs allow: it manages the roles of teams and users on the
+    linked repository, which a package inherits, and checks the package in every preview. For each repository it names
+    the rule of GitHub that lets its codespaces read the package, and it lists the clicks that are left. It never claims
+    a grant that it did not make
     (https://docs.github.com/en/packages/learn-github-packages/configuring-a-packages-access-control-and-visibility).
 
     Raises:
@@ -110,16 +110,15 @@ class PackageAccess(pulumi.ComponentResource):
     """
 
     ways: pulumi.Output[Mapping[str, str]]
-    """How the codespaces of each repository read the package: name of the repository -> rule of GitHub."""
+    """The rule of GitHub that lets the codespaces of each repository read the package: name -> rule."""
     by_hand: pulumi.Output[Mapping[str, int]]
-    """The repositories that only a click, or a login of their own, gives access: name -> id, such as for a
-    `RegistryLogin`."""
+    """The repositories that need a click, or a login of their own: name -> id, such as for a `RegistryLogin`."""
     clicks: pulumi.Output[Sequence[Mapping[str, str]]]
-    """What is left to do by hand: `what` to click, and the `url` of the page."""
+    """The steps that are left to do by hand: `what` to click, and the `url` of the page."""
     devcontainer: pulumi.Output[str]
-    """What a devcontainer.json needs for its codespaces to read the packages of the linked repository, in JSON."""
+    """The part of a devcontainer.json that lets codespaces read the packages of the linked repository, in JSON."""
     differences: pulumi.Output[Sequence[str]]
-    """Where the package is not as declared."""
+    """The differences between the package and its declaration."""
     summary: pulumi.Output[Mapping[str, Any]]
     """All outputs in one map: for a stack output."""
 
@@ -139,11 +138,14 @@ class PackageAccess(pulumi.ComponentResource):
             if repository is not None:
                 check_repository(repository)
             check_selected(args.get("selected_repositories"))
-            roles = {part: _permissions(component, part, args.get(part) or {}, named) for part in ("teams", "users")}
+            roles = {
+                argument: _permissions(component, argument, args.get(argument) or {}, named)
+                for argument in ("teams", "users")
+            }
         super().__init__("codespaces:index:PackageAccess", name, None, opts)
         linked = None if repository is None else name_of(repository)
         _grant(self, name, linked, roles)
-        found = PackageCheck(
+        check = PackageCheck(
             f"{name}-package",
             {
                 "package": args["package"],
@@ -156,8 +158,8 @@ class PackageAccess(pulumi.ComponentResource):
             },
             pulumi.ResourceOptions(parent=self),
         )
-        self.ways, self.by_hand, self.clicks = found.ways, found.by_hand, found.clicks
-        self.devcontainer, self.differences = found.devcontainer, found.differences
+        self.ways, self.by_hand, self.clicks = check.ways, check.by_hand, check.clicks
+        self.devcontainer, self.differences = check.devcontainer, check.differences
         outputs: dict[str, pulumi.Output[Any]] = {
             "ways": self.ways,
             "byHand": self.by_hand,
@@ -169,10 +171,10 @@ class PackageAccess(pulumi.ComponentResource):
         self.register_outputs(outputs)
 
 
-def _value(given: str | None, default: PackageType | PackageVisibility | OnMismatch) -> str:
-    """The value of a choice, which a program may write as a text; a wrong one is refused with the rest."""
-    chosen = given or default
-    return chosen.value if isinstance(chosen, Enum) else chosen
+def _value(choice: str | None, default: PackageType | PackageVisibility | OnMismatch) -> str:
+    """The text of a choice. A program may give the text itself; the plugin checks it with everything else."""
+    member = choice or default
+    return member.value if isinstance(member, Enum) else member
 
 
 def _inherits(inherits: bool | None) -> bool:
@@ -180,7 +182,7 @@ def _inherits(inherits: bool | None) -> bool:
 
 
 def _named(repository: OneRepository | None) -> str:
-    """The name of a repository, or what stands for one that is not known yet; empty where there is none."""
+    """The name of a repository; a placeholder if it is not known yet; empty without a repository."""
     if repository is None:
         return ""
     return repository if isinstance(repository, str) else "known later"
@@ -189,12 +191,12 @@ def _named(repository: OneRepository | None) -> str:
 def _permissions(
     component: str, argument: str, roles: Mapping[str, pulumi.Input[str]], repository: str
 ) -> dict[str, pulumi.Input[str]]:
-    """The permissions of teams or users on the repository, in the words of GitHub's API."""
+    """Team or user -> permission on the repository, as GitHub's API calls it."""
 
-    def permission(who: str, role: str) -> str:
-        return permissions_of(argument, {who: role}, repository)[who]
+    def permission(name: str, role: str) -> str:
+        return permissions_of(argument, {name: role}, repository)[name]
 
-    return {who: when_known(component, permission, who, role) for who, role in roles.items()}
+    return {name: when_known(component, permission, name, role) for name, role in roles.items()}
 
 
 def _grant(
@@ -206,7 +208,7 @@ def _grant(
     """The roles of teams and users on the repository."""
     if not any(roles.values()):
         return
-    # An extra of this package: the CLI fetches the plugin of every Pulumi package that is installed.
+    # It is an extra of this package, because the CLI fetches the plugin of every Pulumi package that is installed.
     github: Any = import_module("pulumi_github")
     opts = pulumi.ResourceOptions(parent=component)
     for team, permission in roles["teams"].items():

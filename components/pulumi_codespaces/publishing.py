@@ -102,8 +102,8 @@ def _check_alone(args: PublicationArgs) -> None:
     if both:
         raise RuleViolation(
             "repository",
-            f"repository and {both[0]} are given: secrets belong to one repository, or to the organization for those "
-            "that are selected. Leave out one of the two.",
+            f"repository and {both[0]} are given: secrets belong to one repository, or to the organization for its "
+            "selected repositories. Leave out one of the two.",
         )
 
 

@@ -17,7 +17,7 @@ from .rules.secret_names import Triple, prefix_from
 
 _PLAIN = {
     "secret_prefix": "a preview compares the names of the secrets with those in GitHub",
-    "adopt_existing": "a preview decides by it whether secrets that exist already are in the way",
+    "adopt_existing": "a preview reports existing secrets that are in the way",
 }
 """Argument -> why it must not be an Output."""
 
@@ -33,7 +33,7 @@ class RegistryLoginArgs(PublicationArgs):
     password: pulumi.Input[str]
     """The password or token to log in with. The state stores it encrypted."""
     expires_at: NotRequired[pulumi.Input[str] | None]
-    """When the credentials expire (RFC 3339), if they do: it is in the summary, and every preview of the last 14 days
+    """The time at which the credentials expire (RFC 3339). It is in the summary, and every preview of the last 14 days
     warns."""
 
 

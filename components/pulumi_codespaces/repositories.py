@@ -1,4 +1,4 @@
-"""What the components accept as a selection of repositories."""
+"""The argument `selected_repositories` of the components."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ if TYPE_CHECKING:
     )
     """A selection, its `repositories`, a map of name -> id, or a list of names and `github.Repository` objects."""
 else:
-    # What a program in another language can say; the union above has no form in a schema.
+    # The form for programs in other languages: a schema cannot express the union above.
     SelectedRepositories = pulumi.Input[Mapping[str, pulumi.Input[int]]]
 
 
-def check_selected(given: SelectedRepositories | None) -> None:
-    """Check the kind of what a component's argument selects, before anything is registered.
+def check_selected(selection: SelectedRepositories | None) -> None:
+    """Check the type of the argument before anything is registered.
 
     Raises:
-        RuleViolation: it is no selection, or an item of a list is neither a name nor a repository.
+        RuleViolation: the argument is not a selection, or an item of a list is neither a name nor a repository.
     """
-    if given is None or isinstance(given, (Mapping, pulumi.Output, RepositorySelection)):
+    if selection is None or isinstance(selection, (Mapping, pulumi.Output, RepositorySelection)):
         return
-    if isinstance(given, str) or not isinstance(cast("object", given), Sequence):
+    if isinstance(selection, str) or not isinstance(cast("object", selection), Sequence):
         raise RuleViolation(
             "selected_repositories",
-            f"selected_repositories is {a_kind(given)}; give a list of repository names, such as ['web'], a "
+            f"selected_repositories is {a_kind(selection)}; give a list of repository names, such as ['web'], a "
             "map of name to id, or a RepositorySelection.",
         )
-    for index, item in enumerate(cast("Sequence[Any]", given)):
+    for index, item in enumerate(cast("Sequence[Any]", selection)):
         if not isinstance(item, str) and not is_later(item) and not is_repository(item):
             raise RuleViolation(
                 f"selected_repositories[{index}]",
@@ -55,25 +55,25 @@ def check_selected(given: SelectedRepositories | None) -> None:
 
 
 def selected(
-    given: SelectedRepositories | None, name: str, parent: pulumi.Resource
+    selection: SelectedRepositories | None, name: str, parent: pulumi.Resource
 ) -> pulumi.Input[Mapping[str, pulumi.Input[int]]] | None:
-    """The repositories that a component's argument selects, as name -> id.
+    """The selected repositories: name -> id.
 
-    A list is resolved by a `RepositorySelection` of the component's own, so that names are checked while previewing.
+    For a list, the component makes a `RepositorySelection`, so that a preview checks the names.
 
     Args:
-        given: the argument, checked.
-        name: the name for a selection of the component's own.
+        selection: the argument, checked.
+        name: the name for that `RepositorySelection`.
         parent: the component.
     """
-    if given is None or isinstance(given, (Mapping, pulumi.Output)):
-        return cast("pulumi.Input[Mapping[str, pulumi.Input[int]]] | None", given)
-    if isinstance(given, RepositorySelection):
-        return given.repositories
-    items = cast("Sequence[Any]", given)
+    if selection is None or isinstance(selection, (Mapping, pulumi.Output)):
+        return cast("pulumi.Input[Mapping[str, pulumi.Input[int]]] | None", selection)
+    if isinstance(selection, RepositorySelection):
+        return selection.repositories
+    items = cast("Sequence[Any]", selection)
     names = [item for item in items if isinstance(item, str) or is_later(item)]
-    made: list[pulumi_github.Repository] = [item for item in items if is_repository(item)]
-    ids: dict[str, pulumi.Input[int]] = {label: repository.repo_id for label, repository in labelled(made).items()}
+    resources: list[pulumi_github.Repository] = [item for item in items if is_repository(item)]
+    ids: dict[str, pulumi.Input[int]] = {label: repository.repo_id for label, repository in labelled(resources).items()}
     args: RepositorySelectionArgs = {}
     if names:
         args["names"] = names

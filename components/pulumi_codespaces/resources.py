@@ -18,7 +18,7 @@ from .version import PACKAGE, PLUGIN_URL, VERSION
 
 
 class Visibility(str, Enum):
-    """Which repositories' codespaces may read a secret.
+    """The repositories whose codespaces may read a secret.
 
     Source: https://docs.github.com/en/rest/codespaces/organization-secrets
     """
@@ -97,7 +97,7 @@ class Provider(pulumi.ProviderResource):
 
 
 class RepositorySelectionArgs(TypedDict):
-    """Which repositories are selected: the union of all that is given."""
+    """The selected repositories: all that one of the arguments selects."""
 
     names: NotRequired[Sequence[pulumi.Input[str]]]
     """Repository names, without the owner."""
@@ -112,9 +112,9 @@ class RepositorySelectionArgs(TypedDict):
 class RepositorySelection(pulumi.CustomResource):
     """Repositories whose codespaces may read secrets, listed once and shared by several registries.
 
-    A preview resolves the selection, so one difference shows who joins and who leaves. A repository that is renamed
-    keeps its place by its id; one that is archived or deleted drops out with a warning; a name that never existed is an
-    error.
+    A preview resolves the selection, so one difference shows which repositories join and leave. A renamed repository
+    stays selected, by its id. An archived or deleted repository drops out with a warning. A name that never existed is
+    an error.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class RepositorySelection(pulumi.CustomResource):
 
     @property
     def renamed(self) -> pulumi.Output[Mapping[str, str]]:
-        """Repositories that were renamed: the name in the program -> the name today."""
+        """Renamed repositories: the name in the program -> the name today."""
         return self.__dict__["renamed"]
 
     @property
@@ -140,12 +140,12 @@ class RepositorySelection(pulumi.CustomResource):
 
 
 class Rotating(TypedDict):
-    """What a set of secrets has to know about the key rotation that it publishes."""
+    """The key rotation that a set of secrets publishes."""
 
     fallback: pulumi.Input[Mapping[str, pulumi.Input[str]]]
     """NAME -> the value to put back if an update fails half-way."""
     published_at: pulumi.Input[Mapping[str, str]]
-    """NAME -> the `updated_at` that says `fallback` is still what is published; from a `KeyRotation`."""
+    """NAME -> the `updated_at` of the secret while `fallback` is published; from a `KeyRotation`."""
 
 
 class AdoptionArgs(TypedDict):
@@ -157,7 +157,7 @@ class AdoptionArgs(TypedDict):
 
 
 class OrganizationSecretsArgs(AdoptionArgs):
-    """Secrets that belong together, and who may read them."""
+    """Secrets that belong together, and the repositories whose codespaces may read them."""
 
     secrets: Mapping[str, pulumi.Input[str]]
     """The secrets: name -> value. At most 48 KB a value, and 100 secrets in an organization."""
@@ -171,8 +171,8 @@ class OrganizationSecretsArgs(AdoptionArgs):
 class OrganizationSecrets(pulumi.CustomResource):
     """Codespaces secrets of an organization that belong together, written in place and as one unit.
 
-    A value is changed by an encrypted PUT over the old one, so the secret is never absent. If a write fails half-way,
-    what was written is put back, or the error and the state say what is left.
+    A new value is written over the old one, so the secret is never absent. If a write fails half-way, the values that
+    were already written are put back; if that fails too, the error and the state say which values are left.
 
     Raises:
         InvalidArgument: `selected_repositories` is neither a selection nor a map.
@@ -252,8 +252,8 @@ class RepositorySecrets(pulumi.CustomResource):
 
     A secret here hides one of the same name of the organization
     (https://docs.github.com/en/codespaces/managing-codespaces-for-your-organization/managing-development-environment-secrets-for-your-repository-or-organization).
-    A repository that is renamed is followed by its id. If the secrets move to another repository, they are written
-    there before they are deleted here.
+    The secrets stay with a renamed repository, by its id. If they move to another repository, they are written there
+    before they are deleted here.
 
     Raises:
         InvalidArgument: `repository` is neither a name nor a `github.Repository`.
@@ -380,16 +380,16 @@ class KeyRotation(pulumi.CustomResource):
 
     @property
     def published(self) -> pulumi.Output[str]:
-        """The slot whose key was published when this was last decided; "" before the first time."""
+        """The slot whose key was published at the last decision; "" before the first decision."""
         return self.__dict__["published"]
 
     @property
     def at(self) -> pulumi.Output[Mapping[str, str]]:
-        """NAME -> when the secret had last been written when this was last decided."""
+        """NAME -> the time at which the secret had last been written, at the last decision."""
         return self.__dict__["at"]
 
     def serial(self, slot: str) -> pulumi.Output[int]:
-        """What replaces the access key of a slot when it changes."""
+        """The serial of a slot. When it changes, the access key of the slot is replaced."""
         slots: pulumi.Output[Mapping[str, Mapping[str, int]]] = self.__dict__["slots"]
         return slots.apply(lambda slots: int(slots[slot]["serial"]))
 
@@ -400,7 +400,7 @@ class KeyRotation(pulumi.CustomResource):
 
 
 class VerifiedEcrKeyArgs(TypedDict):
-    """An access key and what it must be able to do."""
+    """An access key, and the registries and images that it must be able to read."""
 
     access_key_id: pulumi.Input[str]
     secret_access_key: pulumi.Input[str]
@@ -466,7 +466,7 @@ class VerifiedLogin(pulumi.CustomResource):
 
 
 class PackageCheckArgs(TypedDict):
-    """A package as it is declared, and who should read it."""
+    """A package as declared, and the repositories whose codespaces should read it."""
 
     package: pulumi.Input[str]
     package_type: pulumi.Input[str]
@@ -478,7 +478,7 @@ class PackageCheckArgs(TypedDict):
 
 
 class PackageCheck(pulumi.CustomResource):
-    """Tells by what codespaces may read a package. Used by `PackageAccess`."""
+    """Finds out why codespaces may read a package. Used by `PackageAccess`."""
 
     def __init__(self, resource_name: str, args: PackageCheckArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         outputs = ("ways", "by_hand", "clicks", "devcontainer", "differences", "settings_url")
@@ -487,27 +487,27 @@ class PackageCheck(pulumi.CustomResource):
 
     @property
     def ways(self) -> pulumi.Output[Mapping[str, str]]:
-        """Repository -> by what its codespaces read the package."""
+        """Repository -> the rule that lets its codespaces read the package."""
         return self.__dict__["ways"]
 
     @property
     def by_hand(self) -> pulumi.Output[Mapping[str, int]]:
-        """The repositories that nothing but a click gives access: name -> id."""
+        """The repositories that get access only by a click: name -> id."""
         return self.__dict__["byHand"]
 
     @property
     def clicks(self) -> pulumi.Output[Sequence[Mapping[str, str]]]:
-        """What is left to do by hand."""
+        """The steps that are left to do by hand."""
         return self.__dict__["clicks"]
 
     @property
     def devcontainer(self) -> pulumi.Output[str]:
-        """What a devcontainer.json has to hold, in JSON."""
+        """The part of a devcontainer.json that asks for the package, in JSON."""
         return self.__dict__["devcontainer"]
 
     @property
     def differences(self) -> pulumi.Output[Sequence[str]]:
-        """Where the package is not as declared."""
+        """The differences between the package and its declaration."""
         return self.__dict__["differences"]
 
 

@@ -209,13 +209,13 @@ class _Registry(_Readers):
 
     @model_validator(mode="before")
     @classmethod
-    def _no_other_registry(cls, given: Any) -> Any:
-        if isinstance(given, dict):
-            foreign = [key for key in _MARKS if key in given and key not in cls.marks]
-            own = [key for key in cls.marks if key in given]
+    def _no_other_registry(cls, registry: Any) -> Any:
+        if isinstance(registry, dict):
+            foreign = [key for key in _MARKS if key in registry and key not in cls.marks]
+            own = [key for key in cls.marks if key in registry]
             if own and foreign:
                 raise ValueError(f"has {', '.join(own)} and {', '.join(foreign)}; {EITHER}")
-        return given  # pyright: ignore[reportUnknownVariableType]
+        return registry  # pyright: ignore[reportUnknownVariableType]
 
 
 class EcrRegistry(_Registry):
@@ -410,8 +410,8 @@ class Settings(_Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _marks_what_is_left_out(cls, given: Any) -> Any:
-        return {"registries": None, **given}
+    def _marks_what_is_left_out(cls, configuration: Any) -> Any:
+        return {"registries": None, **configuration}
 
     @field_validator("ecr_repositories")
     @classmethod
@@ -432,14 +432,14 @@ class Settings(_Settings):
 
     @field_validator("registries", mode="before")
     @classmethod
-    def _declares_something(cls, given: Any, others: ValidationInfo) -> Any:
+    def _declares_something(cls, registries: Any, others: ValidationInfo) -> Any:
         # Sections that failed validation are missing from `others.data`.
         others_too = any(
             others.data.get(key, True) for key in ("secrets", "packages", "ecr_repositories", "repositories")
         )
-        if not others_too and given in (None, {}):
-            raise PydanticCustomError("missing" if given is None else "too_short", "registries")
-        return _with_first_registry({} if given is None else given, others.data)
+        if not others_too and registries in (None, {}):
+            raise PydanticCustomError("missing" if registries is None else "too_short", "registries")
+        return _with_first_registry({} if registries is None else registries, others.data)
 
     @property
     def used_accounts(self) -> dict[str, Account]:
