@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-Value: TypeAlias = Any
-"""None, bool, int, float, str, list, dict, `UNKNOWN` or `Secret`."""
-Properties: TypeAlias = dict[str, Value]
 
 
 class Unknown:
@@ -30,21 +26,42 @@ class Secret:
     value: Value = field(repr=False)
 
 
+Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | Secret | Unknown | None"
+Properties: TypeAlias = "dict[str, Value]"
+
+
+def secret_json(value: object) -> Secret:
+    """A value out of JSON, marked secret."""
+    return Secret(cast("Value", value))
+
+
 def reveal(value: Value) -> Value:
     """The value with every secret mark taken off, at any depth."""
     if isinstance(value, Secret):
         return reveal(value.value)
     if isinstance(value, dict):
-        return {name: reveal(item) for name, item in cast("Properties", value).items()}
+        return {name: reveal(item) for name, item in value.items()}
     if isinstance(value, list):
-        return [reveal(item) for item in cast("list[Value]", value)]
+        return [reveal(item) for item in value]
     return value
 
 
 def plain_map(value: Value) -> Properties:
     """The value with its secret marks taken off where it is a map; an empty map otherwise."""
     plain = reveal(value)
-    return dict(cast("Properties", plain)) if isinstance(plain, dict) else {}
+    return plain if isinstance(plain, dict) else {}
+
+
+def plain_text(value: Value) -> str:
+    """The value with its secret mark taken off where it is a text; "" otherwise."""
+    plain = reveal(value)
+    return plain if isinstance(plain, str) else ""
+
+
+def plain_list(value: Value) -> list[str]:
+    """The texts of a list, with secret marks taken off; none if it is not a list."""
+    plain = reveal(value)
+    return [item for item in plain if isinstance(item, str)] if isinstance(plain, list) else []
 
 
 def is_unknown(value: Value) -> bool:
@@ -52,9 +69,9 @@ def is_unknown(value: Value) -> bool:
     if isinstance(value, Secret):
         return is_unknown(value.value)
     if isinstance(value, dict):
-        return any(is_unknown(item) for item in cast("Properties", value).values())
+        return any(is_unknown(item) for item in value.values())
     if isinstance(value, list):
-        return any(is_unknown(item) for item in cast("list[Value]", value))
+        return any(is_unknown(item) for item in value)
     return isinstance(value, Unknown)
 
 
@@ -63,10 +80,10 @@ def secret_strings(value: Value) -> Iterator[str]:
     if isinstance(value, Secret):
         yield from _strings(reveal(value))
     elif isinstance(value, dict):
-        for item in cast("Properties", value).values():
+        for item in value.values():
             yield from secret_strings(item)
     elif isinstance(value, list):
-        for item in cast("list[Value]", value):
+        for item in value:
             yield from secret_strings(item)
 
 
@@ -74,10 +91,10 @@ def _strings(value: Value) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        for item in cast("Properties", value).values():
+        for item in value.values():
             yield from _strings(item)
     elif isinstance(value, list):
-        for item in cast("list[Value]", value):
+        for item in value:
             yield from _strings(item)
 
 

@@ -32,7 +32,7 @@ from pulumi_codespaces import (
 )
 from pulumi_codespaces.errors import InvalidArgument
 from pulumi_codespaces.package_schema import SCHEMA
-from pulumi_codespaces.plugin.resources.key_rotation import _decision
+from pulumi_codespaces.plugin.properties.key_rotation import written
 from pulumi_codespaces.rules.rotation import first_rotation
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Clouds(Mocks):
     def new_resource(self, args: Any) -> tuple[str, dict[str, Any]]:
         outputs = {name: value for name, value in args.inputs.items() if value is not None}
         if args.typ == ROTATION:
-            outputs |= self.rotation or _decision(first_rotation(int(args.inputs["generation"]), {}))
+            outputs |= self.rotation or written(first_rotation(int(args.inputs["generation"]), {}))
         elif args.typ == ACCESS_KEY:
             outputs |= {"secret": f"secret of {args.name}", "createDate": "2026-11-24T12:00:00Z"}
         elif args.typ == "aws:iam/user:User":

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..rules import RuleViolation
 from ..rules.github_host import api_base_url
-from ..values import is_unknown, reveal
+from ..values import is_unknown, plain_map, plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,13 +65,13 @@ def configure(inputs: Properties) -> Configuration:
     """
     if is_unknown(inputs):
         return Configuration(complete=False)
-    plain = reveal(inputs)
+    plain = plain_map(inputs)
     # A token that the program gives is for this organization; the environment's App may be installed in another.
     app_auth = None if plain.get("token") and not plain.get("appAuth") else _app_auth(plain.get("appAuth"))
     return Configuration(
-        owner=plain.get("owner") or os.environ.get("GITHUB_OWNER", ""),
-        base_url=api_base_url(plain.get("baseUrl") or os.environ.get("GITHUB_BASE_URL")),
-        token=_token(plain.get("token") or os.environ.get("GITHUB_TOKEN", "")),
+        owner=plain_text(plain.get("owner")) or os.environ.get("GITHUB_OWNER", ""),
+        base_url=api_base_url(plain_text(plain.get("baseUrl")) or os.environ.get("GITHUB_BASE_URL")),
+        token=_token(plain_text(plain.get("token")) or os.environ.get("GITHUB_TOKEN", "")),
         app_auth=app_auth,
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..clients.credentials import NO_CREDENTIALS, configure
 from ..rules import RuleViolation
 from ..rules.github_host import api_base_url, check_login
-from ..values import Secret, is_text, is_unknown, reveal
+from ..values import Secret, is_text, is_unknown, plain_text, reveal
 from .failures import Failure, InvalidInputs
 
 if TYPE_CHECKING:
@@ -37,12 +37,13 @@ def check(news: Properties) -> Properties:
             raise InvalidInputs(Failure("", f"{argument} must be a text."))
     try:
         if not is_unknown(inputs.get("owner")):
-            inputs["owner"] = reveal(inputs.get("owner")) or os.environ.get("GITHUB_OWNER") or None
-            if not inputs["owner"]:
+            owner = plain_text(inputs.get("owner")) or os.environ.get("GITHUB_OWNER")
+            if not owner:
                 raise InvalidInputs(Failure("", _NO_OWNER))
-            check_login(inputs["owner"])
+            check_login(owner)
+            inputs["owner"] = owner
         if not is_unknown(inputs.get("baseUrl")):
-            inputs["baseUrl"] = api_base_url(reveal(inputs.get("baseUrl")) or os.environ.get("GITHUB_BASE_URL"))
+            inputs["baseUrl"] = api_base_url(plain_text(inputs.get("baseUrl")) or os.environ.get("GITHUB_BASE_URL"))
     except RuleViolation as violation:
         raise InvalidInputs(Failure("", str(violation))) from violation
     if not is_unknown(inputs):

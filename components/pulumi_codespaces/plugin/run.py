@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..clients.codespaces_secrets import Place, Secrets
 from ..clients.github import GitHub
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..clients.credentials import Configuration
+    from ..values import Properties
 
 
 class Severity(Enum):
@@ -61,7 +62,7 @@ class Run:
     log: Callable[[Severity, str, str], None]
     claims: dict[str, Claim] = field(default_factory=dict[str, Claim])
     written: dict[tuple[Place, str], str] = field(default_factory=dict[tuple[Place, str], str])
-    past: dict[str, dict[str, Any]] = field(default_factory=dict[str, "dict[str, Any]"])
+    past: dict[str, Properties] = field(default_factory=dict[str, "Properties"])
     minting: dict[str, set[str]] = field(default_factory=dict[str, "set[str]"])
     _github: GitHub | None = None
     _secrets: dict[str, Secrets] = field(default_factory=dict[str, Secrets])

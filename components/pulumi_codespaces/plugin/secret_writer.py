@@ -141,22 +141,20 @@ async def write_values(
     written = Written()
     for unit in _units(names):
         triple = unit if isinstance(unit, Triple) else None
+        pair = (unit,) if isinstance(unit, str) else unit.names[:2]
         async with store.pairs if triple else nullcontext():
             try:
-                for name in unit.names[:2] if isinstance(unit, Triple) else [unit]:
+                for name in pair:
                     written.names.append(name)
                     await store.put_secret(
                         name, values[name], readers.visibility, readers.repository_ids, urgent=triple is not None
                     )
             except CloudError as error:
                 written.error = error
-                last = written.names[-1]
                 if not isinstance(error, OutcomeUnknown):
-                    written.names.remove(last)
-                pair = [name for name in (triple.names[:2] if triple else [last]) if name in written.names]
-                if triple and pair:
-                    pair = [name for name in triple.names[:2] if name in pair or (name in drifted and name in fallback)]
-                await _put_back(store, pair, readers_before or readers, fallback, existing, written)
+                    written.names.pop()
+                torn = _torn(pair, written.names, {name for name in drifted if name in fallback})
+                await _put_back(store, torn, readers_before or readers, fallback, existing, written)
                 return written
         if triple:
             try:
@@ -168,6 +166,13 @@ async def write_values(
         if pace:
             pace.step(len(triple.names) if triple else 1)
     return written
+
+
+def _torn(pair: Sequence[str], touched: Collection[str], drifted: Collection[str]) -> list[str]:
+    """The names to put back after a failed write: those of the pair that were touched in this run or a killed one."""
+    if not any(name in touched for name in pair):
+        return []
+    return [name for name in pair if name in touched or name in drifted]
 
 
 async def write_readers(

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from pulumi.provider import Provider as ComponentHost
 
     from ..values import Properties, Value
-    from .resource import Resource
+    from .endpoint import Endpoint
 
 _FINISH_SECONDS = 3.0
 """How long a write in progress may continue after the engine asked to stop."""
@@ -98,7 +98,7 @@ class Server(ProviderServicer):
     Args:
         components: returns the host that constructs the components. It is called on first use, because it imports the
             components and with them the SDKs of the clouds.
-        resources: type token -> resource.
+        resources: type token -> the endpoint of the resource.
         version: the plugin's version.
         engine_address: where the engine listens for messages; "" until its handshake.
     """
@@ -106,7 +106,7 @@ class Server(ProviderServicer):
     def __init__(
         self,
         components: Any,
-        resources: Mapping[str, Resource],
+        resources: Mapping[str, Endpoint],
         version: str,
         engine_address: str,
     ) -> None:
@@ -354,7 +354,7 @@ class Server(ProviderServicer):
             await self._finish_write(self._resource(request.urn).delete(self._run, request.urn, request.id, state))
             return empty_pb2.Empty()
 
-    def _resource(self, urn: str) -> Resource:
+    def _resource(self, urn: str) -> Endpoint:
         token = urn.split("::")[2].rsplit("$", maxsplit=1)[-1]
         resource = self._resources.get(token)
         if resource is None:
@@ -411,7 +411,7 @@ class _Guard:
 
     def _without_secrets(self, text: str) -> str:
         sent = [decode(struct) for struct in self._sent]
-        secrets = {secret for secret in (*secret_strings(sent), *self._server.credentials) if len(secret) > 3}
+        secrets = {secret for secret in (*secret_strings([*sent]), *self._server.credentials) if len(secret) > 3}
         for secret in sorted(secrets, key=len, reverse=True):
             text = text.replace(secret, "[secret]")
         return text

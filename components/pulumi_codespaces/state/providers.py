@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..values import Secret
+from ..values import secret_json
 from .access import accesses
 from .digest import read_state
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def providers_of(state: str) -> dict[str, Mapping[str, Any]]:
     """Organization -> the inputs of the provider that the stack uses for it. The state has the inputs in clear."""
-    resources = {resource.urn: resource for resource in read_state(state, Secret).after}
+    resources = {resource.urn: resource for resource in read_state(state, secret_json).after}
     providers: dict[str, Mapping[str, Any]] = {}
     for access in accesses(read_state(state).after).values():
         provider = resources.get(resources[access.urn].provider.rpartition("::")[0])

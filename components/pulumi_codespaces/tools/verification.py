@@ -24,7 +24,7 @@ from ..rules.suggestions import did_you_mean
 from ..rules.wording import counted
 from ..state.access import accesses
 from ..state.digest import read_state
-from ..values import Secret, plain_map, reveal
+from ..values import plain_list, plain_map, secret_json
 from .access_table import repository_in
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def read_registries(state: str) -> list[Registry]:
     Raises:
         NoDigest: `state` is not a state.
     """
-    digest = read_state(state, Secret)
+    digest = read_state(state, secret_json)
     by_urn = {resource.urn: resource for resource in digest.after}
     registries = [
         _registry(access, triple, by_urn[access.urn], digest)
@@ -250,8 +250,7 @@ def _probe_images(secrets: Resource, server: str, digest: Digest) -> Iterable[st
     for resource in digest.after:
         if resource.type not in _VERIFIED or resource.parent != secrets.parent:
             continue
-        images: list[str] = reveal(resource.inputs.get("probeImages")) or []
-        for image in images:
+        for image in plain_list(resource.inputs.get("probeImages")):
             host, name = split_host(image)
             if same_registry(host, server):
                 yield name

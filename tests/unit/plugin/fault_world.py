@@ -19,7 +19,7 @@ from pulumi_codespaces.clients.codespaces_secrets import Place, SecretInfo
 from pulumi_codespaces.clients.credentials import Configuration
 from pulumi_codespaces.clients.errors import ActionableError, CloudError, OutcomeUnknown
 from pulumi_codespaces.plugin.failures import PartialWrite
-from pulumi_codespaces.plugin.resources.organization_secrets import OrganizationSecrets
+from pulumi_codespaces.plugin.resources import RESOURCES
 from pulumi_codespaces.plugin.run import Run
 from pulumi_codespaces.plugin.wire import decode, encode
 from pulumi_codespaces.rules import RuleViolation
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pulumi_codespaces.rules.secret_names import Triple
 
 URN = "urn:pulumi:test::access::codespaces:index:OrganizationSecrets::x"
-SECRETS = OrganizationSecrets()
+SECRETS = RESOURCES["codespaces:index:OrganizationSecrets"]
 
 
 class Killed(BaseException):

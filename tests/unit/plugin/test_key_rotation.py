@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pulumi_codespaces.clients.credentials import Configuration
 from pulumi_codespaces.clients.errors import ActionableError
 from pulumi_codespaces.plugin.failures import InvalidInputs
-from pulumi_codespaces.plugin.resources.key_rotation import KeyRotation
+from pulumi_codespaces.plugin.resources import RESOURCES
 from pulumi_codespaces.plugin.run import Run
 from pulumi_codespaces.values import UNKNOWN, Secret
 from rig.github import GitHubStandIn
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TOKEN = "ghp_CANARYtoken"
+ROTATION = RESOURCES["codespaces:index:KeyRotation"]
 URN = "urn:pulumi:test::access::codespaces:index:EcrPullAccess$codespaces:index:KeyRotation::payments-rotation"
 NAMES = [f"PAYMENTS_CONTAINER_REGISTRY_{part}" for part in ("USER", "PASSWORD", "SERVER")]
 
@@ -67,7 +68,7 @@ class Stack:
         async def run() -> dict[str, Any]:
             running = Run(configuration(self.github), lambda *_: None)
             try:
-                checked = await KeyRotation().check(running, URN, self.state if old is None else old, new)
+                checked = await ROTATION.check(running, URN, self.state if old is None else old, new)
                 self.minting = running.minting.get("codespaces-payments", set())
                 return checked
             finally:
@@ -127,7 +128,7 @@ def test_the_difference_names_the_slot(stack: Stack) -> None:
 
     def changes(old: dict[str, Any], new: dict[str, Any]) -> dict[str, str]:
         run = Run(Configuration(complete=False), lambda *_: None)
-        return asyncio.run(KeyRotation().difference(run, URN, old, new)).changes
+        return asyncio.run(ROTATION.difference(run, URN, old, new)).changes
 
     assert changes(before, after) == dict.fromkeys(
         ("generation", "current", "published", "slots.b", "statuses.b"), "update"
@@ -158,8 +159,8 @@ def test_a_replacement_in_one_run_remembers_the_past(stack: Stack) -> None:
     async def twice() -> tuple[dict[str, Any], dict[str, Any]]:
         run = Run(configuration(stack.github), lambda *_: None)
         try:
-            first = await KeyRotation().check(run, URN, stack.state, inputs(2))
-            return first, await KeyRotation().check(run, URN, {}, inputs(2))
+            first = await ROTATION.check(run, URN, stack.state, inputs(2))
+            return first, await ROTATION.check(run, URN, {}, inputs(2))
         finally:
             await run.close()
 
@@ -183,7 +184,7 @@ def test_a_provider_that_is_not_known_yet_decides_nothing_new(stack: Stack) -> N
 
     def check(old: dict[str, Any]) -> dict[str, Any]:
         run = Run(Configuration(complete=False), lambda *_: None)
-        return asyncio.run(KeyRotation().check(run, URN, old, inputs(2)))
+        return asyncio.run(ROTATION.check(run, URN, old, inputs(2)))
 
     assert check({})["current"] is UNKNOWN
     assert check(known) == known | {"generation": 2}
@@ -201,7 +202,7 @@ def test_import(
 ) -> None:
     async def read() -> Any:
         run = Run(configuration(stack.github), lambda *_: None)
-        return await KeyRotation().read(run, URN, identifier, {}, {})
+        return await ROTATION.read(run, URN, identifier, {}, {})
 
     stored = asyncio.run(read())
     assert stored.identifier == identifier
@@ -228,7 +229,7 @@ def test_import(
 def test_what_cannot_be_imported(stack: Stack, identifier: str) -> None:
     run = Run(configuration(stack.github), lambda *_: None)
     with pytest.raises(ActionableError, match="write the published slot with the generation and the serial of its key"):
-        asyncio.run(KeyRotation().read(run, URN, identifier, {}, {}))
+        asyncio.run(ROTATION.read(run, URN, identifier, {}, {}))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from operation import Operation
 
 from pulumi_codespaces.clients.errors import ActionableError, CloudError
 from pulumi_codespaces.plugin.failures import InvalidInputs
-from pulumi_codespaces.plugin.resources.repository_secrets import RepositorySecrets
+from pulumi_codespaces.plugin.resources import RESOURCES
 from rig.github import GitHubStandIn
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ SEED: dict[str, Any] = {
         },
     },
 }
-SECRETS = RepositorySecrets()
+SECRETS = RESOURCES["codespaces:index:RepositorySecrets"]
 URN = "urn:pulumi:test::access::codespaces:index:RepositorySecrets::x"
 INPUTS = {"secrets": {"NPM": "canary"}, "repository": "web"}
 HIDDEN = {

@@ -9,7 +9,7 @@ from fault_world import travelled
 from operation import Operation
 
 from pulumi_codespaces.plugin.failures import InvalidInputs
-from pulumi_codespaces.plugin.resources.repository_selection import RepositorySelection
+from pulumi_codespaces.plugin.resources import RESOURCES
 from pulumi_codespaces.values import UNKNOWN
 from rig.github import GitHubStandIn
 
@@ -38,7 +38,7 @@ SEED: dict[str, Any] = {
         },
     },
 }
-SELECTION = RepositorySelection()
+SELECTION = RESOURCES["codespaces:index:RepositorySelection"]
 URN = "urn:pulumi:test::access::codespaces:index:RepositorySelection::x"
 
 

@@ -12,8 +12,9 @@ from grpc_plugin import URN, serving
 from pulumi.runtime.proto import provider_pb2, status_pb2
 
 from pulumi_codespaces.clients.errors import ActionableError, CloudError
+from pulumi_codespaces.plugin.endpoint import Endpoint, Stored
 from pulumi_codespaces.plugin.failures import Failure, InvalidInputs, PartialWrite
-from pulumi_codespaces.plugin.resource import Difference, Resource, Stored
+from pulumi_codespaces.plugin.resource import Difference
 from pulumi_codespaces.plugin.run import Severity
 from pulumi_codespaces.plugin.wire import decode, encode
 from pulumi_codespaces.values import Secret
@@ -25,7 +26,7 @@ CONFIGURATION = {"owner": "acme", "baseUrl": "http://127.0.0.1:1/", "token": Sec
 PROPERTIES = encode({"secrets": {"A": Secret(CANARY)}, "open": "visible"})
 
 
-class Thing(Resource):
+class Thing(Endpoint):
     """Does what it is told."""
 
     token = "codespaces:index:Thing"

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from pulumi_codespaces.clients.credentials import Configuration
 from pulumi_codespaces.plugin.failures import InvalidInputs
-from pulumi_codespaces.plugin.resources.verified_ecr_key import VerifiedEcrKey
+from pulumi_codespaces.plugin.resources import RESOURCES
 from pulumi_codespaces.plugin.run import Run
 from pulumi_codespaces.values import UNKNOWN, Secret, is_unknown, reveal
 
 HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+ECR_KEY = RESOURCES["codespaces:index:VerifiedEcrKey"]
 URN = "urn:pulumi:test::access::codespaces:index:EcrPullAccess$codespaces:index:VerifiedEcrKey::payments-key"
 MADE = "2026-11-24T12:00:00Z"
 
@@ -38,7 +39,7 @@ def inputs(**changes: Any) -> dict[str, Any]:
 def check(new: dict[str, Any], old: dict[str, Any] | None = None, minting: set[str] | None = None) -> dict[str, Any]:
     run = Run(Configuration(complete=False), lambda *_: None)
     run.minting["codespaces-payments"] = minting or set()
-    return asyncio.run(VerifiedEcrKey().check(run, URN, old or {}, new))
+    return asyncio.run(ECR_KEY.check(run, URN, old or {}, new))
 
 
 def refused(new: dict[str, Any], old: dict[str, Any] | None = None) -> list[str]:
@@ -87,7 +88,7 @@ def test_nothing_is_said_before_the_user_exists_or_while_a_slot_is_renewed() -> 
 
 
 def test_a_preview_knows_the_key_where_it_stands_and_not_where_it_is_renewed() -> None:
-    resource, run = VerifiedEcrKey(), Run(Configuration(complete=False), lambda *_: None)
+    resource, run = ECR_KEY, Run(Configuration(complete=False), lambda *_: None)
 
     def update(new: dict[str, Any]) -> dict[str, Any]:
         return asyncio.run(resource.update(run, URN, "payments-key", {}, new, preview=True))
@@ -101,7 +102,7 @@ def test_a_preview_knows_the_key_where_it_stands_and_not_where_it_is_renewed() -
 def test_only_what_is_proven_counts_as_a_change() -> None:
     def difference(**changes: Any) -> dict[str, str]:
         run = Run(Configuration(complete=False), lambda *_: None)
-        return asyncio.run(VerifiedEcrKey().difference(run, URN, inputs(), inputs(**changes))).changes
+        return asyncio.run(ECR_KEY.difference(run, URN, inputs(), inputs(**changes))).changes
 
     assert difference() == {}
     assert difference(userKeys={}, slotKeys={}, timeoutSeconds=9) == {}

@@ -14,8 +14,7 @@ from pulumi_codespaces.clients.credentials import Configuration
 from pulumi_codespaces.clients.errors import ActionableError, CloudError
 from pulumi_codespaces.clients.github_token import TokenInfo, token_info
 from pulumi_codespaces.plugin.failures import InvalidInputs
-from pulumi_codespaces.plugin.resources import verified_login
-from pulumi_codespaces.plugin.resources.verified_login import VerifiedLogin
+from pulumi_codespaces.plugin.resources import RESOURCES, verified_login
 from pulumi_codespaces.plugin.run import Run, Severity
 from pulumi_codespaces.values import UNKNOWN, Secret, reveal
 from rig.github import GitHubStandIn
@@ -31,6 +30,7 @@ SEED = {
         BARE: {"scopes": ["repo"], "login": "bot"},
     },
 }
+LOGIN = RESOURCES["codespaces:index:VerifiedLogin"]
 URN = "urn:pulumi:test::access::codespaces:index:RegistryLogin$codespaces:index:VerifiedLogin::ghcr-login"
 LACKS = (
     "password of GitHub Container registry: the token lacks the scope read:packages (its scopes: repo); give a classic "
@@ -61,7 +61,7 @@ def check(url: str, new: dict[str, Any], old: dict[str, Any] | None = None) -> t
         warnings.append(text)
 
     run = Run(Configuration("acme", f"{url}/api/v3/" if url else "", "ghp_other", complete=bool(url)), log)
-    checked = asyncio.run(VerifiedLogin().check(run, URN, old or {}, new))
+    checked = asyncio.run(LOGIN.check(run, URN, old or {}, new))
     assert "CANARY" not in "".join(warnings)
     return checked, warnings
 
@@ -166,7 +166,7 @@ def test_the_id_of_an_access_key_that_was_given_is_in_no_message(monkeypatch: py
     server = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
     new = login(Secret("CANARYpassword"), server=server, user=Secret("AKIACANARY0000000000"))
     with pytest.raises(ActionableError, match=r"^the access key does not work after 0 s: ecr:Get") as refused:
-        asyncio.run(VerifiedLogin().create(run, URN, new, preview=False))
+        asyncio.run(LOGIN.create(run, URN, new, preview=False))
     assert said == [
         "waiting for AWS to accept the access key (0 s): ecr:GetAuthorizationToken answers UnrecognizedClientException"
     ]

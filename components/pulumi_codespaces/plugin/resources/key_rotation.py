@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...clients.errors import ActionableError, CloudError
@@ -18,22 +19,21 @@ from ...rules.rotation import (
 )
 from ...rules.secret_names import Triple
 from ...rules.selection import check_repository_name
-from ...values import UNKNOWN, Properties, Value, is_text, is_unknown, reveal
+from ...values import UNKNOWN, Unknown
 from ..failures import Failure, InvalidInputs
-from ..resource import Difference, Resource, Stored, check_list, raise_if
+from ..properties.key_rotation import RotationInputs, RotationState, changes
+from ..resource import Computed, Difference, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ...clients.codespaces_secrets import Place
-    from ..resource import ChangeKind
     from ..run import Run
 
 _IMPORTED_SLOT = re.compile(r"(?P<slot>[ab]):(?P<generation>[1-9][0-9]*):(?P<serial>[1-9][0-9]*)")
-_DECISION = ("slots", "current", "published", "statuses", "serial", "at")
 
 
-class KeyRotation(Resource):
+class KeyRotation(Computed[RotationInputs, RotationState]):
     """The state of a key rotation. It changes nothing in a cloud: the access keys and the secrets follow its outputs.
 
     Inputs: `generation`, `keepPreviousKey`, `prefixes` (of the registries that carry the key), `repository` (the one
@@ -44,93 +44,58 @@ class KeyRotation(Resource):
     """
 
     token = "codespaces:index:KeyRotation"
+    remembers_inputs = True
 
-    async def check(self, run: Run, urn: str, old: Properties, new: Properties) -> Properties:
-        inputs: Properties = {name: reveal(value) for name, value in new.items() if name not in _DECISION}
-        inputs.setdefault("keepPreviousKey", True)
-        inputs.setdefault("adoptExisting", False)
-        inputs.setdefault("repository", "")
-        if is_unknown({name: value for name, value in inputs.items() if name != "repository"}):
-            raise InvalidInputs(
-                Failure(
-                    "",
-                    "key_generation, keep_previous_key, the secret prefixes and the user's name must be plain values, "
-                    "not Outputs of resources that are not made yet: a preview has to tell which key is replaced.",
-                )
-            )
-        raise_if(*_shape_failures(inputs))
-        # Before the engine replaces a resource, it calls Check again without the old inputs.
-        past = run.past.setdefault(urn, reveal(old)) if old else run.past.get(urn, {})
-        _check_same_user(past, inputs)
+    async def check(self, run: Run, urn: str, old: RotationInputs | None, new: RotationInputs) -> RotationInputs:
+        """Decide which key to renew and which to publish."""
+        if old:
+            _check_same_user(old, new)
         try:
-            inputs["generation"] = check_generation(inputs.get("generation"))
-            if inputs["repository"] and not is_unknown(inputs["repository"]):
-                check_repository_name(inputs["repository"], "repository")
+            checked = replace(new, generation=check_generation(new.generation))
+            if isinstance(new.repository, str) and new.repository:
+                check_repository_name(new.repository, "repository")
             if not run.configuration.complete:
-                return inputs | {name: past.get(name, UNKNOWN) for name in _DECISION}
-            marks = await _marks(run, inputs)
-            before = _rotation(past) if "slots" in past and not is_unknown(past["slots"]) else None
-            if before is None and marks and not inputs["adoptExisting"]:
-                raise _unknown_past(run.secrets_of(inputs["repository"]).place, urn, marks)
-            if before is None:
-                after = first_rotation(inputs["generation"], marks)
-            else:
-                after = next_rotation(
-                    before,
-                    inputs["generation"],
-                    keep_previous_key=inputs["keepPreviousKey"],
-                    triples=_triples(inputs),
-                    marks=marks,
-                )
+                return replace(checked, decision=(old.decision if old else None) or UNKNOWN)
+            before = old.decision if old and isinstance(old.decision, Rotation) else None
+            after = await self._decide(run, urn, before, checked)
         except RuleViolation as violation:
             raise InvalidInputs(Failure("", str(violation))) from violation
-        if "userName" in inputs:  # the inputs of a rotation that was just imported have no user
-            run.minting[inputs["userName"]] = _renewed(before, after)
-        return inputs | _decision(after)
+        if new.user_name is not None:  # the inputs of a rotation that was just imported have no user
+            run.minting[new.user_name] = _renewed(before, after)
+        return replace(checked, decision=after)
 
-    async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
-        changes: dict[str, ChangeKind] = {}
-        for name in ("generation", "keepPreviousKey", "prefixes", "current", "published"):
-            if reveal(state.get(name)) != new.get(name):
-                changes[name] = "update"
-        for slot in SLOTS:
-            for part in ("slots", "statuses"):
-                before: Properties = reveal(state.get(part)) or {}
-                after: Value = new.get(part)
-                if is_unknown(after) or before.get(slot) != after[slot]:
-                    changes[f"{part}.{slot}"] = "update"
-        return Difference(changes)
+    async def _decide(self, run: Run, urn: str, before: Rotation | None, inputs: RotationInputs) -> Rotation:
+        generation, triples = check_generation(inputs.generation), [Triple(prefix) for prefix in inputs.prefixes or ()]
+        marks = await _marks(run, inputs, triples)
+        if before is None:
+            if marks and not inputs.adopt_existing and isinstance(inputs.repository, str):
+                raise _unknown_past(run.secrets_of(inputs.repository).place, urn, marks)
+            return first_rotation(generation, marks)
+        return next_rotation(
+            before, generation, keep_previous_key=bool(inputs.keep_previous_key), triples=triples, marks=marks
+        )
 
-    async def create(self, run: Run, urn: str, new: Properties, *, preview: bool) -> tuple[str, Properties]:
-        return new["userName"], new | {"owner": run.configuration.owner}
+    async def difference(self, run: Run, urn: str, state: RotationState, new: RotationInputs) -> Difference:
+        """Compare the inputs and the decision."""
+        return Difference(changes(state.inputs, new))
 
-    async def update(
-        self, run: Run, urn: str, identifier: str, state: Properties, new: Properties, *, preview: bool
-    ) -> Properties:
-        return new | {"owner": run.configuration.owner}
+    def identifier(self, urn: str, new: RotationInputs) -> str:
+        """The id of a new rotation: the name of the user."""
+        return new.user_name or ""
 
-    async def read(self, run: Run, urn: str, identifier: str, inputs: Properties, state: Properties) -> Stored | None:
+    async def compute(self, run: Run, urn: str, new: RotationInputs, *, preview: bool) -> RotationState:
+        """Record the decision of Check."""
+        return RotationState(new, run.configuration.owner)
+
+    async def read(
+        self, run: Run, urn: str, identifier: str, inputs: RotationInputs | None, state: RotationState | None
+    ) -> Reading[RotationInputs | None, RotationState | None]:
+        """Return the rotation as it is; for an import, parse it from the id."""
         if state:
-            return Stored(identifier, inputs, state)
+            return Reading(identifier, inputs, state)
         rotation = _imported(identifier)
-        imported: Properties = {"generation": rotation.generation, "keepPreviousKey": True} | _decision(rotation)
-        return Stored(identifier, imported, imported | {"owner": run.configuration.owner})
-
-    async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
-        """Do nothing: the resource creates nothing."""
-
-
-def _shape_failures(inputs: Properties) -> list[Failure]:
-    failures = check_list("prefixes", inputs.get("prefixes"))
-    for name in ("keepPreviousKey", "adoptExisting"):
-        if not isinstance(inputs[name], bool):
-            failures.append(Failure("", f"{name} must be true or false."))
-    if not is_text(inputs["repository"]):
-        failures.append(Failure("", "repository must be the name of a repository."))
-    for name in ("userName", "userPath"):
-        if not isinstance(inputs.get(name, ""), str):
-            failures.append(Failure("", f"{name} must be a text."))
-    return failures
+        imported = RotationInputs(generation=rotation.generation, keep_previous_key=True, decision=rotation)
+        return Reading(identifier, imported, RotationState(imported, run.configuration.owner))
 
 
 def _unknown_past(place: Place, urn: str, marks: Mapping[str, str]) -> InvalidInputs:
@@ -197,64 +162,36 @@ def _imported(identifier: str) -> Rotation:
     )
 
 
-def _triples(inputs: Properties) -> list[Triple]:
-    prefixes: list[str] = inputs.get("prefixes") or []
-    return [Triple(prefix) for prefix in prefixes]
-
-
-async def _marks(run: Run, inputs: Properties) -> dict[str, str]:
+async def _marks(run: Run, inputs: RotationInputs, triples: list[Triple]) -> dict[str, str]:
     """Name of each existing secret of the registries -> when it was last written."""
-    if is_unknown(inputs["repository"]):
+    repository = inputs.repository
+    if repository is None or isinstance(repository, Unknown):
         return {}
     try:
-        live = await run.secrets_of(inputs["repository"]).secrets()
+        live = await run.secrets_of(repository).secrets()
     except CloudError as error:
-        if inputs["repository"] and error.status == 404:
+        if repository and error.status == 404:
             # This update may create the repository. If it does not, the resource of the secrets reports that.
             return {}
         raise
-    return {name: live[name].updated_at for triple in _triples(inputs) for name in triple.names if name in live}
+    return {name: live[name].updated_at for triple in triples for name in triple.names if name in live}
 
 
-def _rotation(state: Properties) -> Rotation:
-    plain = reveal(state)
-    return Rotation(
-        generation=plain["generation"],
-        slots={slot: Slot(plain["slots"][slot]["generation"], plain["slots"][slot]["serial"]) for slot in SLOTS},
-        current=plain["current"],
-        published=plain.get("published") or None,
-        serial=plain["serial"],
-        at=plain.get("at") or {},
-        statuses={slot: plain["statuses"][slot] for slot in SLOTS},
-    )
-
-
-def _decision(rotation: Rotation) -> Properties:
-    return {
-        "slots": {
-            slot: {"generation": rotation.slots[slot].generation, "serial": rotation.slots[slot].serial}
-            for slot in SLOTS
-        },
-        "current": rotation.current,
-        "published": rotation.published or "",
-        "serial": rotation.serial,
-        "at": rotation.at,
-        "statuses": dict(rotation.statuses),
-    }
-
-
-def _check_same_user(past: Properties, inputs: Properties) -> None:
+def _check_same_user(past: RotationInputs, inputs: RotationInputs) -> None:
     """Refuse another user, because renaming a user deletes its keys. An imported rotation has no user to compare yet.
 
     Raises:
         InvalidInputs: the name or the path of the user differs from the last update.
     """
-    for name, argument in (("userName", "user_name"), ("userPath", "user_path")):
-        if name in past and past[name] != inputs.get(name):
+    for path, argument, before, after in (
+        ("userName", "user_name", past.user_name, inputs.user_name),
+        ("userPath", "user_path", past.user_path, inputs.user_path),
+    ):
+        if before is not None and before != after:
             raise InvalidInputs(
                 Failure(
-                    name,
-                    f"{argument} {inputs.get(name)!r}: the user was made as {past[name]!r}, and renaming it would "
+                    path,
+                    f"{argument} {after!r}: the user was made as {before!r}, and renaming it would "
                     "delete both of its access keys while codespaces hold one. Set it back; to move to another user, "
                     "add a second EcrPullAccess with a secret_prefix of its own, wait until codespaces were restarted, "
                     "and remove the first.",

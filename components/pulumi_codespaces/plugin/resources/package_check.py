@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...clients.errors import CloudError
@@ -22,21 +22,20 @@ from ...rules.packages import (
     permission_block,
 )
 from ...rules.selection import Declared, check_repository_name
-from ...values import UNKNOWN, Properties, Unknown, Value, is_id, is_text, is_unknown, plain_map, reveal
+from ...values import Unknown
 from ..failures import Failure, InvalidInputs
-from ..resource import Difference, Resource, Stored, check_map, map_changes, raise_if
+from ..properties.package_check import PackageInputs
+from ..resource import Computed, Difference
 from ..run import Run, Severity
 from .repository_selection import enough_repositories
 
 if TYPE_CHECKING:
-    from ..resource import ChangeKind
+    from collections.abc import Mapping
 
-_TEXTS = ("package", "packageType", "repository", "visibility", "onMismatch")
-_RESULTS = ("ways", "byHand", "clicks", "settingsUrl", "devcontainer", "differences")
 _CONCURRENT = 5
 
 
-class PackageCheck(Resource):
+class PackageCheck(Computed[PackageInputs, PackageInputs]):
     """Compares a package with its declaration, and determines how each selected repository gets access to it.
 
     Inputs: `package`, `packageType`, `repository` (the one it is linked to; "" for none), `visibility`, `inherits`
@@ -46,49 +45,38 @@ class PackageCheck(Resource):
 
     token = "codespaces:index:PackageCheck"
 
-    async def check(self, run: Run, urn: str, old: Properties, new: Properties) -> Properties:
-        inputs: Properties = {name: reveal(value) for name, value in new.items() if name not in _RESULTS}
-        inputs.setdefault("inherits", True)
-        inputs.setdefault("repository", "")
-        inputs.setdefault("onMismatch", "warn")
-        raise_if(*_shape_failures(inputs))
-        declared = {name: inputs[name] for name in (*_TEXTS, "inherits")}
-        if (
-            not run.configuration.complete
-            or is_unknown(declared)
-            or isinstance(inputs["selectedRepositories"], Unknown)
-        ):
-            return inputs | dict.fromkeys(_RESULTS, UNKNOWN)
-        package = Package(
-            run.configuration.owner,
-            inputs["packageType"],
-            inputs["package"],
-            inputs["repository"],
-            inputs["visibility"],
-            inherits=inputs["inherits"],
-        )
+    async def check(self, run: Run, urn: str, old: PackageInputs | None, new: PackageInputs) -> PackageInputs:
+        """Compare the package, and add the results to the inputs."""
+        package = _package(run, new)
+        members = new.selected_repositories
+        if not run.configuration.complete or package is None or isinstance(members, Unknown):
+            return new.unresolved()
         try:
             check_package(package)
-            for name in plain_map(inputs["selectedRepositories"]):
+            for name in members or ():
                 check_repository_name(name, "selected_repositories")
         except RuleViolation as violation:
             raise InvalidInputs(Failure("", str(violation))) from violation
+        return await self._results(run, urn, package, new, members or {})
+
+    async def _results(
+        self, run: Run, urn: str, package: Package, new: PackageInputs, members: Mapping[str, int | Unknown]
+    ) -> PackageInputs:
         differences, linked, same = await self._compare(run, urn, package)
-        if differences and inputs["onMismatch"] == "fail":
+        if differences and new.on_mismatch == "fail":
             raise InvalidInputs(*(Failure("", f"{difference}.") for difference in differences))
         for difference in differences:
             run.log(Severity.WARNING, urn, f"{difference}.")
-        members = plain_map(inputs["selectedRepositories"])
         access_paths = await self._access_paths(run, urn, package, list(members))
-        todo = clicks(package, access_paths, linked=linked, same_visibility=same)
-        return inputs | {
-            "ways": {name: path.value for name, path in access_paths.items()},
-            "byHand": {name: members[name] for name, path in access_paths.items() if path is AccessPath.BY_HAND},
-            "clicks": [asdict(click) for click in todo],
-            "settingsUrl": package.settings_url,
-            "devcontainer": json.dumps(permission_block(package)) if package.repository else "",
-            "differences": differences,
-        }
+        return replace(
+            new,
+            ways={name: path.value for name, path in access_paths.items()},
+            by_hand={name: members[name] for name, path in access_paths.items() if path is AccessPath.BY_HAND},
+            clicks=clicks(package, access_paths, linked=linked, same_visibility=same),
+            settings_url=package.settings_url,
+            devcontainer=json.dumps(permission_block(package)) if package.repository else "",
+            differences=[*differences],
+        )
 
     async def _compare(self, run: Run, urn: str, package: Package) -> tuple[list[str], bool, bool]:
         """Compare the package with its declaration.
@@ -135,36 +123,25 @@ class PackageCheck(Resource):
             run.log(Severity.WARNING, urn, f"whether the devcontainer.json of {name} asks for it was not seen: {error}")
         return None
 
-    async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
-        changes: dict[str, ChangeKind] = {}
-        for name in ("selectedRepositories", "ways"):
-            changes |= map_changes(name, state.get(name), new.get(name))
-        for name in (*_TEXTS, "inherits", "clicks", "settingsUrl", "devcontainer", "differences"):
-            if is_unknown(new.get(name)) or reveal(state.get(name)) != new.get(name):
-                changes[name] = "update"
-        return Difference(changes)
+    async def difference(self, run: Run, urn: str, state: PackageInputs, new: PackageInputs) -> Difference:
+        """Compare the inputs and the results."""
+        return Difference(state.changes(new))
 
-    async def create(self, run: Run, urn: str, new: Properties, *, preview: bool) -> tuple[str, Properties]:
-        return urn.rsplit("::", 1)[-1], dict(new)
-
-    async def read(self, run: Run, urn: str, identifier: str, inputs: Properties, state: Properties) -> Stored | None:
-        return Stored(identifier, inputs, state)
-
-    async def update(
-        self, run: Run, urn: str, identifier: str, state: Properties, new: Properties, *, preview: bool
-    ) -> Properties:
-        return dict(new)
-
-    async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
-        """Do nothing: the resource creates nothing."""
+    async def compute(self, run: Run, urn: str, new: PackageInputs, *, preview: bool) -> PackageInputs:
+        """Record the results of Check."""
+        return new
 
 
-def _shape_failures(inputs: Properties) -> list[Failure]:
-    failures = [Failure("", f"{name} must be a text.") for name in _TEXTS if not is_text(inputs.get(name))]
-    if not isinstance(inputs["inherits"], (bool, Unknown)):
-        failures.append(Failure("", "inherits must be true or false."))
-    if inputs.get("onMismatch") not in ("fail", "warn") and is_text(inputs.get("onMismatch")):
-        failures.append(Failure("", "on_mismatch must be fail or warn."))
-    inputs.setdefault("selectedRepositories", {})
-    repositories: Value = inputs["selectedRepositories"]
-    return failures + check_map("selected_repositories", repositories, is_id, "the id of a repository (a whole number)")
+def _package(run: Run, inputs: PackageInputs) -> Package | None:
+    """The declared package; None if a part of it is not known yet."""
+    name, kind, repository, visibility = inputs.package, inputs.package_type, inputs.repository, inputs.visibility
+    if (
+        not isinstance(name, str)
+        or not isinstance(kind, str)
+        or not isinstance(repository, str)
+        or not isinstance(visibility, str)
+        or not isinstance(inputs.inherits, bool)
+        or isinstance(inputs.on_mismatch, Unknown)
+    ):
+        return None
+    return Package(run.configuration.owner, kind, name, repository, visibility, inherits=inputs.inherits)

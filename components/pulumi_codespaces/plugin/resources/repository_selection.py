@@ -6,24 +6,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...rules import RuleViolation
-from ...rules.selection import Declared, Repository, check_declared, joined_and_left, resolve
-from ...values import UNKNOWN, Properties, Unknown, Value, is_id, is_text, is_unknown, plain_map, reveal
+from ...rules.selection import Declared, Repository, Resolution, check_declared, joined_and_left, resolve
+from ...values import UNKNOWN, Unknown
 from ..failures import Failure, InvalidInputs
-from ..resource import Difference, Resource, Stored, check_list, check_map, map_changes, raise_if
+from ..properties.repository_selection import Members, SelectionInputs, SelectionRules, SelectionState
+from ..properties.shapes import known_ids, known_items, known_texts
+from ..resource import Computed, Difference, Reading
 from ..run import Run, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from ..resource import ChangeKind
-
 _FEW = 10
 """The most repositories to request one by one; for more, listing the whole organization is cheaper."""
-_DECLARED = ("names", "topics", "properties", "ids")
-_RESOLVED = ("repositories", "renamed", "skipped")
 
 
-class RepositorySelection(Resource):
+class RepositorySelection(Computed[SelectionInputs, SelectionState]):
     """Resolves names, topics, custom properties and ids to repositories.
 
     Check resolves them, so that a preview knows the members and a single difference shows who joins and who leaves. The
@@ -33,91 +31,96 @@ class RepositorySelection(Resource):
 
     token = "codespaces:index:RepositorySelection"
 
-    async def check(self, run: Run, urn: str, old: Properties, new: Properties) -> Properties:
-        inputs: Properties = {name: reveal(new[name]) for name in _DECLARED if new.get(name) is not None}
-        raise_if(*_shape_failures(inputs))
-        parts = {name: value for name, value in inputs.items() if name != "ids"}
-        if not run.configuration.complete or is_unknown(parts) or isinstance(inputs.get("ids"), Unknown):
-            return inputs | dict.fromkeys(_RESOLVED, UNKNOWN)
-        ids: dict[str, Value] = inputs.get("ids") or {}
-        resolved_ids = {name: int(number) for name, number in ids.items() if not is_unknown(number)}
-        declared = Declared(
-            names=tuple(inputs.get("names") or ()),
-            topics=tuple(inputs.get("topics") or ()),
-            properties=inputs.get("properties") or {},
-            ids=resolved_ids,
-        )
-        past = reveal(old)
-        seen: dict[str, int] = past.get("seen") or {}
-        before: dict[str, int] = past.get("repositories") or {}
+    async def check(self, run: Run, urn: str, old: SelectionInputs | None, new: SelectionInputs) -> SelectionInputs:
+        """Resolve the selection."""
+        rules = new.rules
+        if not run.configuration.complete or rules.is_unresolvable:
+            return SelectionInputs(rules, UNKNOWN)
         try:
-            if not ids or declared.names:
-                check_declared(declared)
-            # GitHub may not find a repository that this update creates; it does find the members of earlier updates.
-            members = {int(number) for number in plain_map(before).values() if not is_unknown(number)}
-            members.update(seen.values())
-            listing = await enough_repositories(run, declared, seen, members)
-            doubt = run.github.may_overlook()
-            gone = set[int]() if doubt else members - {repository.id for repository in listing}
-            unseen = run.github.unseen_repositories()
-            unresolved = [name for name in ids if name not in resolved_ids]
-            resolution = resolve(declared, listing, seen, run.configuration.owner, unseen, gone, unresolved, doubt)
+            listing, resolution = await _resolved(run, rules, old)
         except RuleViolation as violation:
             raise InvalidInputs(Failure(violation.argument, str(violation))) from violation
-        if before and not is_unknown(before):
-            names_before: list[str] = past.get("names") or []
-            ids_before = plain_map(past.get("ids"))
-            disambiguated = [f"{name} ({number})" for name, number in ids_before.items()]
-            declared_before = [*names_before, *ids_before, *disambiguated]
-            same_rules = all(past.get(name) == inputs.get(name) for name in ("topics", "properties"))
-            resolution.warnings.extend(
-                joined_and_left(
-                    before,
-                    resolution.repositories,
-                    resolution.reasons,
-                    declared_before,
-                    listing if same_rules else None,
-                )
-            )
-        for warning in resolution.warnings:
+        for warning in (*resolution.warnings, *(_moves(old, rules, listing, resolution) if old else ())):
             run.log(Severity.WARNING, urn, warning)
-        members_now = resolution.repositories
-        unknown = {f"{name} (new)" if name in members_now else name: ids[name] for name in unresolved}
-        repositories: dict[str, Value] = {**unknown, **members_now}
-        public = {repository.id for repository in listing if repository.visibility == "public"}
-        return inputs | {
-            "repositories": dict(sorted(repositories.items())),
-            "renamed": resolution.renamed,
-            "skipped": resolution.skipped,
-            "seen": resolution.seen,
-            "public": sorted(name for name, number in members_now.items() if number in public),
+        members = resolution.repositories
+        unknown: dict[str, int | Unknown] = {
+            f"{name} (new)" if name in members else name: UNKNOWN for name in _unresolved(rules)
         }
+        public = {repository.id for repository in listing if repository.visibility == "public"}
+        return SelectionInputs(
+            rules,
+            Members(dict(sorted({**unknown, **members}.items())), resolution.renamed, resolution.skipped),
+            seen=resolution.seen,
+            public=sorted(name for name, number in members.items() if number in public),
+        )
 
-    async def difference(self, run: Run, urn: str, state: Properties, new: Properties) -> Difference:
-        changes: dict[str, ChangeKind] = {}
-        for name in _RESOLVED:
-            changes |= map_changes(name, state.get(name), new.get(name))
-        if not changes:
-            changes = {name: "update" for name in _DECLARED if reveal(state.get(name)) != new.get(name)}
-        return Difference(changes)
+    async def difference(self, run: Run, urn: str, state: SelectionState, new: SelectionInputs) -> Difference:
+        """Compare the members, and the rules if the members are the same."""
+        return Difference(state.changes(new))
 
-    async def create(self, run: Run, urn: str, new: Properties, *, preview: bool) -> tuple[str, Properties]:
-        return urn.rsplit("::", 1)[-1], _outputs(new)
+    async def compute(self, run: Run, urn: str, new: SelectionInputs, *, preview: bool) -> SelectionState:
+        """Record what Check resolved."""
+        return SelectionState(new.rules, new.members)
 
-    async def read(self, run: Run, urn: str, identifier: str, inputs: Properties, state: Properties) -> Stored | None:
-        if not state:
-            names = [name.strip() for name in identifier.split(",") if name.strip()]
-            inputs = await self.check(run, urn, {}, {"names": names})
-            state = _outputs(inputs)
-        return Stored(identifier, inputs, state)
+    async def read(
+        self, run: Run, urn: str, identifier: str, inputs: SelectionInputs | None, state: SelectionState | None
+    ) -> Reading[SelectionInputs | None, SelectionState | None]:
+        """Return the selection as it is; for an import, resolve the names in the id."""
+        if state:
+            return Reading(identifier, inputs, state)
+        names: list[str | Unknown] = [name.strip() for name in identifier.split(",") if name.strip()]
+        imported = await self.check(run, urn, None, SelectionInputs(SelectionRules(names=names)))
+        return Reading(identifier, imported, SelectionState(imported.rules, imported.members))
 
-    async def update(
-        self, run: Run, urn: str, identifier: str, state: Properties, new: Properties, *, preview: bool
-    ) -> Properties:
-        return _outputs(new)
 
-    async def delete(self, run: Run, urn: str, identifier: str, state: Properties) -> None:
-        """Do nothing: the resource creates nothing."""
+async def _resolved(
+    run: Run, rules: SelectionRules, old: SelectionInputs | None
+) -> tuple[list[Repository], Resolution]:
+    """List enough repositories and resolve the rules against them.
+
+    Raises:
+        RuleViolation: the selection breaks a rule.
+    """
+    declared = Declared(
+        names=tuple(known_texts(rules.names)),
+        topics=tuple(known_texts(rules.topics)),
+        properties=known_items(rules.properties),
+        ids=known_ids(rules.ids),
+    )
+    seen = (old.seen if old else None) or {}
+    if not rules.ids or declared.names:
+        check_declared(declared)
+    # GitHub may not find a repository that this update creates; it does find the members of earlier updates.
+    members = {*_known_members(old), *seen.values()}
+    listing = await enough_repositories(run, declared, seen, members)
+    doubt = run.github.may_overlook()
+    gone = set[int]() if doubt else members - {repository.id for repository in listing}
+    unseen, new = run.github.unseen_repositories(), _unresolved(rules)
+    return listing, resolve(declared, listing, seen, run.configuration.owner, unseen, gone, new, doubt)
+
+
+def _known_members(old: SelectionInputs | None) -> list[int]:
+    return [*known_ids(old.members.repositories).values()] if old and isinstance(old.members, Members) else []
+
+
+def _unresolved(rules: SelectionRules) -> list[str]:
+    """The names of repositories that the update creates."""
+    return [name for name in rules.ids if name not in known_ids(rules.ids)] if isinstance(rules.ids, dict) else []
+
+
+def _moves(old: SelectionInputs, rules: SelectionRules, listing: list[Repository], resolution: Resolution) -> list[str]:
+    """Describe who joined and who left since the last update; nothing if its members are not all known."""
+    before = old.members.repositories if isinstance(old.members, Members) else {}
+    known = known_ids(before)
+    if not before or len(known) != len(before):
+        return []
+    ids_before = old.rules.ids if isinstance(old.rules.ids, dict) else {}
+    disambiguated = [f"{name} ({number})" for name, number in ids_before.items()]
+    declared_before = [*known_texts(old.rules.names), *ids_before, *disambiguated]
+    same_rules = old.rules.topics == rules.topics and old.rules.properties == rules.properties
+    return joined_and_left(
+        known, resolution.repositories, resolution.reasons, declared_before, listing if same_rules else None
+    )
 
 
 async def enough_repositories(
@@ -135,11 +138,9 @@ async def enough_repositories(
     if not (declared.names or member_ids or declared.needs_whole_organization):
         return []
     if not declared.needs_whole_organization and len(declared.names) + len(member_ids) <= _FEW:
-        named = await run.github.repositories_named(declared.names)
-        ids = {repository.name.lower(): repository.id for repository in named}
-        if all(name.lower() in ids or name in seen for name in declared.names):
-            moved = [name for name in declared.names if name in seen and ids.get(name.lower()) != seen[name]]
-            return named + await _by_id(run, [*(seen[name] for name in moved), *member_ids])
+        few = await _each_alone(run, declared, seen, member_ids)
+        if few is not None:
+            return few
     listing = await run.github.repositories()
     followed = {*member_ids, *(seen[name] for name in declared.names if name in seen)}
     if declared.needs_whole_organization:
@@ -151,19 +152,18 @@ async def enough_repositories(
     return [replace(repository, properties=properties.get(repository.name, {})) for repository in listing]
 
 
+async def _each_alone(
+    run: Run, declared: Declared, seen: Mapping[str, int], member_ids: list[int]
+) -> list[Repository] | None:
+    """Request each repository of a selection; None if a name is not found and never was."""
+    named = await run.github.repositories_named(declared.names)
+    ids = {repository.name.lower(): repository.id for repository in named}
+    if any(name.lower() not in ids and name not in seen for name in declared.names):
+        return None
+    moved = [name for name in declared.names if name in seen and ids.get(name.lower()) != seen[name]]
+    return named + await _by_id(run, [*(seen[name] for name in moved), *member_ids])
+
+
 async def _by_id(run: Run, numbers: Iterable[int]) -> list[Repository]:
     repositories = [await run.github.repository_by_id(number) for number in numbers]
     return [repository for repository in repositories if repository]
-
-
-def _shape_failures(inputs: Properties) -> list[Failure]:
-    return [
-        *check_list("names", inputs.get("names")),
-        *check_list("topics", inputs.get("topics")),
-        *check_map("properties", inputs.get("properties"), is_text, "a text"),
-        *check_map("ids", inputs.get("ids"), is_id, "the id of a repository (a whole number)"),
-    ]
-
-
-def _outputs(inputs: Properties) -> Properties:
-    return {name: value for name, value in inputs.items() if name not in ("seen", "public")}
