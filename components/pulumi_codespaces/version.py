@@ -8,9 +8,9 @@ path, in the CLI's plugin folder, or by `server`.
 from __future__ import annotations
 
 import json
-from importlib.resources import files
+from pathlib import Path
 
-_plugin = json.loads((files("pulumi_codespaces") / "pulumi-plugin.json").read_text(encoding="utf-8"))
+_plugin = json.loads(Path(__file__).with_name("pulumi-plugin.json").read_text(encoding="utf-8"))
 
 PACKAGE = str(_plugin["name"])
 VERSION = str(_plugin["version"])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ..version import PACKAGE, VERSION
 from .resources import RESOURCES
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pulumi.provider import ConstructResult
     from pulumi.provider.experimental.analyzer import ComponentDefinition
     from pulumi.provider.experimental.component import ComponentProvider
+    from pulumi.provider.server import ProviderServicer
 
 
 @cache
@@ -63,11 +65,26 @@ def components() -> ComponentProvider:
     return Components([EcrPullAccess, RegistryLogin, PackageAccess], PACKAGE, version=VERSION)
 
 
+@cache
+def component_servicer() -> ProviderServicer:
+    """The SDK's server of the components, which answers what the engine asks of them."""
+    from pulumi.provider.server import ProviderServicer  # noqa: PLC0415
+
+    return ProviderServicer(components(), [], "")
+
+
 def main() -> None:
-    """Run the plugin. The engine's address is the first argument that is not a flag."""
+    """Run the plugin, and end the process. The engine's address is the first argument that is not a flag."""
     addresses = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+    # httpx would import its command line, with rich and click. Without this module it does without.
+    cast("dict[str, object]", sys.modules)["httpx._main"] = None
     asyncio.run(_main(addresses[0] if addresses else ""))
+    # Every call is answered, and no task or thread is left. The engine waits for the end of the process, and tearing
+    # down the interpreter would take as long as half of a start.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 async def _main(engine_address: str) -> None:
-    await serve(Server(components, RESOURCES, VERSION, engine_address))
+    await serve(Server(component_servicer, RESOURCES, VERSION, engine_address))

@@ -22,17 +22,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 import grpc
 import grpc.aio
 from google.protobuf import empty_pb2
-from pulumi.errors import RunError
-from pulumi.provider.server import ProviderServicer
-from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS  # pyright: ignore[reportPrivateUsage]
-from pulumi.runtime.proto import (
-    engine_pb2,
-    engine_pb2_grpc,
-    plugin_pb2,
-    provider_pb2,
-    provider_pb2_grpc,
-    status_pb2,
-)
 
 from ..clients.credentials import Configuration
 from ..clients.errors import ActionableError
@@ -40,14 +29,22 @@ from ..values import secret_strings
 from ..version import compatible
 from . import configuration
 from .failures import Failure, InvalidInputs, PartialWrite
+from .protocol import (
+    engine_pb2,
+    engine_pb2_grpc,
+    plugin_pb2,
+    provider_pb2,
+    provider_pb2_grpc,
+    status_pb2,
+)
 from .run import Run, Severity
 from .wire import decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 
     from google.protobuf import struct_pb2
-    from pulumi.provider import Provider as ComponentHost
+    from pulumi.provider.server import ProviderServicer
 
     from ..values import Properties, Value
     from .endpoint import Endpoint
@@ -60,6 +57,11 @@ _WATCH_SECONDS = 0.2
 _LOG_SECONDS = 5.0
 _SCHEMA = Path(__file__).parent.with_name("schema.json")
 """The schema that `package_schema` generates."""
+_GRPC_OPTIONS = [
+    ("grpc.max_receive_message_length", 400 * 1024 * 1024),
+    ("grpc.server_max_unrequested_time_in_server", 30 * 60),
+]
+"""Those of the SDK (`pulumi.runtime._grpc_settings`)."""
 _T = TypeVar("_T")
 _KINDS = {
     "add": provider_pb2.PropertyDiff.Kind.ADD,
@@ -92,12 +94,12 @@ def in_camel_case(message: str) -> str:
     return _snake_case_arguments().sub(lambda name: re.sub("_(.)", lambda letter: letter[1].upper(), name[0]), message)
 
 
-class Server(ProviderServicer):
+class Server(provider_pb2_grpc.ResourceProviderServicer):
     """Serves one provider instance.
 
     Args:
-        components: returns the host that constructs the components. It is called on first use, because it imports the
-            components and with them the SDKs of the clouds.
+        components: returns the SDK's server of the components. It is called on first use, because it imports Pulumi's
+            SDK, the components, and with them the SDKs of the clouds.
         resources: type token -> the endpoint of the resource.
         version: the plugin's version.
         engine_address: where the engine listens for messages; "" until its handshake.
@@ -105,7 +107,7 @@ class Server(ProviderServicer):
 
     def __init__(
         self,
-        components: Any,
+        components: Callable[[], ProviderServicer],
         resources: Mapping[str, Endpoint],
         version: str,
         engine_address: str,
@@ -113,7 +115,6 @@ class Server(ProviderServicer):
         self._components = components
         self._resources = resources
         self._version = version
-        self.args = []
         self.engine_address = engine_address
         self._engine: engine_pb2_grpc.EngineStub | None = None
         self._messages: set[asyncio.Task[None]] = set()
@@ -123,11 +124,6 @@ class Server(ProviderServicer):
         self._idle = asyncio.Event()
         self._idle.set()
         self.stopping = asyncio.Event()
-
-    @property
-    def provider(self) -> ComponentHost:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The component host, which the SDK's `Construct` reads."""
-        return self._components()
 
     # -- the plugin itself
 
@@ -143,12 +139,28 @@ class Server(ProviderServicer):
         return provider_pb2.GetSchemaResponse(schema=_SCHEMA.read_text(encoding="utf-8"))
 
     async def Construct(self, request: Any, context: Any) -> Any:  # noqa: N802
+        from pulumi.errors import RunError  # noqa: PLC0415 - imports the SDK, which only components need
+
+        servicer = self._component_servicer()
         try:
-            return await super().Construct(request, context)
+            return await servicer.Construct(request, context)
         except RunError as refusal:  # a broken rule, found at once or when an Output became known
             # Without the empty list, the SDK (3.259) fails to answer.
-            await context.abort_with_status(self.create_grpc_invalid_properties_status(in_camel_case(str(refusal)), []))
+            status = servicer.create_grpc_invalid_properties_status(in_camel_case(str(refusal)), [])
+            await context.abort_with_status(status)
             raise
+
+    async def Call(self, request: Any, context: Any) -> Any:  # noqa: N802
+        return await self._component_servicer().Call(request, context)
+
+    async def List(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "List is not implemented by the provider")
+        yield  # makes it a stream
+
+    def _component_servicer(self) -> ProviderServicer:
+        servicer = self._components()
+        servicer.engine_address = self.engine_address
+        return servicer
 
     async def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802
         return plugin_pb2.PluginInfo(version=self._version)
@@ -240,7 +252,7 @@ class Server(ProviderServicer):
     async def _send_message(self, request: engine_pb2.LogRequest) -> None:
         async with self._message_lock:  # one after the other, because the engine might show them in another order
             if self._engine is None:
-                channel = grpc.aio.insecure_channel(self.engine_address, options=_GRPC_CHANNEL_OPTIONS)
+                channel = grpc.aio.insecure_channel(self.engine_address, options=_GRPC_OPTIONS)
                 self._engine = engine_pb2_grpc.EngineStub(channel)
             await cast("Any", self._engine).Log(request, timeout=_LOG_SECONDS)
 
@@ -440,7 +452,7 @@ async def serve(server: Server) -> None:
     # ignores the signal.
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     loop.add_signal_handler(signal.SIGTERM, server.stop)
-    grpc_server = grpc.aio.server(options=_GRPC_CHANNEL_OPTIONS)
+    grpc_server = grpc.aio.server(options=_GRPC_OPTIONS)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(server, grpc_server)
     port = grpc_server.add_insecure_port("127.0.0.1:0")
     await grpc_server.start()
