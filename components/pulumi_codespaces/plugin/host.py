@@ -79,11 +79,12 @@ def main() -> None:
     # httpx would import its command line, with rich and click. Without this module it does without.
     cast("dict[str, object]", sys.modules)["httpx._main"] = None
     asyncio.run(_main(addresses[0] if addresses else ""))
-    # Every call is answered, and no task or thread is left. The engine waits for the end of the process, and tearing
-    # down the interpreter would take as long as half of a start.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+    # Every call is answered, and no task or thread is left. Tearing down the interpreter would take as long as half of a
+    # start, and the engine waits for it. Only Pulumi's SDK, which constructed components, has traces to send at its end.
+    if "pulumi" not in sys.modules:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 async def _main(engine_address: str) -> None:
