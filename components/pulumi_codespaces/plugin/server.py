@@ -1,8 +1,8 @@
 """The gRPC side of the plugin: passes the engine's calls to the resources, and their answers back.
 
-The SDK's own base class for providers serves only components (`Construct`, `Call`). Its experimental base class cannot
-answer with unknown values, which a preview needs. So this module serves the calls for custom resources itself. Every
-answer passes through one place that keeps secrets out of failures.
+The SDK's server for providers serves only components (`Construct`, `Call`). Its experimental one cannot answer with
+unknown values, which a preview needs. So this module serves the calls for custom resources itself, and passes those for
+components to the SDK. Every answer for custom resources passes through one place that keeps secrets out of failures.
 """
 
 from __future__ import annotations

@@ -110,14 +110,14 @@ class Process:
         return self.process.wait(120)
 
     def packages(self) -> set[str]:
-        """The packages beside the standard library that it has imported; those of the environment's start excepted."""
+        """The packages beside the standard library that it imported, without those that every process imports here."""
         return _packages(self._log.read_text()) - _of_every_process()
 
 
 def _packages(import_times: str) -> set[str]:
     lines = [line.rpartition("|")[2].strip() for line in import_times.splitlines() if line.startswith("import time:")]
     names = {line.split(".")[0] for line in lines[1:]} - sys.stdlib_module_names
-    # Those that were looked for in vain are listed too.
+    # Failed imports are listed too.
     return {name for name in names if find_spec(name)}
 
 
@@ -193,7 +193,7 @@ def test_components_have_the_whole_sdk(plugin):
     assert plugin.engine.registered == [
         f"codespaces:index:{name}" for name in ("RegistryLogin", "VerifiedLogin", "OrganizationSecrets")
     ]
-    # And the plugin's own messages are what they were.
+    # The SDK has not changed the messages of the plugin.
     assert check_login(plugin).changes == provider_pb2.DiffResponse.DIFF_NONE
     assert plugin.end() == 0
 
