@@ -1,4 +1,4 @@
-"""The process of the plugin: what its start imports, that components find the whole SDK, and that it ends with nothing lost.
+"""The process of the plugin: what its start imports, the SDK for components, and that its end loses nothing.
 
 The engine starts a process for every provider of every operation, and waits for its end.
 """
