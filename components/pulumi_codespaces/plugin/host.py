@@ -79,8 +79,9 @@ def main() -> None:
     # httpx would import its command line, with rich and click. Without this module it does without.
     cast("dict[str, object]", sys.modules)["httpx._main"] = None
     asyncio.run(_main(addresses[0] if addresses else ""))
-    # Every call is answered, and no task or thread is left. Tearing down the interpreter would take as long as half of a
-    # start, and the engine waits for it. Only Pulumi's SDK, which constructed components, has traces to send at its end.
+    # Every call is answered, and no task or thread is left. The engine waits for the end, and tearing down the
+    # interpreter would take as long as half of a start. Only Pulumi's SDK, where it constructed components, still has
+    # to send its traces.
     if "pulumi" not in sys.modules:
         sys.stdout.flush()
         sys.stderr.flush()
