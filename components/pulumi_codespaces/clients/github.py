@@ -32,7 +32,15 @@ if TYPE_CHECKING:
 API_VERSION = "2022-11-28"
 _PAGE = 100
 _CONCURRENT_PAGES = 5
+_MOST_PAGES = 1000
+"""GitHub lets an organization have 100,000 repositories
+(https://docs.github.com/en/repositories/creating-and-managing-repositories/repository-limits)."""
+_LARGEST_ANSWER_BYTES = 64 * 1024 * 1024
+"""Far more than a page of the longest list; what is larger is not GitHub's."""
 _TIMEOUT_SECONDS = 20.0
+"""How long one step of a request may take, such as a read."""
+_DEADLINE_SECONDS = 60.0
+"""How long a request may take as a whole: an answer that trickles in is never late for any single read."""
 _LONGEST_WAIT_SECONDS = 900.0
 """How long one request waits for GitHub's rate limits in all."""
 _UNTOLD_WAIT_SECONDS = 60
@@ -47,6 +55,8 @@ _URGENT_SECONDS = 10.0
 """GitHub itself gives a request up after 10 seconds
 (https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api)."""
 
+_OF_THE_TRANSFER = ("content-encoding", "content-length", "transfer-encoding")
+"""Headers that describe an answer as it was sent, not as it was decoded."""
 _NOT_UNDERSTOOD = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """Errors from reading an answer that is not as documented."""
 
@@ -311,6 +321,8 @@ class GitHub:
         first = await self.send("GET", path, params={"per_page": _PAGE}, need=need)
         items = _items(first, key)
         last = _last_page(first)
+        if last > _MOST_PAGES:
+            raise _not_understood("GET", path, f"a list of {last} pages")
         gate = asyncio.Semaphore(_CONCURRENT_PAGES)
         pace = Pace(self._progress, f"reading pages of {path}", last)
         pace.step()
@@ -353,6 +365,8 @@ class GitHub:
             await self._until_allowed()
             response = await self._answer(method, path, params, json)
             self._note_scopes(response)
+            if response.has_redirect_location:
+                raise _redirected(method, path, response)
             if not response.is_error:
                 if method != "GET" and response.content:
                     # An answer of something in between, such as a proxy, is not a success.
@@ -383,20 +397,16 @@ class GitHub:
         from .github_auth import CannotSign, TokenRefused  # noqa: PLC0415 - as above
 
         for tries in count(1):
-            unanswered: httpx.HTTPError | None = None
+            unanswered: Exception | None = None
             response: httpx.Response | None = None
+            deadline = _URGENT_SECONDS if _urgent.get() else _DEADLINE_SECONDS
             try:
-                response = await self._connect().request(
-                    method,
-                    path,
-                    params=params,
-                    json=json,
-                    headers={"X-GitHub-Api-Version": API_VERSION},
-                    timeout=_URGENT_SECONDS if _urgent.get() else _TIMEOUT_SECONDS,
-                )
+                response = await asyncio.wait_for(self._exchange(method, path, params, json), deadline)
             except TokenRefused as refusal:
                 response = refusal.response
             except httpx.HTTPError as failure:
+                unanswered = failure
+            except asyncio.TimeoutError as failure:
                 unanswered = failure
             except (OSError, RuntimeError, httpx.InvalidURL) as failure:
                 # The connections were closed in the meantime, or a redirect has an invalid address.
@@ -414,6 +424,34 @@ class GitHub:
                 return response
             await self._pause(0.1 if _urgent.get() else 0.5 * 2 ** (tries - 1))
         raise AssertionError
+
+    async def _exchange(
+        self, method: str, path: str, params: dict[str, Any] | None, json: dict[str, Any] | None
+    ) -> httpx.Response:
+        """Send a request once and read the whole answer."""
+        import httpx  # noqa: PLC0415 - as above
+
+        client = self._connect()
+        request = client.build_request(
+            method,
+            path,
+            params=params,
+            json=json,
+            headers={"X-GitHub-Api-Version": API_VERSION},
+            timeout=_URGENT_SECONDS if _urgent.get() else _TIMEOUT_SECONDS,
+        )
+        # A write that follows a redirect may end in a repository of another owner, or change into a GET.
+        response = await client.send(request, stream=True, follow_redirects=method == "GET")
+        body = bytearray()
+        try:
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > _LARGEST_ANSWER_BYTES:
+                    raise _not_understood(method, path, f"more than {_LARGEST_ANSWER_BYTES} bytes")
+        finally:
+            await response.aclose()
+        headers = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_THE_TRANSFER]
+        return httpx.Response(response.status_code, headers=headers, content=bytes(body), request=response.request)
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but not after `give_up` was called."""
@@ -550,6 +588,14 @@ def _unanswered(method: str, path: str, failure: Exception) -> CloudError:
     return kind(f"{what}. Check the network and run `pulumi up` again.")
 
 
+def _redirected(method: str, path: str, response: httpx.Response) -> CloudError:
+    return CloudError(
+        f"{method} {path}: GitHub answers {response.status_code} and redirects to another address, so the organization "
+        "or the repository was renamed or transferred. Nothing was written. Use its present name and owner.",
+        response.status_code,
+    )
+
+
 @contextmanager
 def decoded(response: httpx.Response) -> Generator[Any]:
     """The JSON of an answer, to be read within.
@@ -625,7 +671,10 @@ def _last_page(response: httpx.Response) -> int:
         return 1
     import httpx  # noqa: PLC0415
 
-    return int(httpx.URL(link["url"]).params["page"])
+    try:
+        return int(httpx.URL(link["url"]).params["page"])
+    except (*_NOT_UNDERSTOOD, httpx.InvalidURL):
+        raise _not_understood("GET", response.request.url.path, "a list whose last page cannot be read") from None
 
 
 def _repository(item: dict[str, Any], moved_to: str = "") -> Repository:

@@ -17,6 +17,7 @@ Kind = Literal[
     "hang",
     "hang_after",
     "delay",
+    "trickle",
 ]
 When = Literal["before", "after"]
 
@@ -30,11 +31,12 @@ class Action:
             same; `primary_limit` and `secondary_limit` answer as GitHub's rate limits do; `reset_before` resets the
             connection without handling the request, `reset_after` handles it and resets the connection without an
             answer; `hang` neither handles nor answers, `hang_after` handles and does not answer, both until the client
-            gives up or `seconds` are over, when the connection is reset; `delay` waits `seconds` and goes on as usual.
+            gives up or `seconds` are over, when the connection is reset; `delay` waits `seconds` and goes on as usual;
+        `trickle` handles the request and sends a blank every 50 ms for `seconds` before the answer.
         status: of `status`, `status_after` and the limits.
         message: in the body of a `status`.
         body: instead of GitHub's form of an error; bytes are sent as they are, as by a proxy on the way.
-        seconds: of `delay` and `hang`.
+        seconds: of `delay`, `hang` and `trickle`.
         retry_after: seconds; the header of a `secondary_limit`, None for no header.
         reset_in: seconds until a `primary_limit` is over.
         headers: further ones.
@@ -56,7 +58,7 @@ class Action:
     @property
     def handles(self) -> bool:
         """Whether the request takes effect."""
-        return self.kind in ("status_after", "reset_after", "hang_after", "delay")
+        return self.kind in ("status_after", "reset_after", "hang_after", "delay", "trickle")
 
 
 @dataclass

@@ -36,6 +36,7 @@ Source: https://docs.github.com/rest/about-the-rest-api/api-versions
 """
 
 _VARY = "Accept-Encoding, Accept, X-Requested-With"
+_TRICKLE_SECONDS = 0.05
 _PAGE_OF_DEPRECATION = "https://developer.github.com/changes/2020-01-21-moving-the-team-api-endpoints/"
 
 
@@ -204,7 +205,8 @@ class Front:
             exchange.answered_at = time.time()
         else:
             by_fault = action is not None and action.kind != "delay"
-            await self._send(send, request, exchange, answer, by_fault=by_fault)
+            trickle = action.seconds if action and action.kind == "trickle" else 0.0
+            await self._send(send, request, exchange, answer, by_fault=by_fault, trickle=trickle)
         for listener in self.finished:
             listener(exchange)
 
@@ -302,6 +304,7 @@ class Front:
         answer: Answer,
         *,
         by_fault: bool,
+        trickle: float,
     ) -> None:
         operation, caller = request.operation, request.caller
         body, media_type = _rendered(answer)
@@ -328,14 +331,15 @@ class Front:
                 request.method, operation.path, exchange.path, request.query, request.body, status, body, media_type
             )
             self.contract.note(sample, request.base)
-        if status != 304:
+        if status not in (204, 304) and not trickle:
             headers["Content-Length"] = str(len(body))
-        if status == 204:
-            del headers["Content-Length"]
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         # Before the client can know of the answer: it may look for this as soon as it does.
         exchange.answered_at = time.time()
         await send({"type": "http.response.start", "status": status, "headers": encoded})
+        for _ in range(round(trickle / _TRICKLE_SECONDS) if body else 0):
+            await send({"type": "http.response.body", "body": b" ", "more_body": True})
+            await self._pause(_TRICKLE_SECONDS)
         await send({"type": "http.response.body", "body": body})
 
     def _headers(self, request: _Request, answer: Answer) -> dict[str, str]:

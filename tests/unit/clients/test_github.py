@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import time
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -339,3 +340,87 @@ def test_what_was_written_is_not_known_if_the_answer_is_not_githubs(
         run(github, work)
     assert WHO_IT_WAS in str(caught.value)
     assert "CANARY" not in str(caught.value)
+
+
+# -- bounds
+
+
+def test_a_write_whose_answer_trickles_in_is_sent_again(github: GitHubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each read gets its byte in time, and a pair would be two halves for as long as that goes on."""
+    monkeypatch.setattr(github_client, "_URGENT_SECONDS", 0.5)
+    github.faults.add("PUT", f"{SECRETS}/PASSWORD", kind="trickle", seconds=600)
+
+    async def work(client: Secrets) -> None:
+        await client.put_secret("PASSWORD", "x", "all", (), urgent=True)
+
+    run(github, work)
+    assert asked(github)[1:] == [("PUT /PASSWORD", 201), ("PUT /PASSWORD", 204)]
+
+
+def test_a_list_that_trickles_in_is_given_up(github: GitHubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(github_client, "_DEADLINE_SECONDS", 0.5)
+    monkeypatch.setattr(github_client, "_TRIES", 1)
+    github.faults.add("GET", SECRETS, kind="trickle", seconds=600)
+
+    async def work(client: Secrets) -> None:
+        await client.secrets()
+
+    with pytest.raises(CloudError, match=r"codespaces/secrets: no answer from GitHub \(TimeoutError\)"):
+        run(github, work)
+
+
+def test_an_answer_that_is_slow_but_whole_counts(github: GitHubStandIn) -> None:
+    github.faults.add("GET", SECRETS, kind="trickle", seconds=0.5)
+
+    async def work(client: Secrets) -> None:
+        assert await client.secrets() == {}
+
+    run(github, work)
+
+
+def test_an_answer_larger_than_any_of_github_is_refused(github: GitHubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a few bytes that are unpacked to gigabytes."""
+    monkeypatch.setattr(github_client, "_LARGEST_ANSWER_BYTES", 1_000_000)
+    bomb = gzip.compress(b" " * 50_000_000)
+    github.faults.add("GET", SECRETS, kind="status", status=200, body=bomb, headers={"Content-Encoding": "gzip"})
+
+    async def work(client: Secrets) -> None:
+        await client.secrets()
+
+    with pytest.raises(CloudError, match=r"the answer \(more than 1000000 bytes\) cannot be understood"):
+        run(github, work)
+
+
+@pytest.mark.parametrize(
+    ("last", "what"),
+    [
+        ("page=999999999", r"a list of 999999999 pages"),
+        ("page=many", r"a list whose last page cannot be read"),
+        ("", r"a list whose last page cannot be read"),
+    ],
+)
+def test_a_list_longer_than_any_of_github_is_refused(github: GitHubStandIn, last: str, what: str) -> None:
+    link = f'<{github.url}{SECRETS}?{last}>; rel="last"'
+    body = {"total_count": 0, "secrets": []}
+    github.faults.add("GET", SECRETS, kind="status", status=200, body=body, headers={"Link": link})
+
+    async def work(client: Secrets) -> None:
+        await client.secrets()
+
+    with pytest.raises(CloudError, match=rf"the answer \({what}\) cannot be understood"):
+        run(github, work)
+    assert len(github.requests) == 1
+
+
+def test_a_write_follows_no_redirect(github: GitHubStandIn) -> None:
+    """It might end in a repository of another owner."""
+    to = {"Location": f"{github.url}/repositories/12/codespaces/secrets/S"}
+    github.faults.add("PUT", f"{SECRETS}/S", kind="status", status=307, headers=to)
+
+    async def work(client: Secrets) -> None:
+        await client.put_secret("S", "x", "all", ())
+
+    with pytest.raises(CloudError, match="GitHub answers 307 and redirects to another address") as caught:
+        run(github, work)
+    assert type(caught.value) is CloudError
+    assert asked(github)[1:] == [("PUT /S", 307)]
