@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from base64 import b64decode
+from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -49,6 +50,12 @@ _HEAD_START_SECONDS = 0.2
 """How long other requests stay behind the second write of a pair after a rate limit."""
 _CONCURRENT_PAIRS = 4
 """How many registries may have a user and password that do not match if a rate limit or a kill comes in between."""
+_WRITES_A_MINUTE = 80
+"""GitHub allows no more requests that create content
+(https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits)."""
+_ROOM = 10
+"""The writes that must be left in this minute before a registry begins: its own three, and some of others under way."""
+_MINUTE_SECONDS = 60.0
 _TRIES = 4
 _URGENT_TRIES = 2
 _URGENT_SECONDS = 10.0
@@ -168,7 +175,8 @@ class GitHub:
         self._progress = progress
         self._memory = _Memory()
         self._client: httpx.AsyncClient | None = None
-        self.pairs = asyncio.Semaphore(_CONCURRENT_PAIRS)
+        self.pairs = _Pairs(self)
+        self._writes: deque[float] = deque(maxlen=_WRITES_A_MINUTE)
         self._lock = asyncio.Lock()
         self._resume_at = 0.0
         self._giving_up = asyncio.Event()
@@ -363,6 +371,8 @@ class GitHub:
         patience = asyncio.get_running_loop().time() + _LONGEST_WAIT_SECONDS
         for refusals in count():
             await self._until_allowed()
+            if method != "GET" and not _urgent.get():
+                self._writes.append(asyncio.get_running_loop().time())
             response = await self._answer(method, path, params, json)
             self._note_scopes(response)
             if response.has_redirect_location:
@@ -457,6 +467,24 @@ class GitHub:
         """Wait, but not after `give_up` was called."""
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._giving_up.wait(), seconds)
+
+    async def room_for_a_registry(self) -> None:
+        """Wait until the secrets of a registry can be written without meeting GitHub's limit of writes a minute.
+
+        The limit lasts a minute, for which it would leave a user and a password that do not match.
+        """
+        clock = asyncio.get_running_loop().time
+        while not self._giving_up.is_set():
+            now = clock()
+            past = [began for began in self._writes if began > now - _MINUTE_SECONDS]
+            excess = len(past) + _ROOM - _WRITES_A_MINUTE
+            if excess <= 0:
+                # The pair counts before it is sent, so that registries at the same time share the room.
+                self._writes.extend([now, now])
+                return
+            seconds = past[excess - 1] + _MINUTE_SECONDS - now
+            self._progress(f"GitHub allows {_WRITES_A_MINUTE} writes a minute: waiting {seconds:.0f} s")
+            await self._pause(seconds)
 
     async def _until_allowed(self) -> None:
         """Wait while a rate limit holds up all requests, whichever of them met it."""
@@ -580,6 +608,25 @@ class GitHub:
     def _needed(self, need: Need) -> str:
         has = "" if self.grants.scopes is None else f" The token has: {', '.join(self.grants.scopes) or 'no scope'}."
         return f"To do this in organization {self.organization}, {need}.{has}"
+
+
+class _Pairs:
+    """Held while a registry's USER and PASSWORD are written: for few registries at a time, and with room for them."""
+
+    def __init__(self, github: GitHub) -> None:
+        self._github = github
+        self._few = asyncio.Semaphore(_CONCURRENT_PAIRS)
+
+    async def __aenter__(self) -> None:
+        await self._few.acquire()
+        try:
+            await self._github.room_for_a_registry()
+        except BaseException:
+            self._few.release()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._few.release()
 
 
 def _unanswered(method: str, path: str, failure: Exception) -> CloudError:

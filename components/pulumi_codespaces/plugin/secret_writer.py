@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _STAMP_SECONDS = 1.0
 """The resolution of `updated_at`."""
 _STAMP_TRIES = 5
+_LASTING_PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0)
+"""The pauses between the tries of the second write of a pair whose first write cannot be put back."""
 
 
 class SecretStore(Protocol):
@@ -146,9 +148,8 @@ async def write_values(
             try:
                 for name in pair:
                     written.names.append(name)
-                    await store.put_secret(
-                        name, values[name], readers.visibility, readers.repository_ids, urgent=triple is not None
-                    )
+                    stuck = name != pair[0] and pair[0] in existing and pair[0] not in fallback
+                    await _put(store, name, values[name], readers, urgent=triple is not None, lasting=stuck)
             except CloudError as error:
                 written.error = error
                 if not isinstance(error, OutcomeUnknown):
@@ -166,6 +167,26 @@ async def write_values(
         if pace:
             pace.step(len(triple.names) if triple else 1)
     return written
+
+
+async def _put(
+    store: SecretStore, name: str, value: str, readers: SecretReaders, *, urgent: bool, lasting: bool
+) -> None:
+    """Write a secret. If `lasting`, try for longer: a failure would leave a pair of two halves until the next update.
+
+    Raises:
+        CloudError: GitHub refused, or failed each time.
+    """
+    for pause in (*(_LASTING_PAUSES_SECONDS if lasting else ()), None):
+        try:
+            await store.put_secret(name, value, readers.visibility, readers.repository_ids, urgent=urgent)
+        except CloudError as error:
+            transient = isinstance(error, OutcomeUnknown) or error.status >= 500
+            if pause is None or not transient:
+                raise
+            await asyncio.sleep(pause)
+        else:
+            return
 
 
 def _torn(pair: Sequence[str], touched: Collection[str], drifted: Collection[str]) -> list[str]:

@@ -189,6 +189,31 @@ def test_many_writes_end_well_under_a_low_limit(github: GitHubStandIn, monkeypat
     assert len(github.organization("acme").secrets) == 6
 
 
+def test_a_registry_waits_for_room_before_its_first_write(
+    github: GitHubStandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under a limit that is met inside a pair, user and password do not match for a minute."""
+    monkeypatch.setattr(github_client, "_WRITES_A_MINUTE", 16)
+    monkeypatch.setattr(github_client, "_MINUTE_SECONDS", 2.0)
+
+    async def write(client: Secrets, number: int) -> None:
+        async with client.pairs:
+            await client.put_secret(f"USER_{number}", "x", "all", (), urgent=True)
+            await client.put_secret(f"PASSWORD_{number}", "x", "all", (), urgent=True)
+        await client.put_secret(f"SERVER_{number}", "x", "all", ())
+
+    async def work(client: Secrets) -> None:
+        await client.public_key()
+        await asyncio.gather(*(write(client, number) for number in range(8)))
+
+    said = run(github, work)
+    writes = [exchange for exchange in github.requests if exchange.method == "PUT"]
+    assert len(writes) == 24
+    for earlier, later in zip(writes, writes[16:], strict=False):
+        assert later.at - earlier.at > 1.5
+    assert said[0] == "GitHub allows 16 writes a minute: waiting 2 s"
+
+
 def test_a_limit_that_lasts_too_long_is_told(github: GitHubStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(github_client, "_LONGEST_WAIT_SECONDS", 30.0)
     github.faults.add("GET", SECRETS, kind="secondary_limit", retry_after=60)

@@ -288,3 +288,24 @@ def test_readers_that_cannot_be_put_back_are_uncertain():
     assert written.readers_uncertain == [PAY.user]
     assert written.readers_restored == [PAY.password, PAY.server]
     assert written.forward == [PAY.user]
+
+
+@pytest.mark.parametrize("how", ["unanswered", "lost"])
+def test_the_second_half_of_a_pair_that_cannot_be_put_back_is_tried_for_longer(monkeypatch, how):
+    """As where secrets that were made by hand are taken over: nobody knows what they held."""
+    monkeypatch.setattr(secret_writer, "_LASTING_PAUSES_SECONDS", (0, 0, 0, 0))
+    store = holding("by hand", PAY, fails=dict.fromkeys(range(2, 6), how))
+    written = write(store, values("new", PAY), fallback={})
+    assert written.error is None
+    assert store.values() == values("new", PAY)
+    assert store.requests[1:6] == [f"PUT {PAY.password}!"] * 5
+
+
+@pytest.mark.parametrize(("how", "tries"), [("refused", 1), ("unanswered", 5)])
+def test_a_pair_that_stays_in_halves_is_told(monkeypatch, how, tries):
+    monkeypatch.setattr(secret_writer, "_LASTING_PAUSES_SECONDS", (0, 0, 0, 0))
+    store = holding("by hand", PAY, fails=dict.fromkeys(range(2, 99), how))
+    written = write(store, values("new", PAY), fallback={})
+    assert store.requests[1 : 1 + tries] == [f"PUT {PAY.password}!"] * tries
+    assert f"PUT {PAY.password}!" not in store.requests[1 + tries :]
+    assert PAY.user in written.uncertain
