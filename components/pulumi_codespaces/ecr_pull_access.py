@@ -132,7 +132,7 @@ class EcrPullAccess(pulumi.ComponentResource):
             name,
             plan.audience,
             _secrets(plan, verified, registries.servers),
-            rotating={"fallback": keys.fallback(plan.triples), "published_at": rotation.at},
+            rotating={"fallback": keys.fallback(plan.triples), "published_at": rotation.at, "verify": plan.verify},
             depends_on=[*grants, *keys.by_slot.values()],
         )
         self._set_outputs(plan, user, verified, registries.servers, keys.created_at, repositories)

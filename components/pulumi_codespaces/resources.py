@@ -146,6 +146,8 @@ class Rotating(TypedDict):
     """NAME -> the value to put back if an update fails half-way."""
     published_at: pulumi.Input[Mapping[str, str]]
     """NAME -> the `updated_at` of the secret while `fallback` is published; from a `KeyRotation`."""
+    verify: pulumi.Input[bool]
+    """Whether the key is proven before it is written, also if it is written again."""
 
 
 class AdoptionArgs(TypedDict):
@@ -351,6 +353,7 @@ def _secret_props(args: OrganizationSecretsArgs | RepositorySecretsArgs, rotatin
         "adopt_existing": args.get("adopt_existing", False),
         "fallback": None if rotating is None else pulumi.Output.secret(rotating["fallback"]),
         "published_at": None if rotating is None else rotating["published_at"],
+        "verify": None if rotating is None else rotating["verify"],
     }
 
 

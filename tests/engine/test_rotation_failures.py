@@ -28,7 +28,7 @@ from .ecr_programs import (
     watching,
     writes,
 )
-from .secret_programs import nowhere
+from .secret_programs import Clock, nowhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -320,3 +320,30 @@ def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def held(cloud):
+    return {name: secret.value for name, secret in cloud.github.organization("acme").secrets.items()}
+
+
+def test_a_key_that_aws_has_lost_is_not_written_again(cloud, new_cloud_stack):
+    """Two things at once: somebody deletes the published key, and somebody changes a secret."""
+    stack = new_cloud_stack(ecr_program())
+    stack.up()
+    (user,) = cloud.aws.users()
+    (lost,) = keys(cloud)
+    cloud.aws.delete_access_key(user, lost)
+    # What is written within the second of the publication has the same stamp.
+    cloud.github.clock = clock = Clock()
+    clock.later()
+    cloud.github.organization("acme").put_secret(USER, "by hand", "selected", ["web"])
+    before = held(cloud)
+    said = stack.up(check=False)
+    assert not said.ok
+    assert f"{USER}: the access key does not work after" in said.output
+    assert "Nothing was published" in said.output
+    assert "If AWS has lost the key, `pulumi up --refresh` makes another one." in said.output
+    assert held(cloud) == before
+    stack.up("--refresh")
+    assert can_pull(cloud)
+    assert lost not in keys(cloud)

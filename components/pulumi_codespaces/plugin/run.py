@@ -55,6 +55,7 @@ class Run:
         written: place and name of a secret -> URN of the resource that wrote it in this run. These secrets must not be
             deleted.
         past: URN -> the inputs of the last update, for resources whose Check needs them during a replacement.
+        proven: id and registry of each access key that worked in this run.
         minting: name of an IAM user -> the slots that get a new access key in this run.
     """
 
@@ -63,6 +64,7 @@ class Run:
     claims: dict[str, Claim] = field(default_factory=dict[str, Claim])
     written: dict[tuple[Place, str], str] = field(default_factory=dict[tuple[Place, str], str])
     past: dict[str, Properties] = field(default_factory=dict[str, "Properties"])
+    proven: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     minting: dict[str, set[str]] = field(default_factory=dict[str, "set[str]"])
     _github: GitHub | None = None
     _secrets: dict[str, Secrets] = field(default_factory=dict[str, Secrets])

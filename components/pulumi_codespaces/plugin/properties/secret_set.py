@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SecretMap = dict[str, Secret]
 TargetT = TypeVar("TargetT", bound=Target)
 ParsedT_co = TypeVar("ParsedT_co", bound=Target, covariant=True)
-_INPUTS = ("secrets", "fallback", "publishedAt", "adoptExisting", "owner")
+_INPUTS = ("secrets", "fallback", "publishedAt", "verify", "adoptExisting", "owner")
 _STATE = ("secrets", "adoptExisting", "owner", "updatedAt", "unfinished", "readersUnfinished")
 
 
@@ -62,6 +62,7 @@ class SecretSetInputs(Generic[TargetT]):
         fallback: NAME -> the value to put back if a registry's secrets do not become whole.
         published_at: name -> when a key rotation saw the secret written last, as the program sent it, with secret
             marks; None without a rotation.
+        verify: whether an access key under rotation is proven before it is written.
         others: inputs that this version does not know.
     """
 
@@ -71,6 +72,7 @@ class SecretSetInputs(Generic[TargetT]):
     owner: Text = None
     fallback: SecretMap | Unknown | None = None
     published_at: Value = None
+    verify: Flag = None
     others: Properties = field(default_factory=dict[str, "Value"])
 
     def write(self) -> Properties:
@@ -83,6 +85,7 @@ class SecretSetInputs(Generic[TargetT]):
             "owner": self.owner,
             "fallback": sent_secrets(self.fallback),
             "publishedAt": self.published_at,
+            "verify": self.verify,
         }
 
     @property
@@ -187,6 +190,7 @@ class InputsParser(Generic[TargetT]):
             owner=text(sent.get("owner")),
             fallback=_secret_map(sent.get("fallback")),
             published_at=sent.get("publishedAt"),
+            verify=flag(sent.get("verify")),
             others=without(sent, (*_INPUTS, *self.target.NAMES)),
         )
 

@@ -23,6 +23,7 @@ from .secret_set_checks import (
     secret_failures,
 )
 from .secret_set_plan import make_plan
+from .secret_set_proof import prove_keys
 from .secret_set_shadows import warn_of_shadows
 from .secret_set_write import carry_out, delete_ours, failure_message, new_stamps, outputs, partial_outputs
 
@@ -145,6 +146,8 @@ class SecretSet(Resource[SecretSetInputs[TargetT], SecretSetState[TargetT]]):
         check_may_write(run, urn, secrets, preview=False)
         live = await secrets.secrets()
         plan = make_plan(state, new, live)
+        if new.verify is True:
+            await prove_keys(run, urn, plan)
         written = await carry_out(run, urn, secrets, plan, live)
         error = written.error
         if error is None:

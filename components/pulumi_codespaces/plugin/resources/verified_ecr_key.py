@@ -46,14 +46,16 @@ class VerifiedEcrKey(Computed[EcrKeyInputs, EcrKeyState]):
         if preview:
             return replace(key, secret_access_key=Secret(UNKNOWN)) if is_unknown(key.access_key_id) else key
         if key.verify:
-            seconds = reveal(key.timeout_seconds)
+            seconds, servers = reveal(key.timeout_seconds), known_texts(key.servers)
+            access_key = AccessKey(plain_text(key.access_key_id), plain_text(key.secret_access_key))
             await verify_key(
-                AccessKey(plain_text(key.access_key_id), plain_text(key.secret_access_key)),
-                servers=known_texts(key.servers),
+                access_key,
+                servers=servers,
                 images=known_texts(key.probe_images),
                 timeout_seconds=seconds if isinstance(seconds, (int, float)) and seconds else _TIMEOUT_SECONDS,
                 progress=run.status_line(urn),
             )
+            run.proven.update((access_key.id, server) for server in servers)
         return key
 
 
