@@ -3,7 +3,8 @@
 # and which variables choose it.
 #
 #   tests/run.sh            all tests
-#   tests/run.sh --quick    the product's unit tests, which need no Pulumi CLI, with less random input
+#   tests/run.sh --quick    the product's unit tests, which need no Pulumi CLI, with less random input; the first time, a
+#                           container registry is built for them from Go modules
 set -euo pipefail
 tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 if [[ ${1:-} == --quick ]]; then

@@ -182,7 +182,7 @@ def test_who_may_pull_and_whether_it_is_so(cloud, azure, new_cloud_stack):
         "azure (AZURE): others not checked: for Amazon ECR alone",
         "payments (PAYMENTS): push WRONG: a push to payments/api is accepted (202; it was broken off)",
     ])  # fmt: skip
-    assert azure._content["team/app"].uploads == {}
+    assert azure.content.uploads("team/app") == []
 
     allow(cloud, "ecr:BatchGetImage", "*")
     reads = "reading from codespaces-verify/no-such-repository, which is not listed, is not refused (404)"

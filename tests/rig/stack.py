@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from .prepared import prepared
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -50,31 +52,25 @@ def engine_folder() -> Path:
     found = shutil.which("pulumi")
     if found:
         return Path(found).parent
-    return _prepared()
+    return prepared()
 
 
 @cache
 def tools_folder() -> Path:
     """The folder with `actionlint` and `jq`, which `engine.sh` builds when it is first asked for."""
-    return _prepared("--tools")
+    return prepared("--tools")
 
 
 @cache
 def sdks_folder() -> Path:
     """The folder with `sdks`, which generates SDKs, and `node_modules`; made when first asked for."""
-    return _prepared("--sdks")
+    return prepared("--sdks")
 
 
 @cache
 def yaml_folder() -> Path:
     """The folder with the language host for YAML, which `engine.sh` builds when it is first asked for."""
-    return _prepared("--yaml")
-
-
-def _prepared(*arguments: str) -> Path:
-    script = REPOSITORY / "tests/rig/engine.sh"
-    lines = subprocess.run([script, *arguments], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
-    return Path(lines[-1])
+    return prepared("--yaml")
 
 
 def _plugins_folder(engine: Path) -> Path:

@@ -146,5 +146,5 @@ def test_the_pulumi_cli_is_the_one_that_was_tested():
         for step in job["steps"]
         if "pulumi/actions@" in step.get("uses", "")
     }
-    (version,) = re.findall(r"^CLI_VERSION=(.+)$", (REPOSITORY / "tests/rig/engine.sh").read_text(), re.MULTILINE)
+    (version,) = re.findall(r"^pulumi==([\d.]+)", (REPOSITORY / "tests/requirements.txt").read_text(), re.MULTILINE)
     assert pinned == {version}

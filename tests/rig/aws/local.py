@@ -170,7 +170,8 @@ class LocalAws:
         self._open.callback(emulator.close)
         self._administrators = {account: _new_credentials(account) for account in self.accounts}
         self._core = Core(emulator, list(self._administrators.values()))
-        self.registries = PlainRegistries(self._core)
+        self.registries = PlainRegistries(self._core, self._folder / "registries")
+        self._open.callback(self.registries.close)
         self._certificates = Certificates(self._folder)
         api, registries = Api(self._core), Registries(self._core, self.registries)
         api.control = control(self)

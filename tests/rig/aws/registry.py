@@ -87,7 +87,7 @@ class _Path:
     rest: str
 
 
-_V2 = re.compile(r"/v2/(?P<name>[a-z0-9][a-z0-9._/-]*)/(?P<kind>manifests|blobs/uploads|blobs|tags)/(?P<rest>.*)")
+V2_PATH = re.compile(r"/v2/(?P<name>[a-z0-9][a-z0-9._/-]*)/(?P<kind>manifests|blobs/uploads|blobs|tags)/(?P<rest>.*)")
 _ACTIONS = {
     ("manifests", "GET"): "BatchGetImage",
     ("manifests", "HEAD"): "BatchGetImage",
@@ -131,7 +131,7 @@ class Registries:
             elif _LAYER_HOST.fullmatch(host):
                 answer = await self._answer_layer(scope, headers)
             else:
-                answer = self._plain.answer(host, scope, headers, body)
+                answer = await self._plain.answer(host, scope, headers, body)
         except Broken:
             assert self.server is not None
             await self.server.reset(scope, receive)
@@ -248,7 +248,7 @@ class Registries:
 
 
 def _parse(path: str, method: str) -> _Path | None:
-    match = _V2.fullmatch(path)
+    match = V2_PATH.fullmatch(path)
     action = _ACTIONS.get((match["kind"], method)) if match else None
     return _Path(action, match["name"], match["rest"]) if match and action else None
 

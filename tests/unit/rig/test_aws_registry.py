@@ -422,7 +422,8 @@ def test_a_registry_with_basic_authentication(client: httpx.Client, aws: LocalAw
     assert (challenge.status_code, challenge.headers["www-authenticate"]) == (401, 'Basic realm="acme.azurecr.io"')
     assert client.get(url, auth=("pull", "wrong")).status_code == 401
     assert client.get(url, auth=("pull", "azure")).status_code == 200
-    assert client.get(f"{url}team/app/manifests/latest", auth=("pull", "azure")).status_code == 200
+    manifest = f"{url}team/app/manifests/latest"
+    assert client.get(manifest, auth=("pull", "azure"), headers={"accept": MANIFEST_TYPE}).status_code == 200
     denied(client.get(f"{url}team/other/manifests/latest", auth=("pull", "azure")))
     registry = aws.registries.find("acme.azurecr.io")
     assert registry is not None
@@ -443,7 +444,7 @@ def test_a_registry_with_tokens(client: httpx.Client) -> None:
         return str(answer.json()["token"])
 
     assert client.get("https://ghcr.io/token", auth=("bot", "wrong")).status_code == 401
-    allowed = {"authorization": f"Bearer {token('acme/app', 'acme/other')}"}
+    allowed = {"authorization": f"Bearer {token('acme/app', 'acme/other')}", "accept": MANIFEST_TYPE}
     assert client.get(url, headers=allowed).status_code == 200
     other = client.get(url.replace("acme/app", "acme/other"), headers=allowed)
     assert (other.status_code, 'error="insufficient_scope"' in other.headers["www-authenticate"]) == (401, True)

@@ -325,10 +325,10 @@ def test_content_is_verified(github: GitHubStandIn, acme: Organization, aws: Loc
     name = f"broken.azurecr.io/team/broken@{image.digest}"
     assert outcome(github, aws, "acme/web", name).digest == image.digest
     layer = list(image.blobs)[1]
-    registry._content["team/broken"].blobs[layer] = b"something else"
+    registry.content.blob(layer).write_bytes(b"something else")
     refused = outcome(github, aws, "acme/web", name)
     assert refused.reason.startswith(f"the blob {layer} has the digest sha256:")
-    registry._content["team/broken"].manifests[image.digest] = (b"{}", "application/json")
+    registry.content.blob(image.digest).write_bytes(image.manifest + b" ")
     assert outcome(github, aws, "acme/web", name).reason.startswith(f"the manifest of {image.digest} has the digest")
 
 

@@ -20,18 +20,17 @@ import pytest
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from rig.aws_plugin.values import decode, encode
+from rig.offline.aws_plugin.values import decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TESTS = Path(__file__).parents[2]
-PLUGIN = [sys.executable, "-m", "rig.aws_plugin"]
+OFFLINE = Path(__file__).parents[1]
+PLUGIN = [sys.executable, "-m", "aws_plugin"]
 
 
 def environment() -> dict[str, str]:
-    paths = f"{TESTS}{os.pathsep}{TESTS / 'rig/engine'}"
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": paths, "RIG_AWS_PAUSES": "0.001"}
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(OFFLINE), "RIG_AWS_PAUSES": "0.001"}
 
 
 class Plugin:
@@ -93,7 +92,7 @@ def test_it_needs_neither_the_sdk_nor_botocore_to_start() -> None:
 import sys
 from protocol_only import import_protocol_only
 import_protocol_only()
-import rig.aws_plugin.server
+import aws_plugin.server
 print(*(name for name in ("boto3", "botocore", "pulumi.resource") if name in sys.modules))
 """
     printed = subprocess.run(

@@ -22,7 +22,7 @@ import grpc
 import pytest
 from google.protobuf import empty_pb2
 from language_host_support import (
-    ENGINE,
+    OFFLINE,
     OWN,
     Call,
     Host,
@@ -1239,7 +1239,7 @@ class TestRigAlone:
 
     def test_the_listing_is_that_of_pip(self, notes: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """`pip list` is what the official host asks."""
-        monkeypatch.setattr(sys, "path", [str(ENGINE), *sys.path])
+        monkeypatch.setattr(sys, "path", [str(OFFLINE), *sys.path])
         for name, version in (("Odd.Name", "1.0-rc.1"), ("odd-version", "one"), ("argparse", "1.4")):
             distribution(root / "site", name, version)
         distribution(root / "other", "odd-name", "2.0")
@@ -1276,7 +1276,7 @@ class TestRigAlone:
     def test_it_is_quiet_when_it_is_interrupted_while_it_starts(self, tmp_path: Path) -> None:
         # grpc is what it imports first; this one tells that it is being imported, and then takes its time.
         (tmp_path / "grpc.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
-        environment = {**os.environ, "PYTHONPATH": f"{ENGINE}:{tmp_path}"}
+        environment = {**os.environ, "PYTHONPATH": f"{OFFLINE}:{tmp_path}"}
         command = [OWN, "-m", "language_host", "executor", "127.0.0.1:1"]
         with subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -1303,7 +1303,7 @@ class TestRigAlone:
 class TestProcesses:
     @pytest.fixture
     def processes(self, monkeypatch: pytest.MonkeyPatch) -> Any:
-        monkeypatch.setattr(sys, "path", [str(ENGINE), *sys.path])
+        monkeypatch.setattr(sys, "path", [str(OFFLINE), *sys.path])
         return import_module("language_host.processes")
 
     def test_one_that_ignores_its_interruption_is_killed_when_the_grace_is_over(self, processes: Any) -> None:

@@ -11,17 +11,17 @@ import pulumi_aws
 import pytest
 from pulumi._types import input_type_py_to_pulumi_names
 
-from rig.aws_plugin import VERSION, configuration, policy_document
-from rig.aws_plugin.clients import Aws
-from rig.aws_plugin.configuration import Configuration
-from rig.aws_plugin.documents import equivalent, normalize, normalize_inline
-from rig.aws_plugin.failures import ProviderError
-from rig.aws_plugin.functions import FUNCTIONS
-from rig.aws_plugin.resources import RESOURCES
-from rig.aws_plugin.resources.iam import ses_smtp_password
-from rig.aws_plugin.schema import Kind, Property, differences, inputs, planned, refreshed_inputs
-from rig.aws_plugin.tags import TagRules, changes
-from rig.aws_plugin.values import UNKNOWN, Secret, decode, encode, is_unknown, reveal
+from rig.offline.aws_plugin import VERSION, configuration, policy_document
+from rig.offline.aws_plugin.clients import Aws
+from rig.offline.aws_plugin.configuration import Configuration
+from rig.offline.aws_plugin.documents import equivalent, normalize, normalize_inline
+from rig.offline.aws_plugin.failures import ProviderError
+from rig.offline.aws_plugin.functions import FUNCTIONS
+from rig.offline.aws_plugin.resources import RESOURCES
+from rig.offline.aws_plugin.resources.iam import ses_smtp_password
+from rig.offline.aws_plugin.schema import Kind, Property, differences, inputs, planned, refreshed_inputs
+from rig.offline.aws_plugin.tags import TagRules, changes
+from rig.offline.aws_plugin.values import UNKNOWN, Secret, decode, encode, is_unknown, reveal
 
 
 def module_of(token: str) -> Any:

@@ -26,12 +26,12 @@ import pytest
 from pulumi._types import output_type_types
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
-from rig.aws_plugin import lifecycle
-from rig.aws_plugin.clients import PAUSES, Aws
-from rig.aws_plugin.configuration import configure
-from rig.aws_plugin.failures import AwsError
-from rig.aws_plugin.server import Server, start
-from rig.aws_plugin.values import UNKNOWN, Secret, decode, encode, reveal
+from rig.offline.aws_plugin import lifecycle
+from rig.offline.aws_plugin.clients import PAUSES, Aws
+from rig.offline.aws_plugin.configuration import configure
+from rig.offline.aws_plugin.failures import AwsError
+from rig.offline.aws_plugin.server import Server, start
+from rig.offline.aws_plugin.values import UNKNOWN, Secret, decode, encode, reveal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -387,7 +387,7 @@ def _without_aws(environment: pytest.MonkeyPatch, home: Path) -> None:
         environment.delenv(name)
     environment.setenv("AWS_EC2_METADATA_DISABLED", "true")
     environment.setenv("HOME", str(home))
-    environment.setattr("rig.aws_plugin.clients.PROPAGATION_SECONDS", 1.0)
+    environment.setattr("rig.offline.aws_plugin.clients.PROPAGATION_SECONDS", 1.0)
     environment.setenv(PAUSES, "0.0001")
 
 

@@ -21,9 +21,9 @@ from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, language_pb2, lang
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
-ENGINE = Path(__file__).resolve().parents[2] / "rig" / "engine"
+OFFLINE = Path(__file__).resolve().parents[1]
 OWN = sys.executable
-# As engine.sh starts it: with its modules on `sys.path`, but not on the PYTHONPATH of what it starts.
+# As build.sh starts it: with its modules on `sys.path`, but not on the PYTHONPATH of what it starts.
 LAUNCH = (
     "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); "
     "runpy.run_module(sys.argv.pop(1), run_name='__main__', alter_sys=True)"
@@ -176,7 +176,7 @@ def command(kind: str, executor: Path, *arguments: str) -> list[str]:
         found = shutil.which("pulumi-language-python")
         assert found is not None
         return [found, "--use-executor", str(executor), *arguments]
-    return [OWN, "-I", "-u", "-c", LAUNCH, str(ENGINE), "language_host", str(executor), *arguments]
+    return [OWN, "-I", "-u", "-c", LAUNCH, str(OFFLINE), "language_host", str(executor), *arguments]
 
 
 def environment_of(notes: Path, **variables: str) -> dict[str, str]:
