@@ -199,9 +199,9 @@ def test_the_schema_is_the_one_in_the_repository_and_keeps_the_rules(tmp_path):
     """The CLI holds it against the rules for schemas, with which SDKs are generated.
 
     It installs the plugin first: makes its environment by the Python on PATH, here one that does nothing since the
-    environment is there, and fills it by that environment's pip, here one that does nothing since nothing is missing.
+    environment is there, and fills it by that environment's pip, here one that lacks nothing and lists nothing.
     """
-    components = copy_components(tmp_path, pip="pass\n")
+    components = copy_components(tmp_path, pip="import sys\nif 'list' in sys.argv:\n    print('[]')\n")
     stack = Stack(tmp_path / "stack", {"PULUMI_PYTHON_CMD": "true"}, "", plugin=False)
     said = stack.run("package", "get-schema", str(components)).output
     file = COMPONENTS / "pulumi_codespaces/schema.json"
