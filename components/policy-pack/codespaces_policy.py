@@ -319,11 +319,17 @@ def _granted(resources: Sequence[Resource]) -> _Granted:
     inline = [resource for resource in resources if resource.type == USER_POLICY and users.have(resource, "user")]
     policies = {policy.urn: policy for policy in inline}
     granted = _Granted([], [], [], [])
-    for resource in resources:
-        if resource.type in MEMBERSHIPS and users.have(resource, MEMBERSHIPS[resource.type]):
-            granted.memberships.append(resource)
-        if resource.type not in ATTACHMENTS or not users.have(resource, ATTACHMENTS[resource.type][0]):
-            continue
+    granted.memberships = [
+        resource
+        for resource in resources
+        if resource.type in MEMBERSHIPS and users.have(resource, MEMBERSHIPS[resource.type])
+    ]
+    attachments = [
+        resource
+        for resource in resources
+        if resource.type in ATTACHMENTS and users.have(resource, ATTACHMENTS[resource.type][0])
+    ]
+    for resource in attachments:
         property_name = ATTACHMENTS[resource.type][1]
         value = resource.properties.get(property_name)
         arns = _texts(value)

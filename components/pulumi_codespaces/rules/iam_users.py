@@ -32,6 +32,14 @@ class LiveKey:
     made: datetime
     used: datetime | None = None
 
+    def age_days(self, now: datetime) -> int:
+        """The age in whole days."""
+        return (now - self.made).days
+
+    def idle_days(self, now: datetime) -> int:
+        """The whole days since the last use, or since the creation of a key that was never used."""
+        return (now - (self.used or self.made)).days
+
 
 def check_user(name: str, path: str) -> None:
     """Check the name and the path of a user.

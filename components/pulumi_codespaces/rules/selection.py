@@ -170,22 +170,46 @@ def resolve(
     for index, name in enumerate(declared.names):
         if any(name.lower() == other.lower() for other in declared.names[:index]):
             continue
-        resolved = _resolve_name(name, by_name, by_id, seen, result)
-        if not resolved and name in seen and doubt and not unseen:
-            raise RuleViolation(
-                f"names[{index}]",
-                f"repository {name!r} (id {seen[name]}) of organization {organization} is not found any more, which "
-                f"does not mean that it is gone: {doubt}. Give the credentials access to it; or, if it is gone, remove "
-                "it from the program.",
-            )
-        if not resolved and (unseen or name not in seen):
-            suggestion = did_you_mean(name, [repository.name for repository in owned])
-            perhaps = f" (or {unseen})" if unseen else ""
-            raise RuleViolation(
-                f"names[{index}]",
-                f"organization {organization} has no repository {name!r}{perhaps}{suggestion or '.'} A repository that "
-                "this program creates in the same update is given by `ids`.",
-            )
+        if not _resolve_name(name, by_name, by_id, seen, result):
+            _check_was_deleted(f"names[{index}]", name, owned, seen, organization, unseen, doubt)
+    _add_ids(declared, by_id, gone, result)
+    _add_selected(declared, owned, new, result)
+    return result
+
+
+def _check_was_deleted(
+    argument: str,
+    name: str,
+    owned: Iterable[Repository],
+    seen: Mapping[str, int],
+    organization: str,
+    unseen: str,
+    doubt: str,
+) -> None:
+    """Check a name that does not resolve. See `resolve` for the other arguments.
+
+    Raises:
+        RuleViolation: the repository never existed, or may still exist.
+    """
+    if name in seen and doubt and not unseen:
+        raise RuleViolation(
+            argument,
+            f"repository {name!r} (id {seen[name]}) of organization {organization} is not found any more, which "
+            f"does not mean that it is gone: {doubt}. Give the credentials access to it; or, if it is gone, remove "
+            "it from the program.",
+        )
+    if unseen or name not in seen:
+        suggestion = did_you_mean(name, [repository.name for repository in owned])
+        perhaps = f" (or {unseen})" if unseen else ""
+        raise RuleViolation(
+            argument,
+            f"organization {organization} has no repository {name!r}{perhaps}{suggestion or '.'} A repository that "
+            "this program creates in the same update is given by `ids`.",
+        )
+
+
+def _add_ids(declared: Declared, by_id: Mapping[int, Repository], gone: Collection[int], result: Resolution) -> None:
+    """Add the repositories that are declared by id; those that were transferred or deleted are left out."""
     for label, number in declared.ids.items():
         repository = by_id.get(number)
         name = _free_name(label, number, result.seen | result.repositories)
@@ -195,13 +219,16 @@ def resolve(
             _leave_out(name, number, result)
         else:
             result.repositories[name] = number
+
+
+def _add_selected(declared: Declared, owned: Iterable[Repository], new: Collection[str], result: Resolution) -> None:
+    """Add the repositories that have a declared topic or custom property."""
     for repository in sorted(owned, key=lambda repository: repository.name):
         reason = _reason(repository, declared)
         if reason and not repository.archived and repository.id not in result.repositories.values():
             name = _free_name(repository.name, repository.id, result.repositories | dict.fromkeys(new, 0))
             result.repositories[name] = repository.id
             result.reasons[name] = reason
-    return result
 
 
 def _free_name(name: str, number: int, taken: Mapping[str, int]) -> str:

@@ -23,6 +23,11 @@ def counted(number: int, singular: str, plural: str) -> str:
     return f"{number} {singular if number == 1 else plural}"
 
 
+def one_line(text: str) -> str:
+    """A text with every run of white space, line ends too, as a single space."""
+    return " ".join(text.split())
+
+
 def a_kind(value: object) -> str:
     """The type of a value with its article: `None`, `a list`, `an Output`."""
     if value is None:

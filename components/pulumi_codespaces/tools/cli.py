@@ -17,13 +17,13 @@ from . import access_table
 from .access import report
 from .review import RISKS
 from .review import review as review_of
-from .review_render import as_json, as_markdown, as_text
+from .review.render import as_json, as_markdown, as_text
 from .tables import print_blocks, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .doctor_findings import Finding
+    from .doctor.finding import Finding
     from .review import Review
 
 GATE = 3
@@ -172,11 +172,10 @@ def doctor(stacks: tuple[str, ...], folder: Path, max_key_age_days: int, unused_
     Exit codes: 0 nothing was found; 1 something was; 2 wrong use, or no state.
     """
     # These modules take a moment to load, and `review` does not need them.
-    from . import doctor as doctoring  # noqa: PLC0415
-    from . import doctor_findings  # noqa: PLC0415
+    from .doctor import diagnosis, finding  # noqa: PLC0415
 
     try:
-        findings = doctoring.diagnose(
+        findings = diagnosis.diagnose(
             [exported(stack, folder, show_secrets=True) for stack in stacks or (None,)],
             datetime.now(timezone.utc),
             max_age_days=max_key_age_days,
@@ -186,7 +185,7 @@ def doctor(stacks: tuple[str, ...], folder: Path, max_key_age_days: int, unused_
     except (NoDigest, NoState) as error:
         raise click.UsageError(str(error)) from None
     if in_json:
-        click.echo(doctor_findings.as_json(findings), nl=False)
+        click.echo(finding.as_json(findings), nl=False)
     elif findings:
         print_blocks([_block(finding) for finding in findings], alarming="error")
     else:

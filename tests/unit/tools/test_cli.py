@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pulumi_codespaces.tools import doctor, verification
+from pulumi_codespaces.tools import verification
 from pulumi_codespaces.tools.cli import main
-from pulumi_codespaces.tools.doctor_findings import Finding
+from pulumi_codespaces.tools.doctor import diagnosis
+from pulumi_codespaces.tools.doctor.finding import Finding
 from pulumi_codespaces.tools.review import RISKS
 from pulumi_codespaces.tools.verification import Check, Verdict
 
@@ -234,7 +235,7 @@ def findings(monkeypatch):
         calls.append((len(states), limits))
         return result
 
-    monkeypatch.setattr(doctor, "diagnose", diagnose)
+    monkeypatch.setattr(diagnosis, "diagnose", diagnose)
     return result, calls
 
 

@@ -13,7 +13,7 @@ from pulumi_codespaces.clients.errors import CloudError
 from pulumi_codespaces.clients.iam import Holdings
 from pulumi_codespaces.rules.iam_users import LiveKey
 from pulumi_codespaces.rules.secret_names import Triple
-from pulumi_codespaces.tools import doctor
+from pulumi_codespaces.tools.doctor import diagnosis
 from rig.github import GitHubStandIn
 
 sys.path.insert(0, str(Path(__file__).parent / "review"))
@@ -68,7 +68,7 @@ def aws(monkeypatch):
             raise keys[user]
         return Holdings(keys[user], ["login", "pull"], [])
 
-    monkeypatch.setattr(doctor, "holdings", holdings)
+    monkeypatch.setattr(diagnosis, "holdings", holdings)
     return keys
 
 
@@ -110,7 +110,7 @@ def state_of(resources, token=TOKEN, owner="acme", exports=None):
 
 
 def found_in(*states, **limits):
-    findings = doctor.diagnose(states, NOW, **{"max_age_days": 90, "unused_days": 90, **limits})
+    findings = diagnosis.diagnose(states, NOW, **{"max_age_days": 90, "unused_days": 90, **limits})
     assert CANARY not in repr(findings)
     assert TOKEN not in repr(findings)
     return [(finding.code, finding.severity, finding.resource) for finding in findings], [
@@ -182,7 +182,7 @@ def test_every_repository(github, visibility, names):
 
 
 def test_more_repositories_than_are_looked_at(github, monkeypatch):
-    monkeypatch.setattr(doctor, "_REPOSITORIES", 1)
+    monkeypatch.setattr(diagnosis, "_REPOSITORIES", 1)
     put(github, PAYMENTS.names, ["web", "api"])
     assert found_in(state_of(ecr(readers=("web", "api")))) == (
         [("unseen", "unseen", "organization acme")],
@@ -239,7 +239,7 @@ def test_whose_credentials_are_needed(github, aws, arn, credentials):
     for resource in resources:
         if resource["type"] == "aws:iam/user:User":
             resource["outputs"] = {"arn": arn}
-    (finding,) = doctor.diagnose([state_of(resources)], NOW, max_age_days=90, unused_days=90)
+    (finding,) = diagnosis.diagnose([state_of(resources)], NOW, max_age_days=90, unused_days=90)
     assert finding.fix == f"codespaces doctor --stack prod, with {credentials}"
 
 

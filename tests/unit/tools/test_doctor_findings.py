@@ -12,27 +12,18 @@ from preview_digests import HOST, ecr, login, state
 from pulumi_codespaces.rules.iam_users import LiveKey
 from pulumi_codespaces.rules.secret_names import Triple
 from pulumi_codespaces.state.digest import SECRET, read_state, stack_outputs
-from pulumi_codespaces.tools.doctor_findings import (
-    Finding,
-    LiveSecret,
-    LiveSecrets,
-    as_json,
+from pulumi_codespaces.tools.doctor.credentials import endings, key_findings, policy_findings
+from pulumi_codespaces.tools.doctor.finding import Finding, as_json, in_order, shortened, unseen
+from pulumi_codespaces.tools.doctor.packages import hosts_without_login, package_findings
+from pulumi_codespaces.tools.doctor.secrets import (
     changed_outside,
-    endings,
-    hosts_without_login,
-    in_order,
-    key_findings,
-    managed_secrets,
     mixtures,
     name_findings,
-    package_findings,
-    policy_findings,
     room,
-    shortened,
-    unseen,
     visible_secret_names,
     without_readers,
 )
+from pulumi_codespaces.tools.doctor.stacks import LiveSecret, LiveSecrets, managed_secrets
 
 NOW = datetime(2026, 11, 26, tzinfo=timezone.utc)
 AT, LATER = "2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z"

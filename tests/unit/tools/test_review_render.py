@@ -10,7 +10,7 @@ from preview_digests import HOST, digest, ecr, login, state
 
 from pulumi_codespaces.state.digest import read_digest
 from pulumi_codespaces.tools.review import Change, Edge, Review, review
-from pulumi_codespaces.tools.review_render import COMMENT_LIMIT, as_json, as_markdown, as_text
+from pulumi_codespaces.tools.review.render import COMMENT_LIMIT, as_json, as_markdown, as_text
 
 WIDER = review(read_digest(digest(ecr(), ecr(readers=("web", "api"), repositories=("payments/api", "shared/*")))))
 ACTIONS = "ecr:BatchCheckLayerAvailability, ecr:BatchGetImage, ecr:GetDownloadUrlForLayer"
