@@ -63,7 +63,7 @@ def repositories_text(owner: str, names: Collection[str]) -> str:
 
 def repository_details(owner: str, names: Collection[str]) -> tuple[str, ...]:
     """All names, if a sentence does not show all of them."""
-    return tuple(code(_full_names(owner, names))) if len(names) > MANY else ()
+    return tuple(sorted(code(_full_names(owner, names)))) if len(names) > MANY else ()
 
 
 def readers_text(owner: str, readers: Readers) -> str:
