@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..rules.policies import PULL_ACTIONS
 from ..rules.secret_names import triples_in
-from .digest import is_known
 from .permissions import IAM_TYPES, Grant, permissions_of
+from .resources import is_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .digest import Resource
+    from .resources import Resource
 
 ORGANIZATION_SECRETS = "codespaces:index:OrganizationSecrets"
 REPOSITORY_SECRETS = "codespaces:index:RepositorySecrets"

@@ -5,12 +5,10 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
+from .stack import NoState
+
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-class NoState(Exception):
-    """The CLI exported no state. The message says why."""
 
 
 def exported(stack: str | None, folder: Path, *, show_secrets: bool = False) -> str:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from ..rules.policies import CACHE_ACTIONS, PULL_ACTIONS
-from .digest import is_known
+from .resources import is_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .digest import Resource
+    from .resources import Resource
 
 _INLINE, _MANAGED = "aws:iam/userPolicy:UserPolicy", "aws:iam/policy:Policy"
 _GIVERS: Mapping[str, tuple[str, str]] = {

@@ -6,8 +6,6 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..state.digest import read_state
-from ..state.providers import providers_of
 from .access_table import EVERY, audit, in_order
 
 if TYPE_CHECKING:
@@ -16,18 +14,19 @@ if TYPE_CHECKING:
 
     from ..clients.github import GitHub
     from ..rules.selection import Repository
+    from ..state.stack import Stack
     from .access_table import Row
 
 _CONCURRENT = 5
 
 
 def report(
-    states: Sequence[str], now: datetime, *, writers: bool, progress: Callable[[str], None] = print
+    stacks: Sequence[Stack], now: datetime, *, writers: bool, progress: Callable[[str], None] = print
 ) -> tuple[list[Row], list[str]]:
     """The rows of some stacks.
 
     Args:
-        states: the output of `pulumi stack export` for each stack.
+        stacks: the stacks, with clear secrets if `writers`.
         now: the time that the age of keys is measured from.
         writers: whether to ask GitHub who may write. If so, a row that stands for every repository is replaced by a
             row for each repository.
@@ -35,16 +34,13 @@ def report(
 
     Returns:
         The rows, and the errors of the requests to GitHub.
-
-    Raises:
-        NoDigest: one of `states` is not a state.
     """
-    rows = in_order(row for state in states for row in audit(read_state(state), now))
+    rows = in_order(row for stack in stacks for row in audit(stack, now))
     if not writers:
         return rows, []
     credentials: dict[str, Mapping[str, Any]] = {}
-    for state in states:
-        credentials = providers_of(state) | credentials
+    for stack in stacks:
+        credentials = stack.providers | credentials
     rows_with_writers, problems = asyncio.run(_with_writers(rows, credentials, progress))
     return in_order(rows_with_writers), problems
 

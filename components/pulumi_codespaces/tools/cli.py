@@ -12,7 +12,8 @@ import click
 
 from ..rules import RuleViolation
 from ..state.digest import NoDigest, read_digest
-from ..state.export import NoState, exported
+from ..state.export import exported
+from ..state.stack import NoState, Stack
 from . import access_table
 from .access import report
 from .review import RISKS
@@ -100,8 +101,9 @@ def access(states: tuple[TextIO, ...], stacks: tuple[str, ...], folder: Path, fo
         texts = [_text(file) for file in states] or [
             exported(stack, folder, show_secrets=writers) for stack in stacks or (None,)
         ]
-        rows, problems = report(texts, datetime.now(timezone.utc), writers=writers, progress=_show_progress)
-    except (NoDigest, NoState) as error:
+        read = [Stack.read(text) for text in texts]
+        rows, problems = report(read, datetime.now(timezone.utc), writers=writers, progress=_show_progress)
+    except NoState as error:
         raise click.UsageError(str(error)) from None
     if form == "table":
         print_table(access_table.headers(writers=writers), access_table.table(rows, writers=writers))
@@ -136,9 +138,9 @@ def verify(
     from . import verification  # noqa: PLC0415
 
     try:
-        registries = verification.read_registries(exported(stack, folder, show_secrets=True))
+        registries = verification.read_registries(Stack.read(exported(stack, folder, show_secrets=True)))
         registries = verification.with_images(verification.select_registries(registries, only), images)
-    except (NoDigest, NoState, RuleViolation) as error:
+    except (NoState, RuleViolation) as error:
         raise click.UsageError(str(error)) from None
     verdicts = asyncio.run(verification.verify(registries, unlisted))
     if form == "json":
@@ -176,13 +178,13 @@ def doctor(stacks: tuple[str, ...], folder: Path, max_key_age_days: int, unused_
 
     try:
         findings = diagnosis.diagnose(
-            [exported(stack, folder, show_secrets=True) for stack in stacks or (None,)],
+            [Stack.read(exported(stack, folder, show_secrets=True)) for stack in stacks or (None,)],
             datetime.now(timezone.utc),
             max_age_days=max_key_age_days,
             unused_days=unused_days,
             progress=_show_progress,
         )
-    except (NoDigest, NoState) as error:
+    except NoState as error:
         raise click.UsageError(str(error)) from None
     if in_json:
         click.echo(finding.as_json(findings), nl=False)

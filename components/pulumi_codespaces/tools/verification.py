@@ -21,16 +21,15 @@ from ..rules.registry_logins import check_credentials, ecr_pair
 from ..rules.secret_names import Triple, triples_in
 from ..rules.suggestions import did_you_mean
 from ..rules.wording import counted
-from ..state.access import accesses
-from ..state.digest import read_state
-from ..values import Secret, plain_map, reveal
+from ..values import plain_map, reveal
 from .access_table import repository_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
     from ..state.access import Access
-    from ..state.digest import Digest, Resource
+    from ..state.resources import Resource
+    from ..state.stack import Stack
 
 CHECKS = ("login", "pull", "push", "others")
 _VERIFIED = ("codespaces:index:VerifiedEcrKey", "codespaces:index:VerifiedLogin")
@@ -99,21 +98,10 @@ class Verdict:
         return all(check.state != "wrong" for check in self.checks.values())
 
 
-def read_registries(state: str) -> list[Registry]:
-    """The registries of a stack, by name.
-
-    Args:
-        state: the output of `pulumi stack export --show-secrets`.
-
-    Raises:
-        NoDigest: `state` is not a state.
-    """
-    digest = read_state(state, Secret)
-    by_urn = {resource.urn: resource for resource in digest.after}
+def read_registries(stack: Stack) -> list[Registry]:
+    """The registries of a stack with clear secrets, by name."""
     registries = [
-        _registry(access, triple, by_urn[access.urn], digest)
-        for access in accesses(read_state(state).after).values()
-        for triple in triples_in(access.secrets)
+        _registry(access, triple, stack) for access in stack.accesses.values() for triple in triples_in(access.secrets)
     ]
     return sorted(registries, key=lambda registry: (registry.name, registry.prefix))
 
@@ -211,7 +199,8 @@ def as_json(verdicts: Iterable[Verdict]) -> str:
 # -- what the state says
 
 
-def _registry(access: Access, triple: Triple, secrets: Resource, digest: Digest) -> Registry:
+def _registry(access: Access, triple: Triple, stack: Stack) -> Registry:
+    secrets = stack.clear[access.urn]
     # After a failed update the inputs hold values that were not written. The outputs hold the written ones.
     values = plain_map(secrets.inputs.get("secrets")) | plain_map(secrets.outputs.get("secrets"))
     user, password, server = (str(values.get(name) or "") for name in triple.names)
@@ -226,7 +215,7 @@ def _registry(access: Access, triple: Triple, secrets: Resource, digest: Digest)
         server=shown,
         problem=problem,
         login=Login(server, user, password),
-        images=tuple(_probe_images(secrets, server, digest)),
+        images=tuple(_probe_images(secrets, server, stack)),
         listed=tuple(sorted(name for name in granted if not set(name) & set("*?"))),
         grants_any=any(fnmatchcase(_NO_REPOSITORY, pattern) for pattern in granted),
         has_user=bool(access.user),
@@ -245,8 +234,8 @@ def _problem(user: str, password: str, server: str) -> str:
     return ""
 
 
-def _probe_images(secrets: Resource, server: str, digest: Digest) -> Iterable[str]:
-    for resource in digest.after:
+def _probe_images(secrets: Resource, server: str, stack: Stack) -> Iterable[str]:
+    for resource in stack.clear.values():
         if resource.type not in _VERIFIED or resource.parent != secrets.parent:
             continue
         images: list[str] = reveal(resource.inputs.get("probeImages")) or []

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from pulumi_codespaces.clients.iam import Holdings
 from pulumi_codespaces.tools import verification
 from pulumi_codespaces.tools.cli import main
 from pulumi_codespaces.tools.doctor import diagnosis
@@ -171,6 +172,27 @@ def test_a_stack_that_cannot_be_read_is_wrong_use(pulumi, monkeypatch, command):
     code, shown, said = run(command)
     assert (code, shown) == (2, "")
     assert said.splitlines()[-1].startswith("Error: there is no `pulumi` on PATH")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("access", "--format", "json"), ("access", "--writers"), ("verify",), ("doctor",)],
+    ids=["access", "access with writers", "verify", "doctor"],
+)
+def test_a_state_is_read_once(pulumi, monkeypatch, no_github_credentials, arguments):
+    decode, texts = json.JSONDecoder.raw_decode, []
+
+    def counted(decoder, text, *position):
+        if '"deployment"' in text:
+            texts.append(text)
+        return decode(decoder, text, *position)
+
+    monkeypatch.setattr(json.JSONDecoder, "raw_decode", counted)
+    monkeypatch.setattr(diagnosis, "holdings", lambda *_: Holdings({}, [], []))
+    (pulumi / "selected.json").write_text(state_of(*login(server="registry.invalid")))
+    code, _, said = run(*arguments)
+    assert code in (0, 1), said
+    assert len(texts) == 1
 
 
 def test_files_and_stacks_at_once_are_wrong_use(pulumi):

@@ -13,6 +13,7 @@ from pulumi_codespaces.clients.errors import CloudError
 from pulumi_codespaces.clients.iam import Holdings
 from pulumi_codespaces.rules.iam_users import LiveKey
 from pulumi_codespaces.rules.secret_names import Triple
+from pulumi_codespaces.state.stack import Stack
 from pulumi_codespaces.tools.doctor import diagnosis
 from rig.github import GitHubStandIn
 
@@ -110,7 +111,9 @@ def state_of(resources, token=TOKEN, owner="acme", exports=None):
 
 
 def found_in(*states, **limits):
-    findings = diagnosis.diagnose(states, NOW, **{"max_age_days": 90, "unused_days": 90, **limits})
+    findings = diagnosis.diagnose(
+        [Stack.read(state) for state in states], NOW, **{"max_age_days": 90, "unused_days": 90, **limits}
+    )
     assert CANARY not in repr(findings)
     assert TOKEN not in repr(findings)
     return [(finding.code, finding.severity, finding.resource) for finding in findings], [
@@ -239,7 +242,7 @@ def test_whose_credentials_are_needed(github, aws, arn, credentials):
     for resource in resources:
         if resource["type"] == "aws:iam/user:User":
             resource["outputs"] = {"arn": arn}
-    (finding,) = diagnosis.diagnose([state_of(resources)], NOW, max_age_days=90, unused_days=90)
+    (finding,) = diagnosis.diagnose([Stack.read(state_of(resources))], NOW, max_age_days=90, unused_days=90)
     assert finding.fix == f"codespaces doctor --stack prod, with {credentials}"
 
 

@@ -11,7 +11,8 @@ from preview_digests import HOST, ecr, login, state
 
 from pulumi_codespaces.rules.iam_users import LiveKey
 from pulumi_codespaces.rules.secret_names import Triple
-from pulumi_codespaces.state.digest import SECRET, read_state, stack_outputs
+from pulumi_codespaces.state.resources import SECRET
+from pulumi_codespaces.state.stack import Stack
 from pulumi_codespaces.tools.doctor.credentials import endings, key_findings, policy_findings
 from pulumi_codespaces.tools.doctor.finding import Finding, as_json, in_order, shortened, unseen
 from pulumi_codespaces.tools.doctor.packages import hosts_without_login, package_findings
@@ -54,7 +55,7 @@ def managed_of(resources, **outputs):
         else resource
         for resource in resources
     ]
-    (secret_set,) = managed_secrets(read_state(state_text(*shown)))
+    (secret_set,) = managed_secrets(Stack.read(state_text(*shown)))
     return secret_set
 
 
@@ -219,7 +220,7 @@ def test_the_arn_and_the_keys_are_those_of_the_same_component():
         if resource["type"] == "aws:iam/accessKey:AccessKey":
             resource["outputs"]["status"] = "Inactive"
             resource["id"] = f"AKIA{resource['inputs']['user']}"
-    secret_sets = managed_secrets(read_state(state_text(*resources)))
+    secret_sets = managed_secrets(Stack.read(state_text(*resources)))
     assert [(secret_set.user_arn[31:], secret_set.keys) for secret_set in secret_sets] == [
         (user, {f"AKIA{user}": "Inactive"}) for user in ("codespaces-payments", "codespaces-other")
     ]
@@ -440,13 +441,6 @@ def test_credentials_that_end():
     ]  # fmt: skip
 
 
-def test_what_a_stack_exports():
-    marked = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "plaintext": '"CANARY"'}
-    stack = state("pulumi:pulumi:Stack", "access-prod", outputs={"a": {"b": 1}, "c": marked})
-    assert stack_outputs(state_text(*login(), stack)) == {"a": {"b": 1}, "c": SECRET}
-    assert stack_outputs(state_text(*login())) == {}
-
-
 # -- packages and development containers
 
 
@@ -458,7 +452,7 @@ def test_a_package_that_is_not_as_declared():
     ]  # fmt: skip
 
 
-BOTH = managed_secrets(read_state(state_text(*ecr(), *login(readers=("api",)))))
+BOTH = managed_secrets(Stack.read(state_text(*ecr(), *login(readers=("api",)))))
 URNS = {secret_set.access.name: secret_set.access.urn for secret_set in BOTH}
 ECR_URN, AZURE_URN = URNS["payments"], URNS["azure"]
 
@@ -485,7 +479,7 @@ def test_logins_of_which_nobody_tells_where_to():
             "told."
         ),
     )
-    hidden = managed_secrets(read_state(state_text(*login(server=SECRET))))
+    hidden = managed_secrets(Stack.read(state_text(*login(server=SECRET))))
     (finding,) = hosts_without_login("acme/web", ["acme.azurecr.io"], hidden, [hidden[0].access.urn], [])
     assert finding.what.endswith("and whether AZURE is for that registry is not told.")
 

@@ -8,8 +8,9 @@ from datetime import datetime, timezone
 import pytest
 from preview_digests import HOST, SECRETS, digest, ecr, login, state, urn
 
-from pulumi_codespaces.state.digest import UNKNOWN, read_digest
+from pulumi_codespaces.state.digest import read_digest
 from pulumi_codespaces.tools.review import Edge, review
+from pulumi_codespaces.values import UNKNOWN_TEXT as UNKNOWN
 
 IN_WEB = ", in codespaces of `acme/web`"
 NOW = datetime(2026, 11, 26, tzinfo=timezone.utc)

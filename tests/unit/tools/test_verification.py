@@ -16,6 +16,7 @@ from pulumi_codespaces.clients.errors import CloudError
 from pulumi_codespaces.clients.registry import Login
 from pulumi_codespaces.rules import RuleViolation
 from pulumi_codespaces.rules.registries import DOCKER_HUB
+from pulumi_codespaces.state.stack import Stack
 from pulumi_codespaces.tools import verification
 from pulumi_codespaces.tools.verification import Check, notes, read_registries, select_registries, verify, with_images
 
@@ -52,13 +53,13 @@ def stack_with(resources, secrets, images=(), *, part="outputs"):
 
 def of_login(server="acme.azurecr.io", user="pull", password=PASSWORD, images=()):
     secrets = values("AZURE", user, password, server)
-    (registry,) = read_registries(stack_with(login(server=server), secrets, images))
+    (registry,) = read_registries(Stack.read(stack_with(login(server=server), secrets, images)))
     return registry
 
 
 def of_ecr(images=(), **options):
     secrets = values("PAYMENTS", "AKIAIOSFODNN7EXAMPLE", PASSWORD, HOST)
-    (registry,) = read_registries(stack_with(ecr(**options), secrets, images))
+    (registry,) = read_registries(Stack.read(stack_with(ecr(**options), secrets, images)))
     return registry
 
 
@@ -89,7 +90,7 @@ def test_the_written_values_go_before_those_of_a_failed_update():
     secrets = values("AZURE", "pull", "old", "acme.azurecr.io")
     written = json.loads(stack_with(login(), secrets))["deployment"]["resources"]
     later = stack_with(written, values("AZURE", "pull", "new", "acme.azurecr.io"), part="inputs")
-    assert [registry.login.password for registry in read_registries(later)] == ["old"]
+    assert [registry.login.password for registry in read_registries(Stack.read(later))] == ["old"]
 
 
 @pytest.mark.parametrize(
@@ -128,14 +129,14 @@ def test_values_that_nobody_could_log_in_with(server, user, password, problem):
 def test_what_was_exported_without_secrets_holds_no_values():
     marked = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "v1:x"}
     text = stack_with(login(), values("AZURE", "", "", "", mark=lambda _: marked))
-    assert [registry.problem for registry in read_registries(text)] == [
+    assert [registry.problem for registry in read_registries(Stack.read(text))] == [
         "the state does not hold the values of its secrets; run `pulumi up`."
     ]
 
 
 def test_secrets_of_no_registry_are_left_out():
     npm = state("codespaces:index:OrganizationSecrets", "npm", {"secrets": {"NPM_TOKEN": secret("x")}})
-    assert read_registries(json.dumps({"deployment": {"resources": [npm]}})) == []
+    assert read_registries(Stack.read(json.dumps({"deployment": {"resources": [npm]}}))) == []
 
 
 # -- which registries are selected

@@ -16,8 +16,7 @@ from ...rules import RuleViolation
 from ...rules.devcontainers import images_in, needs_login, parse_devcontainer, registries_of
 from ...rules.packages import DEVCONTAINER_PATHS, Package
 from ...rules.secret_names import incomplete_triples, triples_in
-from ...state.digest import is_known, read_state, stack_outputs
-from ...state.providers import providers_of
+from ...state.resources import is_known
 from ..access import reached
 from .credentials import endings, key_findings, policy_findings
 from .finding import Finding, in_order, shortened, unseen
@@ -29,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from ...state.digest import Resource
+    from ...state.resources import Resource
+    from ...state.stack import Stack
 
 _CONCURRENT = 5
 _REPOSITORIES = 300
@@ -57,7 +57,7 @@ class _Organization:
 
 
 def diagnose(
-    states: Sequence[str],
+    stacks: Sequence[Stack],
     now: datetime,
     *,
     max_age_days: int,
@@ -67,26 +67,21 @@ def diagnose(
     """Look for problems in the registry access of some stacks.
 
     Args:
-        states: the output of `pulumi stack export --show-secrets` for each stack.
+        stacks: the stacks, with clear secrets.
         now: the time that ages are measured from.
         max_age_days: the maximum age of a published access key.
         unused_days: the number of days without use after which a key counts as needed by nobody.
         progress: called with a message when the run has to wait.
-
-    Raises:
-        NoDigest: one of `states` is not a state.
     """
     organizations: dict[str, _Organization] = {}
     findings: list[Finding] = []
-    for state in states:
-        digest = read_state(state)
-        stack = digest.stack.rpartition("/")[2]
-        findings += endings(stack, stack_outputs(state), now)
-        for secret_set in managed_secrets(digest):
+    for stack in stacks:
+        findings += endings(stack.name, stack.outputs, now)
+        for secret_set in managed_secrets(stack):
             _find_or_add(organizations, secret_set.access.owner).secret_sets.append(secret_set)
-        for package in _packages(digest.after):
-            _find_or_add(organizations, package.organization).packages.append((stack, package))
-        for name, provider in providers_of(state).items():
+        for package in _packages(stack.resources):
+            _find_or_add(organizations, package.organization).packages.append((stack.name, package))
+        for name, provider in stack.providers.items():
             organization = _find_or_add(organizations, name)
             organization.provider = organization.provider or provider
     for organization in organizations.values():

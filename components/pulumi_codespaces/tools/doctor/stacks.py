@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from ...state.access import accesses
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ...state.access import Access
-    from ...state.digest import Digest, Resource
+    from ...state.resources import Resource
+    from ...state.stack import Stack
 
 _ACCESS_KEY, _USER = "aws:iam/accessKey:AccessKey", "aws:iam/user:User"
 _INLINE, _ATTACHMENT = "aws:iam/userPolicy:UserPolicy", "aws:iam/userPolicyAttachment:UserPolicyAttachment"
@@ -93,12 +92,11 @@ class ManagedSecrets:
         return self.access.readers.visibility != "repository"
 
 
-def managed_secrets(state: Digest) -> list[ManagedSecrets]:
+def managed_secrets(stack: Stack) -> list[ManagedSecrets]:
     """The sets of secrets of a stack, with the access keys that they publish."""
-    by_urn = {resource.urn: resource for resource in state.after}
-    stack = state.stack.rpartition("/")[2]
+    by_urn = {resource.urn: resource for resource in stack.resources}
     return [
-        _secret_set(stack, access, by_urn[access.urn], state.before) for access in accesses(by_urn.values()).values()
+        _secret_set(stack.name, access, by_urn[access.urn], stack.all_resources) for access in stack.accesses.values()
     ]
 
 

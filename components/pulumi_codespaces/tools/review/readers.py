@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from ...rules.wording import are
-from ...state.digest import is_known
+from ...state.resources import is_known
 from .model import Change
 from .phrases import readers_text, repositories_text, repository_details, secret_details, use_text, uses_text
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from ...state.access import Access, Readers
-    from ...state.digest import Digest, Resource
+    from ...state.digest import Digest
+    from ...state.resources import Resource
 
 
 def readers_changes(
