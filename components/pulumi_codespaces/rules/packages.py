@@ -11,11 +11,10 @@ https://docs.github.com/en/codespaces/managing-your-codespaces/managing-reposito
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from . import RuleViolation
@@ -29,12 +28,6 @@ GRANULAR_TYPES = ("container", "npm", "nuget", "rubygems")
 settings of their repository
 (https://docs.github.com/en/packages/learn-github-packages/about-permissions-for-github-packages)."""
 VISIBILITIES = ("private", "internal", "public")
-DEVCONTAINER_PATHS = (".devcontainer/devcontainer.json", ".devcontainer.json")
-"""The paths of the file that describes a repository's development container
-(https://containers.dev/implementors/spec/#devcontainerjson)."""
-_TEXT = r'"(?:\\.|[^"\\])*(?:"|\\?\Z)'
-_TEXT_OR_COMMENT = re.compile(rf"{_TEXT}|//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
-_TEXT_OR_LAST_COMMA = re.compile(rf"{_TEXT}|,(?=\s*[}}\]])", re.DOTALL)
 _PERMISSIONS = {"read": "pull", "triage": "triage", "write": "push", "maintain": "maintain", "admin": "admin"}
 _SETTINGS_PAGE = (
     "https://docs.github.com/en/packages/learn-github-packages/configuring-a-packages-access-control-and-visibility"
@@ -208,53 +201,6 @@ def permission_block(package: Package) -> dict[str, Any]:
     """The part of a devcontainer.json that lets its codespaces read the packages of a repository."""
     repository = f"{package.organization}/{package.repository}"
     return {"customizations": {"codespaces": {"repositories": {repository: {"permissions": {"packages": "read"}}}}}}
-
-
-def asks_for(devcontainer: str, package: Package) -> bool:
-    """Whether a devcontainer.json asks for access to the packages of a package's repository.
-
-    Args:
-        devcontainer: the file's text: JSON with comments and trailing commas.
-        package: the package.
-
-    Raises:
-        RuleViolation: the file is not valid JSON.
-    """
-    asked = read_devcontainer(devcontainer)
-    for key in ("customizations", "codespaces", "repositories"):
-        asked = cast("dict[str, Any]", asked).get(key) if isinstance(asked, dict) else None
-    if not isinstance(asked, dict):
-        return False
-    wanted = {f"{package.organization}/{package.repository}".lower(), f"{package.organization}/*".lower()}
-    entries = cast("dict[str, Any]", asked)
-    return any(_reads_packages(entry) for name, entry in entries.items() if name.lower() in wanted)
-
-
-def read_devcontainer(text: str) -> Any:
-    """Parse a devcontainer.json.
-
-    Raises:
-        RuleViolation: the text is not valid JSON.
-    """
-    try:
-        return json.loads(without_comments(text))
-    except (ValueError, RecursionError) as error:
-        raise RuleViolation("", f"devcontainer.json is no JSON: {error}") from None
-
-
-def without_comments(text: str) -> str:
-    """Turn JSON with comments into plain JSON (https://code.visualstudio.com/docs/languages/json#_json-with-comments)."""
-    # The text is untrusted: anybody with write access to the repository can change it. So each pattern reads it once
-    # from left to right, and never goes back.
-    plain = _TEXT_OR_COMMENT.sub(lambda match: match[0] if match[0].startswith('"') else " ", text)
-    return _TEXT_OR_LAST_COMMA.sub(lambda match: match[0] if match[0].startswith('"') else "", plain)
-
-
-def _reads_packages(entry: Any) -> bool:
-    permissions: Any = cast("dict[str, Any]", entry).get("permissions") if isinstance(entry, dict) else None
-    if permissions in ("read-all", "write-all"):
-        return True
-    return isinstance(permissions, dict) and cast("dict[str, Any]", permissions).get("packages") == "read"
 
 
 def differences(package: Package, linked_to: str | None, visibility: str) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import Enum
 
 from . import RuleViolation
 from .repository_arns import PARTITIONS, check_account, partition_of
@@ -115,65 +116,81 @@ def _not_recognised(argument: str, value: str, subject: str, way_out: str) -> st
     )
 
 
+class Service(Enum):
+    """A registry service, under its common name."""
+
+    DOCKER_HUB = "Docker Hub"
+    GITHUB = "GitHub Container registry"
+    AZURE = "Azure Container Registry"
+    AMAZON_ECR = "Amazon ECR"
+    GOOGLE_CONTAINER_REGISTRY = "Google Container Registry"
+    GOOGLE_ARTIFACT_REGISTRY = "Google Artifact Registry"
+
+
 @dataclass(frozen=True)
 class KnownRegistry:
     """A registry service, and the credentials that `docker login` expects there.
 
     Attributes:
-        name: its common name.
+        service: the service.
         hosts: the pattern of its hosts.
         user: the kinds of user name that it accepts, for messages.
         password: the kinds of password that it accepts, for messages.
         source: the page that documents them.
     """
 
-    name: str
+    service: Service
     hosts: re.Pattern[str]
     user: str
     password: str
     source: str
+
+    @property
+    def name(self) -> str:
+        """The common name of the service."""
+        return self.service.value
 
 
 _GOOGLE_USER = "_json_key, _json_key_base64 for a key in base64, or oauth2accesstoken for an access token"
 _GOOGLE_PASSWORD = "the service account's JSON key, or an access token (it lives for an hour)"
 KNOWN_REGISTRIES = (
     KnownRegistry(
-        "Docker Hub",
+        Service.DOCKER_HUB,
         re.compile("index.docker.io".replace(".", r"\.")),
         "a Docker ID, or the organization's name for an organization access token",
         "an access token with the permission to read",
         "https://docs.docker.com/security/access-tokens/",
     ),
     KnownRegistry(
-        "GitHub Container registry",
+        Service.GITHUB,
         re.compile(r"ghcr\.io|containers\.[a-z0-9-]+\.ghe\.com"),
         "the login of the token's owner",
         "a classic personal access token with the scope read:packages",
         "https://docs.github.com/en/packages/working-with-a-github-packages-registry/working-with-the-container-registry",
     ),
     KnownRegistry(
-        "Azure Container Registry",
+        Service.AZURE,
         re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\.azurecr\.io"),
         "a service principal's application id, a repository-scoped token's name, or the admin user's name",
         "the service principal's secret, the token's password, or the admin user's password",
         "https://learn.microsoft.com/en-us/azure/container-registry/container-registry-authentication",
     ),
     KnownRegistry(
-        "Amazon ECR",
+        Service.AMAZON_ECR,
         _ANY_ECR_HOST,
         "an access key id, which GitHub swaps for a token, or AWS for a token of 12 hours",
         "the secret access key, or the token",
         _GITHUB_PAGE,
     ),
     KnownRegistry(
-        "Google Container Registry",
+        Service.GOOGLE_CONTAINER_REGISTRY,
         re.compile(r"((us|eu|asia)\.)?gcr\.io"),
         _GOOGLE_USER,
         _GOOGLE_PASSWORD,
         "https://cloud.google.com/artifact-registry/docs/docker/authentication",
     ),
     KnownRegistry(
-        "Google Artifact Registry",
+        Service.GOOGLE_ARTIFACT_REGISTRY,
         re.compile(r"[a-z0-9]+(-[a-z0-9]+)*-docker\.pkg\.dev"),
         _GOOGLE_USER,
         _GOOGLE_PASSWORD,
@@ -186,6 +203,12 @@ def known_registry(server: str) -> KnownRegistry | None:
     """The registry service that a server belongs to, or None."""
     host = _canonical(server)
     return next((registry for registry in KNOWN_REGISTRIES if registry.hosts.fullmatch(host)), None)
+
+
+def service_of(server: str) -> Service | None:
+    """The service that a server belongs to, or None."""
+    registry = known_registry(server)
+    return registry.service if registry else None
 
 
 def check_server(server: str, argument: str = "server") -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from . import RuleViolation
-from .registries import known_registry, parse_ecr_host
+from .registries import Service, known_registry, parse_ecr_host, service_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -46,7 +46,7 @@ def check_credentials(server: str, user: str, password: str) -> str:
             neither the user nor the password.
     """
     registry = known_registry(server)
-    check = _CHECKS.get(registry.name) if registry else None
+    check = _CHECKS.get(registry.service) if registry else None
     return check(_Credentials(registry, server, user, password)) if registry and check else ""
 
 
@@ -56,8 +56,7 @@ def as_published(server: str, user: str, password: str) -> str:
     Raises:
         RuleViolation: the user is `_json_key`, but the password has several lines and is not a service account key.
     """
-    registry = known_registry(server)
-    is_key = registry is not None and _CHECKS.get(registry.name) is _google and user == GOOGLE_KEY_USER
+    is_key = service_of(server) in _GOOGLE_SERVICES and user == GOOGLE_KEY_USER
     return one_line_key(password) if is_key and len(password.splitlines()) > 1 else password
 
 
@@ -83,8 +82,7 @@ def check_scopes(server: str, scopes: Collection[str]) -> None:
 
 def ecr_pair(server: str, user: str) -> bool:
     """Whether credentials are an access key, which GitHub swaps for a token of Amazon ECR."""
-    registry = known_registry(server)
-    return registry is not None and registry.name == "Amazon ECR" and user != ECR_TOKEN_USER
+    return service_of(server) is Service.AMAZON_ECR and user != ECR_TOKEN_USER
 
 
 def one_line_key(key: str) -> str:
@@ -162,12 +160,12 @@ def _azure(credentials: _Credentials) -> str:
     return ""
 
 
-_CHECKS: dict[str, Callable[[_Credentials], str]] = {
-    "Amazon ECR": _ecr,
-    "Google Container Registry": _google,
-    "Google Artifact Registry": _google,
-    "GitHub Container registry": _github,
-    "Azure Container Registry": _azure,
+_GOOGLE_SERVICES = (Service.GOOGLE_CONTAINER_REGISTRY, Service.GOOGLE_ARTIFACT_REGISTRY)
+_CHECKS: dict[Service, Callable[[_Credentials], str]] = {
+    Service.AMAZON_ECR: _ecr,
+    **dict.fromkeys(_GOOGLE_SERVICES, _google),
+    Service.GITHUB: _github,
+    Service.AZURE: _azure,
 }
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
+from ..rules.lifetimes import moment
 from ..rules.policies import PULL_ACTIONS
 from ..rules.secret_names import triples_in
 from .permissions import IAM_TYPES, Grant, permissions_of
@@ -13,6 +13,7 @@ from .resources import is_known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from .resources import Resource
 
@@ -107,7 +108,7 @@ class Access:
     def key_age_days(self, now: datetime) -> int | None:
         """The age of the published key in whole days; None if it is unknown."""
         try:
-            return (now - datetime.fromisoformat(self.key_made.replace("Z", "+00:00"))).days
+            return (now - moment(self.key_made)).days
         except (ValueError, TypeError):
             return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
+from ..rules.wording import one_line
 from .stack import NoState
 
 if TYPE_CHECKING:
@@ -32,5 +33,5 @@ def exported(stack: str | None, folder: Path, *, show_secrets: bool = False) -> 
             "there is no `pulumi` on PATH, by which the state is read (https://www.pulumi.com/docs/iac/download-install/)."
         ) from None
     if process.returncode:
-        raise NoState(f"pulumi stack export failed: {' '.join(process.stderr.split())}")
+        raise NoState(f"pulumi stack export failed: {one_line(process.stderr)}")
     return process.stdout

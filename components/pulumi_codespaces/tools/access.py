@@ -75,16 +75,15 @@ async def _with_writers(
 
 
 async def _of_organization(github: GitHub, rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
-    from ..clients.errors import CloudError  # noqa: PLC0415 - as above
+    from ..clients.concurrency import gather_limited  # noqa: PLC0415 - as above
+    from ..clients.errors import CloudError  # noqa: PLC0415
     from ..clients.writers import writers  # noqa: PLC0415
 
-    gate = asyncio.Semaphore(_CONCURRENT)
     problems: list[str] = []
 
     async def ask(repository: str) -> tuple[str, ...] | None:
         try:
-            async with gate:
-                return tuple(await writers(github, repository))
+            return tuple(await writers(github, repository))
         except CloudError as error:
             problems.append(str(error))
             return None
@@ -97,7 +96,7 @@ async def _of_organization(github: GitHub, rows: Sequence[Row]) -> tuple[list[Ro
             problems.append(str(error))
     single_rows = [single_row for row in rows for single_row in _expanded(row, repositories)]
     names = sorted({row.repository for row in single_rows if row.names_a_repository})
-    writers_by_name = dict(zip(names, await asyncio.gather(*map(ask, names)), strict=True))
+    writers_by_name = dict(zip(names, await gather_limited(ask, names, _CONCURRENT), strict=True))
     return [replace(row, writers=writers_by_name.get(row.repository)) for row in single_rows], problems
 
 

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ..rules.wording import one_line
 from ..version import PACKAGE, VERSION
 
 _INSTALL = "codespaces plugin install"
@@ -62,5 +63,5 @@ def install() -> str:
                 "there is no `pulumi` on PATH (https://www.pulumi.com/docs/iac/download-install/)."
             ) from None
     if process.returncode:
-        raise NotInstalled(f"`{' '.join(command[:6])}` failed: {' '.join(process.stderr.split())}")
+        raise NotInstalled(f"`{' '.join(command[:6])}` failed: {one_line(process.stderr)}")
     return f"Installed the plugin {PACKAGE} {VERSION}, which runs with {sys.executable}."

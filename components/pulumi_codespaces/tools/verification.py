@@ -16,7 +16,7 @@ from ..clients.errors import CloudError
 from ..clients.registry import Login, manifest_status, push_status, split_image, try_login
 from ..rules import RuleViolation
 from ..rules.policies import PULL_ACTIONS
-from ..rules.registries import DOCKER_HUB, check_server, known_registry, same_registry, split_host
+from ..rules.registries import DOCKER_HUB, Service, check_server, same_registry, service_of, split_host
 from ..rules.registry_logins import check_credentials, ecr_pair
 from ..rules.secret_names import Triple, triples_in
 from ..rules.suggestions import did_you_mean
@@ -279,7 +279,7 @@ async def _verdict(registry: Registry, unlisted: str | None, gate: asyncio.Semap
 
 def _why_no_others(registry: Registry) -> str:
     """The reason why no other repository is asked for."""
-    if not _is_ecr(registry):
+    if not _is_ecr(registry.server):
         return "for Amazon ECR alone"
     return "every repository is listed" if registry.grants_any else "what is listed is not known; give --unlisted"
 
@@ -330,7 +330,7 @@ async def _has_right(login: Login, repository: str) -> str:
 
 
 async def _may_not_push(login: Login, repository: str) -> str:
-    is_ecr = _is_ecr_server(login.server)
+    is_ecr = _is_ecr(login.server)
 
     def judge(status: int) -> str:
         # ECR checks the policies first, so a 404 from ECR means that the push is allowed. Other registries answer 404
@@ -361,18 +361,13 @@ async def _problem_of(request: Coroutine[Any, Any, int], judge: Callable[[int], 
 
 
 def _asks_others(registry: Registry, unlisted: str | None) -> bool:
-    if not _is_ecr(registry):
+    if not _is_ecr(registry.server):
         return False
     return bool(unlisted) or (registry.has_user and not registry.grants_any)
 
 
-def _is_ecr(registry: Registry) -> bool:
-    return _is_ecr_server(registry.server)
-
-
-def _is_ecr_server(server: str) -> bool:
-    registry = known_registry(server)
-    return registry is not None and registry.name == "Amazon ECR"
+def _is_ecr(server: str) -> bool:
+    return service_of(server) is Service.AMAZON_ECR
 
 
 def _joined(problems: list[str], ok_text: str, skipped_text: str) -> Check:

@@ -11,10 +11,11 @@ from preview_digests import HOST, ecr, login, state
 
 from pulumi_codespaces.rules.iam_users import LiveKey
 from pulumi_codespaces.rules.secret_names import Triple
+from pulumi_codespaces.rules.wording import shortened
 from pulumi_codespaces.state.resources import SECRET
 from pulumi_codespaces.state.stack import Stack
 from pulumi_codespaces.tools.doctor.credentials import endings, key_findings, policy_findings
-from pulumi_codespaces.tools.doctor.finding import Finding, as_json, in_order, shortened, unseen
+from pulumi_codespaces.tools.doctor.finding import Finding, as_json, in_order, unseen
 from pulumi_codespaces.tools.doctor.packages import hosts_without_login, package_findings
 from pulumi_codespaces.tools.doctor.secrets import (
     changed_outside,

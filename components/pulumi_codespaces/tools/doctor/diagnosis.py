@@ -7,19 +7,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from ...clients.codespaces_secrets import Place, Secrets
+from ...clients.concurrency import gather_limited
 from ...clients.credentials import configure
 from ...clients.errors import ActionableError, CloudError
 from ...clients.github import GitHub
 from ...clients.iam import holdings
 from ...clients.packages import compared
 from ...rules import RuleViolation
-from ...rules.devcontainers import images_in, needs_login, parse_devcontainer, registries_of
-from ...rules.packages import DEVCONTAINER_PATHS, Package
+from ...rules.devcontainers import DEVCONTAINER_PATHS, images_in, needs_login, parse_devcontainer, registries_of
+from ...rules.packages import Package
 from ...rules.secret_names import incomplete_triples, triples_in
+from ...rules.wording import shortened
 from ...state.resources import is_known
 from ..access import reached
 from .credentials import endings, key_findings, policy_findings
-from .finding import Finding, in_order, shortened, unseen
+from .finding import Finding, in_order, unseen
 from .packages import hosts_without_login, package_findings
 from .secrets import changed_outside, mixtures, name_findings, room, visible_secret_names, without_readers
 from .stacks import LiveSecret, LiveSecrets, ManagedSecrets, managed_secrets
@@ -205,13 +207,12 @@ class _Checkup:
             if listing[name].visibility != "selected":
                 return None
             try:
-                async with self._gate:
-                    return await secrets.secret_repositories(name)
+                return await secrets.secret_repositories(name)
             except CloudError as error:
                 self._not_read("the repositories", f"secret {name}", error)
                 return None
 
-        repositories = await asyncio.gather(*map(readers, listing))
+        repositories = await gather_limited(readers, listing, _CONCURRENT)
         live = LiveSecrets(str(secrets.place), secrets.place.flags, {
             name: LiveSecret(secret.updated_at, secret.visibility, selected)
             for (name, secret), selected in zip(listing.items(), repositories, strict=True)

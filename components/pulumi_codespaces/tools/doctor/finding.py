@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from typing import Literal
 
     Severity = Literal["error", "warning", "unseen"]
@@ -56,8 +56,3 @@ def in_order(findings: Iterable[Finding]) -> list[Finding]:
 def as_json(findings: Iterable[Finding]) -> str:
     """A list of objects whose keys are the attributes of `Finding`."""
     return json.dumps([asdict(finding) for finding in findings], indent=2) + "\n"
-
-
-def shortened(names: Sequence[str]) -> str:
-    """The first three names, and the number of the others."""
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

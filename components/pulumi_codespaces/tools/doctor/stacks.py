@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
+
+from ...values import plain_map
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -101,13 +103,13 @@ def managed_secrets(stack: Stack) -> list[ManagedSecrets]:
 
 
 def _secret_set(stack: str, access: Access, secrets: Resource, resources: Sequence[Resource]) -> ManagedSecrets:
-    selected = _map(secrets.outputs.get("selectedRepositories"))
+    selected = plain_map(secrets.outputs.get("selectedRepositories"))
     siblings = [resource for resource in resources if resource.parent == secrets.parent and access.user]
     arns = (str(resource.outputs.get("arn") or "") for resource in siblings if resource.type == _USER)
     return ManagedSecrets(
         stack=stack,
         access=access,
-        written_at={name: str(time) for name, time in _map(secrets.outputs.get("updatedAt")).items()},
+        written_at={name: str(time) for name, time in plain_map(secrets.outputs.get("updatedAt")).items()},
         repository_ids=frozenset(int(number) for number in selected.values() if isinstance(number, (int, float))),
         user_arn=next(arns, ""),
         keys={key.id: _status(key) for key in siblings if key.type == _ACCESS_KEY and key.id},
@@ -126,7 +128,3 @@ def _policies_of(user: str, resources: Iterable[Resource]) -> Iterable[str]:
             yield resource.id.partition(":")[2]
         if resource.type == _ATTACHMENT and (resource.outputs or resource.inputs).get("user") == user:
             yield str((resource.outputs or resource.inputs).get("policyArn"))
-
-
-def _map(value: Any) -> dict[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
