@@ -117,7 +117,7 @@ def pull_only(resources: Sequence[Resource]) -> Iterator[Violation]:
     for resource in granted.policies:
         statements = _statements(resource)
         if statements is None:
-            yield Violation(resource.urn, f"{resource.label}: its policy is no JSON; write a policy document.")
+            yield Violation(resource.urn, f"{resource.label}: its policy is not valid JSON; write a policy document.")
             continue
         allowing = [statement for statement in statements if statement.get("Effect") == "Allow"]
         actions = {action for statement in allowing for action in _texts(statement.get("Action"))}

@@ -270,7 +270,7 @@ class GitHub:
         if self.sees_every_repository():
             return ""
         return self.unseen_repositories() or (
-            "of a fine-grained token and of an App's token GitHub does not tell which repositories they see"
+            "GitHub does not say which repositories a fine-grained token or an App's token can see"
         )
 
     async def give_up(self) -> None:

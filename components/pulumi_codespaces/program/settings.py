@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from ..package_access import PackageAccessArgs
 
 EITHER = (
-    "a registry has either ecrRepositories (Amazon ECR), or ecrToken (the same by token), or server, user and "
+    "a registry has either ecrRepositories (Amazon ECR), or ecrToken (Amazon ECR by token), or server, user and "
     "passwordFrom (any other)"
 )
 """What a message says of the kinds of registries."""
-_ELSEWHERE = "the GitHub organization, if it is not that of the stack: the name of an entry of organizations"
+_ELSEWHERE = "the GitHub organization, if it is not the stack's: the name of an entry of organizations"
 _ACCOUNT = "the name of an entry of accounts; without it the default AWS provider"
 _Number = Annotated[
     str,
@@ -86,9 +86,9 @@ class Organization(_Settings):
         of_an_app = {"installationId": self.installation_id, "appId": self.app_id, "pemFrom": self.pem_from}
         given = [name for name, value in of_an_app.items() if value is not None]
         if self.token_from is not None and given:
-            raise ValueError(f"tokenFrom and {' and '.join(given)} exclude each other; keep a token or an App")
+            raise ValueError(f"tokenFrom and {' and '.join(given)} cannot be combined; keep the token or the App")
         if given and self.installation_id is None:
-            raise ValueError(f"has {' and '.join(given)}, but no installationId, which is another in each organization")
+            raise ValueError(f"has {' and '.join(given)}, but no installationId; each organization has its own")
         return self
 
 
@@ -138,7 +138,7 @@ class _Readers(_Settings):
         None, description="private or all repositories of the organization, instead of a selection"
     )
     repository: str | None = Field(
-        None, description="the one repository that gets the secrets, instead of the organization and a selection"
+        None, description="the only repository that gets the secrets, instead of the organization and a selection"
     )
     adopt_existing: StrictBool = Field(
         False, description="take over secrets of these names that exist already; acts once"
@@ -148,9 +148,7 @@ class _Readers(_Settings):
     def _one_kind_of_readers(self) -> Self:
         readers = self._readers()
         if not any(readers.values()):
-            raise ValueError(
-                "nobody may use it; give selection, repositories, repository, or visibility private or all"
-            )
+            raise ValueError("has no readers; give selection, repositories, repository, or visibility private or all")
         _exclude_each_other(readers)
         return self
 
@@ -175,7 +173,7 @@ def _arguments(entry: BaseModel, repositories: list[str]) -> dict[str, Any]:
 def _exclude_each_other(alternatives: Mapping[str, bool]) -> None:
     given = [name for name, is_given in alternatives.items() if is_given]
     if len(given) > 1:
-        raise ValueError(f"{' and '.join(given)} exclude each other; keep one of them")
+        raise ValueError(f"{' and '.join(given)} cannot be combined; keep one of them")
 
 
 class SecretGroup(_Readers):
@@ -192,7 +190,9 @@ class _Registry(_Readers):
     marks: ClassVar[tuple[str, ...]]
     """The keys that tell this kind of registry from the others."""
 
-    secret_prefix: str | None = Field(None, description="what the secrets' names begin with; from the key by default")
+    secret_prefix: str | None = Field(
+        None, description="the beginning of the secrets' names; derived from the key by default"
+    )
     probe_images: list[str] = Field(
         default_factory=list[str],
         description="images that the credentials must be able to read before they are published",
@@ -222,10 +222,12 @@ class EcrRegistry(_Registry):
         default_factory=dict[str, str], description="pull from every repository with all of these tags, too"
     )
     account: str | None = Field(None, exclude=True, description=_ACCOUNT)
-    region: str | None = Field(None, description="the Region of the registry; that of the AWS provider by default")
+    region: str | None = Field(
+        None, description="the Region of the registry; by default the Region of the AWS provider"
+    )
     key_generation: StrictInt = Field(1, ge=1, description="raise it by one to rotate the access key")
     keep_previous_key: StrictBool = Field(
-        True, description="whether the key published before stays Active, for codespaces started with it"
+        True, description="whether the previous key stays Active, for codespaces that started with it"
     )
     suspended: StrictBool = Field(False, description="deny the user everything at once, reversibly")
     max_key_age_days: StrictInt = Field(90, ge=1, description="warn in every preview when the key is older")
@@ -246,7 +248,7 @@ class EcrRegistry(_Registry):
     @model_validator(mode="after")
     def _grants_something(self) -> EcrRegistry:
         if not self.ecr_repositories and not self.ecr_repository_tags:
-            raise ValueError(f"nothing may be pulled; give ecrRepositories or ecrRepositoryTags; {EITHER}")
+            raise ValueError(f"grants nothing; give ecrRepositories or ecrRepositoryTags; {EITHER}")
         return self
 
 
@@ -256,14 +258,14 @@ class EcrTokenRegistry(_Registry):
     marks: ClassVar[tuple[str, ...]] = ("ecrToken",)
 
     ecr_token: Literal[True] = Field(
-        exclude=True, description="true: log in by a token of the account's AWS provider, which every update renews"
+        exclude=True, description="true: log in with a token of the account's AWS provider, which every update renews"
     )
     account: str | None = Field(None, exclude=True, description=_ACCOUNT)
     region: str | None = Field(
-        None, exclude=True, description="the Region of the registry; that of the AWS provider by default"
+        None, exclude=True, description="the Region of the registry; by default the Region of the AWS provider"
     )
     registry_id: str | None = Field(
-        None, exclude=True, description="the AWS account of the registry; that of the AWS provider by default"
+        None, exclude=True, description="the AWS account of the registry; by default the account of the AWS provider"
     )
 
 
@@ -281,8 +283,8 @@ class LoginRegistry(_Registry):
     by_hand_of: str | None = Field(
         None,
         exclude=True,
-        description="the name of an entry of packages: the repositories whose codespaces nothing but a click lets read "
-        "it, instead of a selection",
+        description="the name of an entry of packages: the repositories whose codespaces get access only by a "
+        "click, instead of a selection",
     )
 
     def _readers(self) -> dict[str, bool]:
@@ -330,7 +332,9 @@ class Package(_Settings):
         default_factory=dict[str, str],
         description="slug of a team -> its role on the repository: read, triage, write, maintain or admin",
     )
-    users: dict[str, str] = Field(default_factory=dict[str, str], description="login of a user -> the same")
+    users: dict[str, str] = Field(
+        default_factory=dict[str, str], description="login of a user -> its role, as for a team"
+    )
     on_mismatch: OnMismatch = Field(
         OnMismatch.WARN, description="whether a package that is not as declared is a warning or fails the preview"
     )
@@ -360,7 +364,7 @@ def _with_first_registry(registries: Any, others: Mapping[str, Any]) -> Any:
     if twice:
         raise ValueError(
             f"the entry {FIRST_REGISTRY!r} has {' and '.join(twice)}, for which ecrRepositories and repositories at "
-            "the top are short; remove those at the top, or rename the entry"
+            "the top are the short form; remove the keys at the top, or rename the entry"
         )
     return {**entries, FIRST_REGISTRY: {**short, **written}}
 
@@ -371,7 +375,7 @@ class Settings(_Settings):
     organization: str = Field(min_length=1, description="the GitHub organization")
     organizations: dict[str, Organization] = Field(
         default_factory=dict[str, Organization],
-        description="further GitHub organizations by their logins, or credentials of their own for any",
+        description="further GitHub organizations by login, and an organization's own credentials",
     )
     accounts: dict[str, Account] = Field(
         default_factory=dict[str, Account],
@@ -422,7 +426,9 @@ class Settings(_Settings):
         if ecr_repositories and not names:
             raise PydanticCustomError("missing", "repositories")
         if names and ecr_repositories == []:
-            raise ValueError("goes with ecrRepositories, which is missing; an entry of registries has its own")
+            raise ValueError(
+                "needs ecrRepositories, which is missing; an entry of registries has repositories of its own"
+            )
         return names
 
     @field_validator("registries", mode="before")

@@ -119,7 +119,7 @@ def read_devcontainer(text: str) -> Any:
     try:
         return json.loads(without_comments(text))
     except (ValueError, RecursionError) as error:
-        raise RuleViolation("", f"devcontainer.json is no JSON: {error}") from None
+        raise RuleViolation("", f"devcontainer.json is not valid JSON: {error}") from None
 
 
 def without_comments(text: str) -> str:

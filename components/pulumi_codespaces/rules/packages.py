@@ -108,8 +108,8 @@ def check_package(package: Package) -> None:
         if package.kind in ("maven", "gradle"):
             raise RuleViolation(
                 "package_type",
-                f"package_type {package.kind!r}: such packages have no access settings of their own; who may read the "
-                "repository may read them. Give the codespaces access to the repository.",
+                f"package_type {package.kind!r}: such packages have no access settings of their own; everybody who can "
+                "read the repository can read them. Give the codespaces access to the repository.",
             )
         hint = did_you_mean(package.kind, GRANULAR_TYPES) or "."
         raise RuleViolation(
@@ -127,8 +127,8 @@ def check_package(package: Package) -> None:
     if package.inherits and not package.repository:
         raise RuleViolation(
             "repository",
-            "repository is missing: a package that inherits its access is linked to the repository that it inherits it "
-            "from. Name that, or set inherits to false.",
+            "repository is missing: a package that inherits access must be linked to a repository. Name the "
+            "repository, or set inherits to false.",
         )
 
 
@@ -146,7 +146,9 @@ def permissions_of(argument: str, roles: Mapping[str, str], repository: str) -> 
     """
     for reader, role in roles.items():
         if not repository:
-            raise RuleViolation(argument, f"{argument}: roles are given on a repository; name it in `repository`.")
+            raise RuleViolation(
+                argument, f"{argument}: a role applies to a repository; name the repository in `repository`."
+            )
         if role not in _PERMISSIONS:
             hint = did_you_mean(role, _PERMISSIONS) or "."
             raise RuleViolation(
@@ -214,10 +216,10 @@ def differences(package: Package, linked_to: str | None, visibility: str) -> lis
     sentences: list[str] = []
     if (linked_to or "").lower() != package.repository.lower():
         actual = f"is linked to {linked_to}" if linked_to else "is linked to no repository"
-        wanted = f"repository {package.repository}" if package.repository else "none"
-        sentences.append(f"package {package.name} {actual}, and {wanted} is declared ({_SETTINGS_PAGE})")
+        wanted = f"repository {package.repository}" if package.repository else "no repository"
+        sentences.append(f"package {package.name} {actual}, but {wanted} is declared ({_SETTINGS_PAGE})")
     if visibility != package.visibility:
         sentences.append(
-            f"package {package.name} is {visibility}, and {package.visibility} is declared ({_SETTINGS_PAGE})"
+            f"package {package.name} is {visibility}, but {package.visibility} is declared ({_SETTINGS_PAGE})"
         )
     return sentences

@@ -92,9 +92,10 @@ def parse_ecr_host(server: str, argument: str = "server") -> PrivateEcrRegistry:
     if not match:
         way_out = f"write {_CLASSIC_HOST}, in lower case, without scheme, port and path"
         if server == "public.ecr.aws":
-            way_out = "public images need no login; for one nevertheless use RegistryLogin"
+            way_out = "public images need no login; to log in anyway, use RegistryLogin"
         raise RuleViolation(
-            argument, f"{argument} {_safe(server)!r} is no private ECR registry; {way_out} ({_GITHUB_PAGE})."
+            argument,
+            f"{argument} {_safe(server)!r} is not the host of a private ECR registry; {way_out} ({_GITHUB_PAGE}).",
         )
     account, region = match["account"], match["region"]
     partition = partition_of(region, argument)
@@ -270,18 +271,18 @@ def _server_problem(server: str, bare: str) -> str | None:
     match = _HOST.fullmatch(bare)
     problems = {
         "it is empty": not server.strip(),
-        "there is white space in it": any(character.isspace() for character in server),
+        "it contains white space": any(character.isspace() for character in server),
         "a scheme does not belong here": "://" in server,
         "a user name does not belong here": "@" in server,
         "a path does not belong here": any(character in server.rsplit("://", maxsplit=1)[-1] for character in "/?#"),
         "docker compares hosts letter by letter, and images name them in lower case": server != server.lower(),
-        "this is no host name": not match,
+        "this is not a valid host name": not match,
     }
     problem = next((text for text, applies in problems.items() if applies), None)
     if problem or not match:
         return problem
     if match["port"] is None and "." not in bare and bare != "localhost":
-        return "docker takes a name without a dot for a part of an image on Docker Hub, not for a registry"
+        return "docker reads a name without a dot as part of an image on Docker Hub, not as a registry"
     if match["port"] is not None and not 1 <= int(match["port"]) <= 65535:
         return "a port is a number from 1 to 65535"
     return None

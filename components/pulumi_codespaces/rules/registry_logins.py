@@ -107,7 +107,7 @@ class _Credentials:
 def _ecr(credentials: _Credentials) -> str:
     if credentials.user == ECR_TOKEN_USER:
         return (
-            "a token of Amazon ECR works for 12 hours: run `pulumi up` more often than that, or use EcrPullAccess, "
+            "a token of Amazon ECR expires after 12 hours; run `pulumi up` more often, or use EcrPullAccess, "
             "whose access key GitHub swaps for a token at every start."
         )
     parse_ecr_host(credentials.server)
@@ -116,7 +116,7 @@ def _ecr(credentials: _Credentials) -> str:
             credentials.registry,
             "user",
             "it begins with ASIA, so it is a temporary access key, which needs a session token; GitHub's three secrets "
-            "have no place for one",
+            "cannot hold one",
         )
     if not credentials.user.startswith("AKIA"):
         raise _wrong(credentials.registry, "user", "it is neither an access key id (AKIA…) nor AWS")
@@ -130,15 +130,15 @@ def _google(credentials: _Credentials) -> str:
         try:
             decoded = base64.b64decode(credentials.password, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
-            raise _wrong(credentials.registry, "password", "it is not the base64 of anything") from None
+            raise _wrong(credentials.registry, "password", "it is not valid base64") from None
         _service_account(decoded)
     elif credentials.user == GOOGLE_TOKEN_USER:
         return (
-            "an access token of Google works for an hour: give a service account's key instead, with the user "
+            "an access token of Google expires after an hour; use a service account's key with the user "
             f"{GOOGLE_KEY_USER}."
         )
     else:
-        raise _wrong(credentials.registry, "user", "it is none of those")
+        raise _wrong(credentials.registry, "user", "it is not a user name that Google accepts")
     return ""
 
 
@@ -148,14 +148,15 @@ def _github(credentials: _Credentials) -> str:
             credentials.registry, "password", "it is a fine-grained token, which GitHub Packages does not accept"
         )
     if credentials.password.startswith(("ghs_", "ghu_")):
-        return "a token of a GitHub App works for hours only: give a classic token of a machine user."
+        return "a token of a GitHub App expires within hours; use a classic token of a machine user."
     return ""
 
 
 def _azure(credentials: _Credentials) -> str:
     if credentials.user == AZURE_TOKEN_USER:
         return (
-            "a token of Microsoft Entra works for three hours: give a repository-scoped token or a service principal."
+            "a token of Microsoft Entra expires after three hours; use a repository-scoped token or a service "
+            "principal."
         )
     return ""
 
@@ -182,8 +183,8 @@ def _service_account(key: str) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise RuleViolation(
             "password",
-            "password: it is not JSON, as the key of a Google service account is; give the whole content of the file "
-            "that Google Cloud made for the key.",
+            "password: the key of a Google service account must be JSON; give the whole content of the file that "
+            "Google Cloud created for the key.",
         )
     fields = cast("dict[str, Any]", parsed)
     missing = [name for name in ("private_key", "client_email") if not fields.get(name)]

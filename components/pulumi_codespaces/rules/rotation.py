@@ -157,8 +157,8 @@ def next_rotation(
     if holders is None or len(holders) > 1:
         raise RuleViolation(
             "key_generation",
-            f"key_generation {generation}: the publication of generation {old.generation} is not finished, or its "
-            "secrets were changed outside, so nobody can tell which key codespaces hold. Finish it first: run "
+            f"key_generation {generation}: generation {old.generation} is not fully published, or somebody changed its "
+            "secrets, so it is unknown which key codespaces have. Publish that generation first: run "
             f"`pulumi up` with key_generation {old.generation}, then set {generation} again.",
         )
     published = next(iter(holders), None)
@@ -173,8 +173,8 @@ def next_rotation(
         highest = max(slot.generation for slot in (*slots.values(), *old.slots.values()))
         raise RuleViolation(
             "key_generation",
-            "key_generation 1 has room for one key only, and going back to it would delete the key in slot b that "
-            f"codespaces may hold. Set it back to {old.generation}, or to {highest + 1} for a new key.",
+            "key_generation 1 allows a single key, so going back to it would delete the key in slot b, which codespaces "
+            f"may use. Set key_generation to {old.generation}, or to {highest + 1} for a new key.",
         )
     statuses = _statuses(slots, current, keep_both=True)
     return Rotation(generation, slots, current, published, serial, dict(marks), statuses)
@@ -189,7 +189,7 @@ def check_generation(generation: object) -> int:
     Raises:
         RuleViolation: the generation is not a whole number of at least 1.
     """
-    reason = ", so that a preview can tell which key is replaced; raise it by one to rotate the key"
+    reason = ", so that a preview shows which key is replaced; raise it by one to rotate the key"
     return check_whole_number("key_generation", generation, reason)
 
 

@@ -118,7 +118,7 @@ def check_repository_name(name: str, argument: str) -> None:
     if not is_repository_name(name):
         raise RuleViolation(
             argument,
-            f"{argument} {name!r}: no repository has this name; GitHub allows letters without accents, digits, '-', "
+            f"{argument} {name!r} is not a valid repository name; GitHub allows letters without accents, digits, '-', "
             "'_' and '.'.",
         )
 
@@ -159,8 +159,8 @@ def resolve(
     if unseen and declared.needs_whole_organization:
         raise RuleViolation(
             "",
-            f"{unseen}, so topics and custom properties cannot be resolved: what cannot be seen would be left out in "
-            "silence. Let the credentials see all repositories, or select by `names` or `ids`.",
+            f"{unseen}, so topics and custom properties cannot be resolved: repositories that the credentials do not see "
+            "would be left out silently. Let the credentials see all repositories, or select by `names` or `ids`.",
         )
     repositories = list(listing)
     owned = [repository for repository in repositories if not repository.moved_to]
@@ -194,17 +194,16 @@ def _check_was_deleted(
     if name in seen and doubt and not unseen:
         raise RuleViolation(
             argument,
-            f"repository {name!r} (id {seen[name]}) of organization {organization} is not found any more, which "
-            f"does not mean that it is gone: {doubt}. Give the credentials access to it; or, if it is gone, remove "
-            "it from the program.",
+            f"repository {name!r} (id {seen[name]}) of organization {organization} is no longer found, but may "
+            f"still exist: {doubt}. Give the credentials access to it; or, if it is gone, remove it from the program.",
         )
     if unseen or name not in seen:
         suggestion = did_you_mean(name, [repository.name for repository in owned])
         perhaps = f" (or {unseen})" if unseen else ""
         raise RuleViolation(
             argument,
-            f"organization {organization} has no repository {name!r}{perhaps}{suggestion or '.'} A repository that "
-            "this program creates in the same update is given by `ids`.",
+            f"organization {organization} has no repository {name!r}{perhaps}{suggestion or '.'} Select a "
+            "repository that this program creates in the same update by `ids`.",
         )
 
 
@@ -250,10 +249,10 @@ def _resolve_name(
         old = by_id.get(id_before)
         became = "is gone"
         if old:
-            became = f"was transferred to {old.moved_to}" if old.moved_to else f"is called {old.name} now"
+            became = f"was transferred to {old.moved_to}" if old.moved_to else f"is now called {old.name}"
         result.warnings.append(
-            f"{name} is another repository than before: the one selected so far (id {id_before}) {became}, and the "
-            f"name now belongs to id {repository.id}, which gets the access."
+            f"{name} is now a different repository: the repository selected so far (id {id_before}) {became}, and the "
+            f"repository with id {repository.id}, which has the name now, gets the access."
         )
     if not repository and id_before is not None:
         repository = by_id.get(id_before)
@@ -264,7 +263,7 @@ def _resolve_name(
             new_name = repository.name
             result.renamed[name] = new_name
             result.warnings.append(
-                f"{name} is called {new_name} now and keeps its access; write {new_name} in the selection."
+                f"{name} is now called {new_name} and keeps its access; use {new_name} in the selection."
             )
         else:
             _leave_out(name, id_before, result)
@@ -284,7 +283,7 @@ def _leave_out(name: str, gone: Repository | int, result: Resolution) -> None:
     if isinstance(gone, Repository):
         number, why, became = gone.id, "transferred", f"was transferred to {gone.moved_to}"
     else:
-        number, why, became = gone, "deleted", "does not exist in the organization any more"
+        number, why, became = gone, "deleted", "no longer exists in the organization"
     result.seen[name] = number
     result.skipped[name] = why
     result.warnings.append(f"{name} {became} and is left out; remove it from the selection.")
@@ -333,7 +332,7 @@ def joined_and_left(
 
 def _why_left(repository: Repository | None) -> str:
     if repository is None:
-        return "it does not exist in the organization any more"
+        return "it no longer exists in the organization"
     if repository.moved_to:
         return f"it was transferred to {repository.moved_to}"
     return "it is archived" if repository.archived else "it no longer has the topic or property that selected it"

@@ -30,7 +30,7 @@ def exported(stack: str | None, folder: Path, *, show_secrets: bool = False) -> 
         process = subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="utf-8", check=False)
     except FileNotFoundError:
         raise NoState(
-            "there is no `pulumi` on PATH, by which the state is read (https://www.pulumi.com/docs/iac/download-install/)."
+            "`pulumi`, which reads the state, is not on PATH (https://www.pulumi.com/docs/iac/download-install/)."
         ) from None
     if process.returncode:
         raise NoState(f"pulumi stack export failed: {one_line(process.stderr)}")

@@ -49,7 +49,7 @@ class Stack:
         state = object_in(text)
         deployment = state.get("deployment") if state else None
         if not isinstance(deployment, dict):
-            raise NoState("this is not what `pulumi stack export` prints (an object with `deployment`).")
+            raise NoState("this is not the output of `pulumi stack export` (an object with `deployment`).")
         clear: dict[str, Resource] = {}
         resources: list[Resource] = []
         all_resources: list[Resource] = []

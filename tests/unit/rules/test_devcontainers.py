@@ -57,7 +57,7 @@ def test_what_names_nothing(text):
 
 @pytest.mark.parametrize("text", ["no", "[" * 100_000])
 def test_what_is_no_json(text):
-    with pytest.raises(RuleViolation, match=r"^devcontainer\.json is no JSON: "):
+    with pytest.raises(RuleViolation, match=r"^devcontainer\.json is not valid JSON: "):
         parse_devcontainer(text, FOLDER)
 
 
@@ -153,7 +153,7 @@ def test_the_block_is_what_is_asked_for():
 
 
 def test_a_devcontainer_that_is_no_json():
-    with pytest.raises(RuleViolation, match=r"devcontainer\.json is no JSON"):
+    with pytest.raises(RuleViolation, match=r"devcontainer\.json is not valid JSON"):
         asks_for('{"image": }', BASE)
 
 

@@ -65,7 +65,7 @@ def test_what_is_left_to_click():
             "package_type",
             "must be one of container, npm, nuget, rubygems; did you mean 'container'?",
         ),
-        ({"kind": "maven"}, "package_type", "who may read the repository may read them"),
+        ({"kind": "maven"}, "package_type", "everybody who can read the repository can read them"),
         ({"visibility": "secret"}, "visibility", "must be one of private, internal, public"),
         ({"name": ""}, "package", "write its name without the organization"),
         ({"name": "a b"}, "package", "write its name without the organization"),
@@ -89,9 +89,9 @@ def test_packages_that_can_be():
     [
         ("images", "private", []),
         ("Images", "private", []),
-        ("web", "private", ["package base/image is linked to web, and repository images is declared"]),
-        (None, "public", ["package base/image is linked to no repository, and repository images is declared",
-                          "package base/image is public, and private is declared"]),
+        ("web", "private", ["package base/image is linked to web, but repository images is declared"]),
+        (None, "public", ["package base/image is linked to no repository, but repository images is declared",
+                          "package base/image is public, but private is declared"]),
     ],
 )  # fmt: skip
 def test_where_a_package_is_not_as_declared(linked_to, visibility, texts):

@@ -57,7 +57,7 @@ def test_what_is_no_preview_is_refused_with_what_to_do(text):
     with pytest.raises(NoDigest) as failure:
         read_digest(text)
     assert str(failure.value) == (
-        "this is not what `pulumi preview --json` prints (an object with `steps`). Write it to a file, or pipe it: "
+        "this is not the output of `pulumi preview --json` (an object with `steps`). Write it to a file, or pipe it: "
         "pulumi preview --json --show-sames | codespaces review"
     )
 

@@ -129,4 +129,4 @@ def test_credentials_that_cannot_be_used(github, monkeypatch):
     monkeypatch.setenv("GITHUB_TOKEN", "two words")
     rows, problems = writers_of(state_of(ecr(), None))
     assert rows == [("acme", "web", "PAYMENTS", None)]
-    assert [problem.partition(" has")[0] for problem in problems] == ["organization acme: the GitHub token"]
+    assert [problem.partition(" contains")[0] for problem in problems] == ["organization acme: the GitHub token"]

@@ -60,7 +60,7 @@ def test_a_failed_preview_is_told_and_fails():
 def test_what_is_no_preview_is_wrong_use():
     code, shown, said = run("review", text="hello")
     assert (code, shown) == (2, "")
-    assert said.splitlines()[-1].startswith("Error: this is not what `pulumi preview --json` prints")
+    assert said.splitlines()[-1].startswith("Error: this is not the output of `pulumi preview --json`")
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
@@ -167,11 +167,11 @@ def test_a_stack_that_cannot_be_read_is_wrong_use(pulumi, monkeypatch, command):
     (pulumi / "selected.json").write_text("{}")
     code, shown, said = run(command)
     assert (code, shown) == (2, "")
-    assert "this is not what `pulumi stack export` prints" in said
+    assert "this is not the output of `pulumi stack export`" in said
     monkeypatch.setenv("PATH", str(pulumi))
     code, shown, said = run(command)
     assert (code, shown) == (2, "")
-    assert said.splitlines()[-1].startswith("Error: there is no `pulumi` on PATH")
+    assert said.splitlines()[-1].startswith("Error: `pulumi`, which reads the state, is not on PATH")
 
 
 @pytest.mark.parametrize(

@@ -295,7 +295,7 @@ def test_a_devcontainer_that_cannot_be_read(github):
     codes, what = found_in(state_of(ecr()))
     assert codes == [("unseen", "unseen", "organization acme")]
     assert what[0].startswith(
-        "the devcontainer.json of repository web could not be looked at: devcontainer.json is no JSON: "
+        "the devcontainer.json of repository web could not be looked at: devcontainer.json is not valid JSON: "
     )
 
 
@@ -309,8 +309,8 @@ def test_packages(github):
     codes, what = found_in(state_of([package(repository="api", visibility="internal")]))
     assert codes == [("package-differs", "warning", "package base/image")] * 2
     assert [text.partition(" (")[0] for text in what] == [
-        "package base/image is linked to web, and repository api is declared",
-        "package base/image is private, and internal is declared",
+        "package base/image is linked to web, but repository api is declared",
+        "package base/image is private, but internal is declared",
     ]
     _, what = found_in(state_of([package(package="other")]))
     assert what == ["organization acme has no container package other, or the credentials cannot see it."]
