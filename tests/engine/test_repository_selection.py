@@ -160,8 +160,8 @@ def test_repositories_come_and_go(github, new_stack):
     preview = stack.preview()
     taken, *others = warnings(preview)
     assert taken == (
-        "docs is now a different repository: the repository selected so far (id 13) is now called handbook, and the repository "
-        "with id 99, which has the name now, gets the access."
+        "docs is now a different repository: the repository selected so far (id 13) is now called handbook, and the "
+        "repository with id 99, which has the name now, gets the access."
     )
     assert others == [
         "infra no longer exists in the organization and is left out; remove it from the selection.",

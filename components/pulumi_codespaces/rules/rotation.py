@@ -173,8 +173,8 @@ def next_rotation(
         highest = max(slot.generation for slot in (*slots.values(), *old.slots.values()))
         raise RuleViolation(
             "key_generation",
-            "key_generation 1 allows a single key, so going back to it would delete the key in slot b, which codespaces "
-            f"may use. Set key_generation to {old.generation}, or to {highest + 1} for a new key.",
+            "key_generation 1 allows a single key, so going back to it would delete the key in slot b, which "
+            f"codespaces may use. Set key_generation to {old.generation}, or to {highest + 1} for a new key.",
         )
     statuses = _statuses(slots, current, keep_both=True)
     return Rotation(generation, slots, current, published, serial, dict(marks), statuses)

@@ -216,8 +216,8 @@ def check_value_size(name: str, value: str) -> None:
     if size > VALUE_LIMIT_BYTES:
         raise RuleViolation(
             f"secrets.{name}",
-            f"secrets.{name}: its value has {size:,} bytes, and GitHub stores at most {VALUE_LIMIT_BYTES:,} (48 KB) per "
-            "secret. Keep the data elsewhere and put the credential to fetch it into the secret.",
+            f"secrets.{name}: its value has {size:,} bytes, and GitHub stores at most {VALUE_LIMIT_BYTES:,} (48 KB) "
+            "per secret. Keep the data elsewhere and put the credential to fetch it into the secret.",
         )
 
 

@@ -159,8 +159,8 @@ def resolve(
     if unseen and declared.needs_whole_organization:
         raise RuleViolation(
             "",
-            f"{unseen}, so topics and custom properties cannot be resolved: repositories that the credentials do not see "
-            "would be left out silently. Let the credentials see all repositories, or select by `names` or `ids`.",
+            f"{unseen}, so topics and custom properties cannot be resolved: repositories that the credentials do not "
+            "see would be left out silently. Let the credentials see all repositories, or select by `names` or `ids`.",
         )
     repositories = list(listing)
     owned = [repository for repository in repositories if not repository.moved_to]

@@ -100,8 +100,8 @@ def read_digest(text: str) -> Digest:
     digest = object_in(text)
     if digest is None or not ("steps" in digest or "changeSummary" in digest or "diagnostics" in digest):
         raise NoDigest(
-            "this is not the output of `pulumi preview --json` (an object with `steps`). Write it to a file, or pipe it: "
-            "pulumi preview --json --show-sames | codespaces review"
+            "this is not the output of `pulumi preview --json` (an object with `steps`). Write it to a file, or pipe "
+            "it: pulumi preview --json --show-sames | codespaces review"
         )
     steps = tuple(_step(step) for step in objects(digest.get("steps")))
     messages = [_message(diagnostic) for diagnostic in objects(digest.get("diagnostics"))]

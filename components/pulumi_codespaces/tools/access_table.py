@@ -203,7 +203,7 @@ def _includes_pull(action: str) -> bool:
 
 
 def _source(kind: str, name: str) -> str:
-    return f"the {kind} {name}" if name else f"a {kind} that is not known"
+    return f"the {kind} {name}" if name else f"an unknown {kind}"
 
 
 def repository_in(arn: str, host: str) -> str:

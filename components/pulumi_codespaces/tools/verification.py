@@ -121,7 +121,7 @@ def select_registries(registries: list[Registry], only: str | None) -> list[Regi
         names = {name for registry in registries for name in (registry.name, registry.server) if name}
         guess = did_you_mean(only, names)
         components = ", ".join(dict.fromkeys(registry.name for registry in registries))
-        raise RuleViolation("registry", f"registry {only!r}: the stack has {components}{guess or '.'}")
+        raise RuleViolation("registry", f"the stack has no registry {only!r}, only {components}{guess or '.'}")
     return selected
 
 
@@ -140,7 +140,7 @@ def with_images(registries: Iterable[Registry], images: Iterable[str]) -> list[R
         host, name = split_host(image)
         if not any(same_registry(registry.server, host) for registry in result):
             servers = ", ".join(sorted({registry.server for registry in result}))
-            raise RuleViolation("image", f"image {image!r} is of {host}, to which codespaces do not log in: {servers}.")
+            raise RuleViolation("image", f"image {image!r} is from {host}, but codespaces log in only to {servers}.")
         result = [
             _with_image(registry, name) if same_registry(registry.server, host) else registry for registry in result
         ]
@@ -225,7 +225,7 @@ def _registry(access: Access, triple: Triple, stack: Stack) -> Registry:
 
 def _problem(user: str, password: str, server: str) -> str:
     if not (user and password and server):
-        return "the state does not hold the values of its secrets; run `pulumi up`."
+        return "the state does not have the values of the secrets; run `pulumi up`."
     try:
         check_server(server)
         check_credentials(server, user, password)
@@ -258,7 +258,7 @@ async def _verdict(registry: Registry, unlisted: str | None, gate: asyncio.Semap
 
     login_check, login = await gated(_log_in(registry))
     if login is None:
-        reason = "suspended" if login_check.state == "ok" else "there is no login"
+        reason = "suspended" if login_check.state == "ok" else "the login failed"
         return Verdict(registry, {"login": login_check} | dict.fromkeys(CHECKS[1:], Check("skipped", reason)))
     with_image = dict.fromkeys(split_image(image)[0] for image in registry.images)
     without_image = [repository for repository in registry.listed if repository not in with_image]
@@ -280,8 +280,10 @@ async def _verdict(registry: Registry, unlisted: str | None, gate: asyncio.Semap
 def _why_no_others(registry: Registry) -> str:
     """The reason why no other repository is asked for."""
     if not _is_ecr(registry.server):
-        return "for Amazon ECR alone"
-    return "every repository is listed" if registry.grants_any else "what is listed is not known; give --unlisted"
+        return "only checked at Amazon ECR"
+    return (
+        "every repository is listed" if registry.grants_any else "the listed repositories are unknown; give --unlisted"
+    )
 
 
 async def _log_in(registry: Registry) -> tuple[Check, Login | None]:
@@ -298,7 +300,7 @@ async def _log_in(registry: Registry) -> tuple[Check, Login | None]:
             return Check("ok", "suspended"), None
         return Check("wrong", str(error)), None
     if registry.suspended:
-        return Check("wrong", "the user is suspended, and its key logs in nevertheless"), login
+        return Check("wrong", "the user is suspended, but its key still logs in"), login
     return Check("ok", "ok"), login
 
 
@@ -309,7 +311,7 @@ async def _may_read(login: Login, image: str) -> str:
         if 200 <= status < 300:
             return ""
         if status == 404:
-            return f"there is no image {image}"
+            return f"image {image} does not exist"
         if status in _REFUSED:
             return f"reading {image} is refused ({status})"
         return f"reading {image}: answer {status}"
@@ -338,7 +340,7 @@ async def _may_not_push(login: Login, repository: str) -> str:
         if status in (*_REFUSED, 405) or (status == 404 and not is_ecr):
             return ""
         if 200 <= status < 300:
-            return f"a push to {repository} is accepted ({status}; it was broken off)"
+            return f"a push to {repository} is accepted ({status}; the push was canceled)"
         return f"a push to {repository} is not refused ({status})"
 
     return await _problem_of(push_status(login, repository), judge)

@@ -123,7 +123,10 @@ def test_a_line_end_after_a_token_is_taken_off():
         ({"owner": "acme", "appAuth": {"id": "1", "installationId": "x", "pemFile": CANARY}}, "'x' must be a number"),
         (
             {"owner": "acme", "appAuth": {"id": "1", "installationId": "2", "pemFile": f"/{CANARY}.pem"}},
-            "is not a private key in PEM format; give the contents of the file that you downloaded from GitHub, not its name.",
+            (
+                "is not a private key in PEM format; give the contents of the file that you downloaded from "
+                "GitHub, not its name."
+            ),
         ),
     ],
 )

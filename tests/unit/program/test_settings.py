@@ -753,8 +753,8 @@ def test_entries_of_another_organization(read):
             registries(one=ECR) | {"organizations": {"beta": {"baseUrl": "http://github.corp.example"}}},
             [
                 (
-                    "organizations.beta.baseUrl 'http://github.corp.example': http would send the token unencrypted; use "
-                    "https (http is for loopback only)."
+                    "organizations.beta.baseUrl 'http://github.corp.example': http would send the token unencrypted; "
+                    "use https (http is for loopback only)."
                 )
             ],
             id="an address that is none",
@@ -948,7 +948,10 @@ def test_the_entry_of_a_first_registry_takes_what_it_has_no_short_form_for(read)
         (
             {"repositories": "web"},
             [
-                "repositories: needs ecrRepositories, which is missing; an entry of registries has repositories of its own"
+                (
+                    "repositories: needs ecrRepositories, which is missing; an entry of registries has repositories of "
+                    "its own"
+                )
             ],
         ),
         (
@@ -975,7 +978,10 @@ def test_the_entry_of_a_first_registry_takes_what_it_has_no_short_form_for(read)
             {"ecrRepository": "payments/api", "repositories": "web"},
             [
                 "ecrRepository: is not a key of this program; did you mean 'ecrRepositories'?",
-                "repositories: needs ecrRepositories, which is missing; an entry of registries has repositories of its own",
+                (
+                    "repositories: needs ecrRepositories, which is missing; an entry of registries has repositories "
+                    "of its own"
+                ),
             ],
         ),
     ],

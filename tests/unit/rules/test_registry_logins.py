@@ -70,7 +70,7 @@ def test_credentials_that_do_not_last(server, user, password, warning):
     [
         ("containers.acme.ghe.com", "bot", "github_pat_CANARY", "it is a fine-grained token"),
         (GHCR, "bot", "github_pat_CANARY", "password of GitHub Container registry: it is a fine-grained token"),
-        (GCR, "puller", KEY, "user of Google Container Registry: it is not a user name that Google accepts; give _json_key"),
+        (GCR, "puller", KEY, "user of Google Container Registry: it is not a user name that Google accepts; give"),
         (PKG, "_json_key", "CANARY", "the key of a Google service account must be JSON"),
         (PKG, "_json_key", '["CANARY"]', "the key of a Google service account must be JSON"),
         (PKG, "_json_key", '{"type": "service_account"}', "it has no private_key and no client_email"),

@@ -72,15 +72,13 @@ def test_a_file_in_another_encoding_is_wrong_use(tmp_path, command, encoding):
         code, shown, said = run(command, *arguments, text=piped)
         assert (code, shown) == (2, "")
         name = "<stdin>" if piped else str(file)
-        assert said.splitlines()[-1].startswith(f"Error: {name} is no UTF-8, which is what Pulumi prints: ")
+        assert said.splitlines()[-1].startswith(f"Error: {name} is not UTF-8, the encoding of Pulumi's output; ")
 
 
 def test_the_help_names_every_exit_code_and_every_gate():
     _, shown, _ = run("review", "--help")
     words = " ".join(shown.split())
-    assert (
-        "0 reviewed; 1 the preview itself failed; 2 wrong use, or no preview; 3 a risk of --fail-on is there" in words
-    )
+    assert "0 reviewed; 1 the preview failed; 2 wrong usage, or not a preview; 3 a risk of --fail-on." in words
     assert [code for code in RISKS if code not in words.replace("- ", "-")] == []
 
 
@@ -197,7 +195,7 @@ def test_a_state_is_read_once(pulumi, monkeypatch, no_github_credentials, argume
 
 def test_files_and_stacks_at_once_are_wrong_use(pulumi):
     code, _, said = run("access", "--stack", "eu", str(pulumi / "eu.json"))
-    assert (code, said.splitlines()[-1]) == (2, "Error: give either FILEs or --stack.")
+    assert (code, said.splitlines()[-1]) == (2, "Error: FILE and --stack cannot be combined; give one of them.")
 
 
 @pytest.mark.parametrize("state", ["ok", "wrong"])
@@ -229,10 +227,10 @@ def test_verify_prints_a_table_and_exits_by_what_is_wrong(pulumi, monkeypatch, s
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--registry", "x"], "Error: registry 'x': the stack has payments."),
+        (["--registry", "x"], "Error: the stack has no registry 'x', only payments."),
         (
             ["--image", "ghcr.io/a/b"],
-            f"Error: image 'ghcr.io/a/b' is of ghcr.io, to which codespaces do not log in: {HOST}.",
+            f"Error: image 'ghcr.io/a/b' is from ghcr.io, but codespaces log in only to {HOST}.",
         ),
     ],
 )
@@ -263,7 +261,7 @@ def findings(monkeypatch):
 
 def test_doctor_prints_findings_and_exits_by_them(pulumi, findings):
     result, _ = findings
-    assert run("doctor") == (0, "Nothing was found.\n", "")
+    assert run("doctor") == (0, "No problems found.\n", "")
     assert run("doctor", "--json") == (0, "[]\n", "")
     result += FOUND
     assert run("doctor") == (

@@ -149,7 +149,7 @@ def test_what_stands_beside_the_secrets_of_a_stack(github):
         ("no-readers", "warning", "organization acme"),
         ("no-readers", "warning", "organization acme"),
     ]
-    assert what[0] == f"AZURE_CONTAINER_REGISTRY_URL is no name that GitHub looks for; {AZURE.server} is."
+    assert what[0] == f"AZURE_CONTAINER_REGISTRY_URL is not a name that GitHub looks for; use {AZURE.server}."
 
 
 def test_what_a_repository_has_of_its_own(github):
@@ -163,8 +163,8 @@ def test_what_a_repository_has_of_its_own(github):
         ("mixed-login", "error", "repository acme/web"),
     ]
     assert [text.partition(":")[0] for text in what[1:]] == [
-        "codespaces log in with a mixture for AZURE",
-        "codespaces log in with a mixture for PAYMENTS",
+        "codespaces log in with mixed secrets for AZURE",
+        "codespaces log in with mixed secrets for PAYMENTS",
     ]
 
 
@@ -189,7 +189,12 @@ def test_more_repositories_than_are_looked_at(github, monkeypatch):
     put(github, PAYMENTS.names, ["web", "api"])
     assert found_in(state_of(ecr(readers=("web", "api")))) == (
         [("unseen", "unseen", "organization acme")],
-        ["the Codespaces secrets and the devcontainer.json of web were not looked at: of 2 repositories, 1 were."],
+        [
+            (
+                "the Codespaces secrets and the devcontainer.json of web were not checked: the doctor checks 1 of 2 "
+                "repositories."
+            )
+        ],
     )
     assert [path for path in paths(github) if path.startswith("/repos/acme/web/")] == []
 
@@ -203,14 +208,14 @@ def test_what_a_stack_wrote_was_changed(github):
         ("readers-changed", "warning", "organization acme"),
         ("secret-changed", "warning", "organization acme"),
     ]
-    assert what[2] == f"{PAYMENTS.user} was written by somebody else since stack prod (payments) did."
+    assert what[2] == f"{PAYMENTS.user} has been changed since stack prod (payments) wrote it."
 
 
 def test_the_secrets_of_one_repository(github):
     alone = state("codespaces:index:RepositorySecrets", "npm", {"secrets": {"NPM_TOKEN": ""}, "repositoryName": "web"})
     codes, what = found_in(state_of([alone]))
     assert codes == [("secret-deleted", "error", "repository acme/web")]
-    assert what == ["NPM_TOKEN that stack prod (npm) wrote is not there any more."]
+    assert what == ["NPM_TOKEN is missing, although stack prod (npm) wrote it."]
     assert "/orgs/acme/codespaces/secrets" not in paths(github)
 
 
@@ -224,7 +229,7 @@ def test_keys_and_what_aws_does_not_tell(github, aws):
     aws["codespaces-payments"] = CloudError("iam:GetUser of user codespaces-payments answers AccessDenied")
     assert found_in(state_of(ecr())) == (
         [("unseen", "unseen", "user codespaces-payments")],
-        [f"its access keys and policies were not looked at: {aws['codespaces-payments']}."],
+        [f"its access keys and policies were not checked: {aws['codespaces-payments']}."],
     )
 
 
@@ -285,7 +290,7 @@ def test_a_login_of_somebody_else_may_be_for_that_registry(github):
     codes, what = found_in(state_of(ecr()))
     assert codes == [("no-login", "unseen", "repository acme/web")]
     assert what == [
-        "its devcontainer.json needs an image of acme.azurecr.io, and whether AZURE is for that registry is not told."
+        "its devcontainer.json needs an image of acme.azurecr.io, and it is unknown whether AZURE is for that registry."
     ]
 
 
@@ -295,7 +300,7 @@ def test_a_devcontainer_that_cannot_be_read(github):
     codes, what = found_in(state_of(ecr()))
     assert codes == [("unseen", "unseen", "organization acme")]
     assert what[0].startswith(
-        "the devcontainer.json of repository web could not be looked at: devcontainer.json is not valid JSON: "
+        "the devcontainer.json of repository web could not be read: devcontainer.json is not valid JSON: "
     )
 
 

@@ -118,7 +118,7 @@ def test_nor_with_more_sentences_than_it_has_room_for():
     text = as_markdown(Review("access/prod", (), many, (), {}))
     assert len(text) <= COMMENT_LIMIT
     assert text.startswith("<!-- codespaces review: access/prod -->\n")
-    assert text.endswith("… and more than a comment has room for: see the preview itself.\n")
+    assert text.endswith("… The rest does not fit into a comment: see the preview itself.\n")
 
 
 def test_names_cannot_break_out_of_the_graph():

@@ -69,21 +69,21 @@ def _unmanaged_key(secret_set: ManagedSecrets, key: str, live_key: LiveKey) -> F
         "unmanaged-key",
         "warning",
         _user(secret_set),
-        f"access key {key} (made {live_key.made.isoformat()}, {live_key.status}) is in no state.",
-        "A run was killed while it made the key, or somebody made it by hand. IAM allows two keys a user, so it "
-        "blocks a rotation.",
+        f"access key {key} (made {live_key.made.isoformat()}, {live_key.status}) is not in the stack's state.",
+        "A run was killed while it created the key, or somebody created the key by hand. IAM allows two keys per user, "
+        "so the key blocks a rotation.",
         f"{delete_key_command(secret_set.access.user, key)}, if nothing uses it",
     )
 
 
 def _other_status(secret_set: ManagedSecrets, key: str, status: str, *, published: bool) -> Finding:
     wanted = secret_set.keys[key]
-    code, severity, why = "revived-key", "warning", "A key that was retired lets in again whoever has it."
+    code, severity, why = "revived-key", "warning", "Everybody who has the retired key can log in again."
     if wanted == "Active":
-        code, why = "inactive-key", "Codespaces that run since before the rotation cannot log in with it any more."
+        code, why = "inactive-key", "Codespaces that started before the rotation can no longer log in."
     if wanted == "Active" and published:
         severity, why = "error", "Codespaces cannot log in with it."
-    what = f"access key {key} is {status}, and {wanted} in the state."
+    what = f"access key {key} is {status}, but {wanted} in the state."
     return Finding(code, severity, _user(secret_set), what, why, secret_set.refresh_command)
 
 
@@ -93,8 +93,8 @@ def _old_key(secret_set: ManagedSecrets, key: str, age_days: int, max_age_days: 
         "old-key",
         "warning",
         _user(secret_set),
-        f"the published access key {key} is {age_days} days old, and at most {max_age_days} are wanted.",
-        f"Whoever may write to a selected repository could have read it since ({_AGE}).",
+        f"the published access key {key} is {age_days} days old; the maximum is {max_age_days}.",
+        f"Everybody with write access to a selected repository could have read the key ({_AGE}).",
         f"pulumi config set --path '{_setting(name)}.keyGeneration' {generation} --stack {stack} (in a "
         f"program of your own: key_generation={generation}); then pulumi up --stack {stack}",
     )
@@ -110,9 +110,9 @@ def _unused_key(secret_set: ManagedSecrets, key: str, live_key: LiveKey, now: da
         "warning",
         _user(secret_set),
         f"the published access key {key} {last_use}.",
-        "No codespace has logged in since, so nobody may need it.",
-        f"pulumi config rm --path '{_setting(name)}' --stack {stack} (in a program of your own: take {name} "
-        f"out of it); then pulumi up --stack {stack}",
+        "No codespace has logged in since then, so perhaps nobody needs the key.",
+        f"pulumi config rm --path '{_setting(name)}' --stack {stack} (in a program of your own: remove "
+        f"{name}); then pulumi up --stack {stack}",
     )
 
 
@@ -133,9 +133,9 @@ def policy_findings(secret_set: ManagedSecrets, inline: Iterable[str], attached:
             "unmanaged-policy",
             "warning",
             _user(secret_set),
-            f"policy {policy} is in no state.",
-            "Codespaces may do what it allows, and nobody reviewed that. Somebody made it by hand, or a run was killed "
-            "while it made the policy and the program was changed then.",
+            f"policy {policy} is not in the stack's state.",
+            "Codespaces may do what the policy allows, and nobody reviewed it. Somebody created the policy by hand, or "
+            "a run was killed while it created the policy, and the program was changed afterwards.",
             f"{remove_policy_command(secret_set.access.user, policy)}, if nobody needs it",
         )
         for policy in sorted({*inline, *attached} - secret_set.policies)
@@ -172,17 +172,17 @@ def endings(stack: str, outputs: Mapping[str, Any], now: datetime) -> list[Findi
 
 def _ending(stack: str, name: str, until: str, days: int) -> Finding:
     code, severity = "credentials-ending", "warning"
-    what = f"the credentials of {name} end in {counted(days, 'day', 'days')}, at {until}."
+    what = f"the credentials of {name} expire in {counted(days, 'day', 'days')}, at {until}."
     if days < 0:
         code, severity = "credentials-ended", "error"
-        what = f"the credentials of {name} ended at {until}."
+        what = f"the credentials of {name} expired at {until}."
     return Finding(
         code,
         severity,
         f"stack {stack}",
         what,
-        "Codespaces cannot log in with them then.",
-        f"give new ones (a token of Amazon ECR is renewed by every update); then pulumi up --stack {stack}",
+        "Codespaces cannot log in with expired credentials.",
+        f"set new credentials (every update renews a token of Amazon ECR); then pulumi up --stack {stack}",
     )
 
 

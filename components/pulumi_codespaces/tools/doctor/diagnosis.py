@@ -123,7 +123,7 @@ def _user_findings(secret_set: ManagedSecrets, now: datetime, *, max_age_days: i
         account = secret_set.user_arn.split(":")[4] if secret_set.user_arn.count(":") > 4 else ""
         whose = f"account {account}" if account else "its account"
         fix = f"codespaces doctor --stack {secret_set.stack}, with AWS credentials of {whose}"
-        return [unseen(f"user {user}", f"its access keys and policies were not looked at: {error}.", fix)]
+        return [unseen(f"user {user}", f"its access keys and policies were not checked: {error}.", fix)]
     return [
         *key_findings(secret_set, inventory.keys, now, max_age_days=max_age_days, unused_days=unused_days),
         *policy_findings(secret_set, inventory.inline, inventory.attached),
@@ -169,7 +169,7 @@ class _Checkup:
             self._findings.append(unseen(
                 f"organization {self._organization.name}",
                 f"the Codespaces secrets and the devcontainer.json of {shortened(left_out)} were not "
-                f"looked at: of {len(names)} repositories, {_REPOSITORIES} were.",
+                f"checked: the doctor checks {_REPOSITORIES} of {len(names)} repositories.",
                 f"gh secret list --app codespaces --repo {self._organization.name}/{left_out[0]}, and so on",
             ))  # fmt: skip
         await asyncio.gather(
@@ -189,7 +189,7 @@ class _Checkup:
             self._findings.append(
                 unseen(
                     f"organization {self._organization.name}",
-                    f"{what} of {shortened(names)} could not be looked at: {first_error}",
+                    f"{what} of {shortened(names)} could not be read: {first_error}",
                     "codespaces doctor, with the credentials that the message asks for",
                 )
             )

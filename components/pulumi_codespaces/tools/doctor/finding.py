@@ -42,7 +42,7 @@ class Finding:
 
 def unseen(resource: str, what: str, fix: str) -> Finding:
     """A finding for a resource that could not be looked at."""
-    return Finding("unseen", "unseen", resource, what, "What is wrong there is not among these findings.", fix)
+    return Finding("unseen", "unseen", resource, what, "Problems there are missing from these findings.", fix)
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:

@@ -30,8 +30,8 @@ def package_findings(stack: str, name: str, differences: Iterable[str], settings
             "warning",
             f"package {name}",
             f"{difference}.",
-            "Who may read it from a codespace is not what the stack says.",
-            f"change it at {settings_url}, or declare what is so; then pulumi up --stack {stack}",
+            "Codespaces may have other access to the package than the stack declares.",
+            f"change the package at {settings_url}, or its declaration; then pulumi up --stack {stack}",
         )
         for difference in differences
     ]
@@ -77,7 +77,7 @@ def _no_login(repository: str, host: str, registries: Sequence[str], unclear_pre
     severity, log_in = "error", "its codespaces do not log in there"
     if unclear_prefixes:
         severity = "unseen"
-        log_in = f"whether {in_words(unclear_prefixes)} {are(unclear_prefixes)} for that registry is not told"
+        log_in = f"it is unknown whether {in_words(unclear_prefixes)} {are(unclear_prefixes)} for that registry"
     name = repository.rpartition("/")[2]
     fix = f"add a registry to the program or the configuration: server: {host}, repositories: [{name}]"
     if registries:
@@ -87,7 +87,7 @@ def _no_login(repository: str, host: str, registries: Sequence[str], unclear_pre
         severity,
         f"repository {repository}",
         f"its devcontainer.json needs an image of {host}, and {log_in}.",
-        "A codespace is not built as described where an image cannot be pulled.",
+        "If the image cannot be pulled, the codespace is not built as described.",
         f"{fix}; then pulumi up",
     )
 

@@ -51,8 +51,8 @@ def _incomplete_login(live: LiveSecrets, triple: Triple, missing: Sequence[str])
         "incomplete-login",
         "error",
         live.place,
-        f"{in_words(present)} {are(present)} there, and {in_words(missing)} {are(missing)} not.",
-        f"GitHub logs a codespace in only where it finds all three ({_GUIDE}).",
+        f"{in_words(missing)} {are(missing)} missing beside {in_words(present)}.",
+        f"GitHub logs a codespace in only if all three secrets exist ({_GUIDE}).",
         f"{add}; or, if nobody needs it: {delete}",
     )
 
@@ -62,8 +62,8 @@ def _ignored_name(live: LiveSecrets, name: str, right_name: str) -> Finding:
         "ignored-name",
         "warning",
         live.place,
-        f"{name} is no name that GitHub looks for; {right_name} is.",
-        f"GitHub looks for names that end with these very words, and ignores others ({_GUIDE}).",
+        f"{name} is not a name that GitHub looks for; use {right_name}.",
+        f"GitHub looks for names with exactly this ending, and ignores others ({_GUIDE}).",
         f"{_set(live, right_name, name)}; then {_delete(live, name)}",
     )
 
@@ -81,10 +81,9 @@ def mixtures(above: Iterable[str], below: LiveSecrets, organization: str) -> lis
             "mixed-login",
             "error",
             below.place,
-            f"codespaces log in with a mixture for {triple.prefix}: {in_words(shared)} {are(shared)} the repository's "
-            f"own, and the rest is that of organization {organization}.",
-            "GitHub takes each secret by itself from the lowest level that has it, so that user and password do not "
-            "belong together.",
+            f"codespaces log in with mixed secrets for {triple.prefix}: {in_words(shared)} {are(shared)} from the "
+            f"repository, and the rest from organization {organization}.",
+            "GitHub takes each secret separately from the lowest level that has it, so user and password do not match.",
             "; ".join(_delete(below, name) for name in shared) + "; or give the repository all three",
         )
         for triple, shared in mixed_logins(above, below.secrets).items()
@@ -116,13 +115,13 @@ def without_readers(live: LiveSecrets, managed_names: Collection[str]) -> list[F
 
 
 def _no_readers(live: LiveSecrets, names: Sequence[str]) -> Finding:
-    takes = "it takes" if len(names) == 1 else "they take"
+    takes = "takes" if len(names) == 1 else "take"
     return Finding(
         "no-readers",
         "warning",
         live.place,
-        f"{in_words(names)} {are(names)} for selected repositories, and none is selected.",
-        f"No codespace gets {_it(names)}, and {takes} room ({SECRETS_LIMIT} secrets at most).",
+        f"{in_words(names)} {are(names)} for selected repositories, but no repository is selected.",
+        f"No codespace gets {_secrets(names)}, which {takes} room ({SECRETS_LIMIT} secrets at most).",
         "; ".join(_delete(live, name) for name in names),
     )
 
@@ -140,9 +139,9 @@ def room(live: LiveSecrets) -> list[Finding]:
         live.place,
         f"{count} of {SECRETS_LIMIT} secrets are used, {registries} of {SECRETS_LIMIT // 3} registries: room for "
         f"{counted(left, 'registry', 'registries')} more.",
-        "GitHub refuses what is more.",
-        f"gh secret list --app codespaces {live.flags}, and for what nobody reads: gh secret delete NAME --app "
-        f"codespaces {live.flags}; or keep a login with the repository that needs it (`repository`)",
+        "GitHub refuses further secrets.",
+        f"gh secret list --app codespaces {live.flags}, and for secrets that nobody reads: gh secret delete NAME "
+        f"--app codespaces {live.flags}; or move a login to the repository that needs it (`repository`)",
     )]  # fmt: skip
 
 
@@ -171,31 +170,32 @@ def _secret_deleted(secret_set: ManagedSecrets, live: LiveSecrets, names: Sequen
         "secret-deleted",
         "error",
         live.place,
-        f"{in_words(names)} that {secret_set.writer} wrote {are(names)} not there any more.",
-        "Codespaces that start do not get it.",
+        f"{in_words(names)} {are(names)} missing, although {secret_set.writer} wrote {_it(names)}.",
+        f"New codespaces do not get {_secrets(names)}.",
         secret_set.refresh_command,
     )
 
 
 def _secret_changed(secret_set: ManagedSecrets, live: LiveSecrets, names: Sequence[str]) -> Finding:
-    was = "was" if len(names) == 1 else "were"
+    has = "has" if len(names) == 1 else "have"
     return Finding(
         "secret-changed",
         "warning",
         live.place,
-        f"{in_words(names)} {was} written by somebody else since {secret_set.writer} did.",
-        "Codespaces that start may get credentials that do not work, or that nobody reviewed.",
+        f"{in_words(names)} {has} been changed since {secret_set.writer} wrote {_it(names)}.",
+        "New codespaces may get credentials that do not work, or that nobody reviewed.",
         secret_set.refresh_command,
     )
 
 
 def _readers_changed(secret_set: ManagedSecrets, live: LiveSecrets, names: Sequence[str]) -> Finding:
+    has = "has" if len(names) == 1 else "have"
     return Finding(
         "readers-changed",
         "warning",
         live.place,
-        f"{in_words(names)} {are(names)} for others than {secret_set.writer} wrote {_it(names)} for.",
-        "Codespaces get it that should not, or do not get it that should.",
+        f"{in_words(names)} {has} other readers than {secret_set.writer} set.",
+        f"Some codespaces get {_secrets(names)} that should not, or the other way round.",
         secret_set.refresh_command,
     )
 
@@ -227,3 +227,7 @@ def _delete(live: LiveSecrets, name: str) -> str:
 
 def _it(names: Sequence[str]) -> str:
     return "it" if len(names) == 1 else "them"
+
+
+def _secrets(names: Sequence[str]) -> str:
+    return "the secret" if len(names) == 1 else "the secrets"

@@ -82,7 +82,7 @@ def _rotation(old: Access, new: Access) -> Change:
 def _ends(old: Access, new: Access, steps: Mapping[str, Step]) -> Iterable[Change]:
     """The user, or the key that codespaces use, ends without a rotation."""
     if any("replace" in step.op and _is_user(step, old) for step in steps.values()):
-        yield Change(f"The IAM user `{old.user}` is replaced, and its keys with it.", "replaced-user")
+        yield Change(f"The IAM user `{old.user}` is replaced together with its keys.", "replaced-user")
         return
     step = next((step for step in steps.values() if _ends_current_key(step, old, new)), None)
     if step is None:

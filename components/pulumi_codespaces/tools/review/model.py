@@ -16,7 +16,7 @@ RISKS = {
     "public-repository": "a public repository joins",
     "wider-policy": "an IAM user may do more than before",
     "secrets-deleted": "secrets that codespaces use are deleted",
-    "adoption": "secrets that exist are overwritten",
+    "adoption": "existing secrets are overwritten",
     "retired-key": "codespaces that have not been restarted since the last rotation can no longer pull",
     "replaced-key": "the access key that codespaces use is replaced, or deleted, without a rotation",
     "suspended": "an IAM user is denied everything",

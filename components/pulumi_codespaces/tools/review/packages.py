@@ -27,7 +27,7 @@ def role_changes(steps: Iterable[Step]) -> Iterable[Change]:
         inputs = step.resource.inputs
         holder, repository = f"The {kind} `{inputs.get(property_name)}`", inputs.get("repository")
         if step.new is None:
-            yield Change(f"{holder} loses its role on `{repository}`, and with it the package.")
+            yield Change(f"{holder} loses its role on `{repository}`, and with it access to the package.")
         else:
             role = inputs.get("permission")
-            yield Change(f"{holder} gets the role `{role}` on `{repository}`, and so on the package.")
+            yield Change(f"{holder} gets the role `{role}` on `{repository}`, and with it access to the package.")

@@ -44,10 +44,10 @@ def permission_changes(old: Access, new: Access) -> Iterable[Change]:
 
 def _suspension_changes(old: Access, new: Access) -> Iterable[Change]:
     if new.suspended and not old.suspended:
-        text = f"`{new.user}` is suspended: no codespace can pull from {registry_text(new)} until that ends."
+        text = f"`{new.user}` is suspended: no codespace can pull from {registry_text(new)} until the suspension ends."
         yield Change(text, "suspended")
     elif old.suspended and not new.suspended:
-        yield Change(f"The suspension of `{new.user}` ends; its key is proven first.")
+        yield Change(f"The suspension of `{new.user}` ends; its key is verified first.")
 
 
 def _grant_changes(old: Access, new: Access) -> Iterable[Change]:
@@ -78,8 +78,8 @@ def _resources(grants: Iterable[Grant]) -> list[str]:
 
 def _elsewhere_change(access: Access, elsewhere: Iterable[tuple[str, str]]) -> Change:
     text = (
-        f"`{access.user}` has the permissions of {_sources_text(elsewhere)} too, {codespaces_text(access)}; what they "
-        "are is not told here."
+        f"`{access.user}` also has the permissions of {_sources_text(elsewhere)}, {codespaces_text(access)}; this "
+        "review does not show what they allow."
     )
     return Change(text, "wider-policy")
 
@@ -87,7 +87,10 @@ def _elsewhere_change(access: Access, elsewhere: Iterable[tuple[str, str]]) -> C
 def _sources_text(elsewhere: Iterable[tuple[str, str]]) -> str:
     """The policies and groups that give permissions."""
     return in_words(
-        [f"the {kind} `{name}`" if name else f"a {kind} that the update will tell" for kind, name in sorted(elsewhere)]
+        [
+            f"the {kind} `{name}`" if name else f"a {kind} that is known only after the update"
+            for kind, name in sorted(elsewhere)
+        ]
     )
 
 

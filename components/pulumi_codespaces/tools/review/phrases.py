@@ -73,7 +73,7 @@ def readers_text(owner: str, readers: Readers) -> str:
     if readers.visibility == "private":
         return f"**every private and internal repository of `{owner}`**"
     if readers.unknown and not readers.names:
-        return "repositories that the update will tell"
+        return "repositories that are known only after the update"
     return repositories_text(owner, readers.names)
 
 

@@ -38,7 +38,7 @@ def readers_changes(
         yield from public_changes(owner, frozenset[str]().union(*map(public.readers, accesses)))
     for (owner, names), accesses in groups.losses.items():
         text = (
-            f"{repositories_text(owner, names)} may no longer {uses_text(accesses)}; running codespaces do until they "
+            f"{repositories_text(owner, names)} may no longer {uses_text(accesses)}; running codespaces can until they "
             "stop."
         )
         yield Change(text, details=repository_details(owner, names))
@@ -99,7 +99,9 @@ def width(readers: Readers) -> int:
 def public_changes(owner: str, names: Collection[str]) -> Iterable[Change]:
     """Public repositories that join."""
     if names:
-        text = f"{repositories_text(owner, names)} {are(names)} public; whoever may write to it can read the secrets."
+        text = (
+            f"{repositories_text(owner, names)} {are(names)} public; everybody with write access can read the secrets."
+        )
         yield Change(text, "public-repository")
 
 

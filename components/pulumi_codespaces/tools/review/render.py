@@ -39,7 +39,7 @@ def as_markdown(review: Review, limit: int = COMMENT_LIMIT) -> str:
         # Halving leaves out more lines than necessary, but the exact number is not worth a search.
         details = details[: len(details) // 2]
     lines = _head(review)
-    note = "… and more than a comment has room for: see the preview itself."
+    note = "… The rest does not fit into a comment: see the preview itself."
     while len("\n".join([*lines, note])) >= limit:
         lines = lines[: len(lines) // 2]
     return "\n".join([*lines, note]) + "\n"

@@ -38,7 +38,7 @@ def added(new: Access, public: PublicRepositories, *, has_user_already: bool = F
     )
     yield from public_changes(new.owner, public.readers(new))
     if new.adopts:
-        text = f"Secrets of these names that exist are overwritten: {secrets_text(new)}."
+        text = f"Existing secrets with these names are overwritten: {secrets_text(new)}."
         yield Change(text, "adoption", secret_details(new))
     if not has_user_already:
         yield from new_permissions(new)
@@ -73,7 +73,7 @@ def updated(old: Access, new: Access, steps: Mapping[str, Step]) -> Iterable[Cha
         # A change of the whole map has the path `secrets`.
         yield _new_values([name for name in written if name != "secrets"] or list(new.secrets))
     if new.adopts and not old.adopts:
-        text = f"`adopt_existing` is switched on for `{new.name}`: secrets that exist are overwritten."
+        text = f"`adopt_existing` is switched on for `{new.name}`: existing secrets are overwritten."
         yield Change(text, "adoption")
 
 
