@@ -101,7 +101,7 @@ def test_nothing_in_a_healthy_world_and_each_thing_in_another(cloud, new_cloud_s
         ("unused-key", "warning", user),
     ]
     by_code = {one["code"]: one for one in found}
-    assert by_code["inactive-key"]["what"] == f"access key {key} is Inactive, and Active in the state."
+    assert by_code["inactive-key"]["what"] == f"access key {key} is Inactive, but Active in the state."
     assert by_code["old-key"]["what"] == (f"the published access key {key} is 100 days old; the maximum is 90.")
     assert by_code["unmanaged-key"]["fix"] == (
         f"aws iam delete-access-key --user-name {IAM_USER} --access-key-id {orphan}, if nothing uses it"

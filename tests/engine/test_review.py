@@ -138,10 +138,8 @@ def test_what_the_component_does_not_do_itself(cloud, new_cloud_stack):
         f"aws.iam.UserPolicyAttachment('more', user={name!r}, policy_arn=more.arn)\n"
         f"aws.iam.UserPolicyAttachment('all', user={name!r}, policy_arn={admin!r})\n"
     )
-    may = (
-        f"`{name}` has the permissions of the policy `{admin}` too, in codespaces of `acme/web`; what they are is not "
-    )
-    may += "told here."
+    may = f"`{name}` also has the permissions of the policy `{admin}`, in codespaces of `acme/web`; this review "
+    may += "does not show what they allow."
     wider = f"`{name}` may now do more than pull, in codespaces of `acme/web`."
     assert sentences(stack, head + chosen % "" + declared + given) == (
         [("wider-policy", may), ("wider-policy", wider)],
