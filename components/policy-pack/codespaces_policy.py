@@ -117,7 +117,7 @@ def pull_only(resources: Sequence[Resource]) -> Iterator[Violation]:
     for resource in granted.policies:
         statements = _statements(resource)
         if statements is None:
-            yield Violation(resource.urn, f"{resource.label}: its policy is no JSON; write a policy document.")
+            yield Violation(resource.urn, f"{resource.label}: its policy is not valid JSON; write a policy document.")
             continue
         allowing = [statement for statement in statements if statement.get("Effect") == "Allow"]
         actions = {action for statement in allowing for action in _texts(statement.get("Action"))}
@@ -297,6 +297,19 @@ class _Users:
             or not self.urns.isdisjoint(resource.comes_from.get(property_name, ()))
         )
 
+    def having(self, resources: Iterable[Resource], property_names: Mapping[str, str]) -> list[Resource]:
+        """The resources that belong to one of the users.
+
+        Args:
+            resources: the resources.
+            property_names: type of resource -> the property that names the users; other types are left out.
+        """
+        return [
+            resource
+            for resource in resources
+            if resource.type in property_names and self.have(resource, property_names[resource.type])
+        ]
+
 
 @dataclass
 class _Granted:
@@ -316,14 +329,10 @@ def _granted(resources: Sequence[Resource]) -> _Granted:
     users = _Users.of(resources)
     managed = {resource.urn: resource for resource in resources if resource.type == POLICY}
     by_arn = {policy.properties.get("arn"): policy for policy in managed.values()}
-    inline = [resource for resource in resources if resource.type == USER_POLICY and users.have(resource, "user")]
-    policies = {policy.urn: policy for policy in inline}
+    policies = {policy.urn: policy for policy in users.having(resources, {USER_POLICY: "user"})}
     granted = _Granted([], [], [], [])
-    for resource in resources:
-        if resource.type in MEMBERSHIPS and users.have(resource, MEMBERSHIPS[resource.type]):
-            granted.memberships.append(resource)
-        if resource.type not in ATTACHMENTS or not users.have(resource, ATTACHMENTS[resource.type][0]):
-            continue
+    granted.memberships = users.having(resources, MEMBERSHIPS)
+    for resource in users.having(resources, {kind: names[0] for kind, names in ATTACHMENTS.items()}):
         property_name = ATTACHMENTS[resource.type][1]
         value = resource.properties.get(property_name)
         arns = _texts(value)

@@ -16,7 +16,7 @@ import pulumi
 
 from .errors import refusing
 from .rules import RuleViolation
-from .rules.registries import DOCKER_HUB, known_registry
+from .rules.registries import DOCKER_HUB, Service, service_of
 from .rules.registry_logins import GOOGLE_KEY_USER, one_line_key
 
 
@@ -88,8 +88,7 @@ def google_container_registry(key: pulumi.Input[str], host: str = "gcr.io") -> L
     Raises:
         InvalidArgument: `host` is not one of these hosts.
     """
-    registry = known_registry(host)
-    if registry is None or registry.name != "Google Container Registry":
+    if service_of(host) is not Service.GOOGLE_CONTAINER_REGISTRY:
         with refusing("google_container_registry"):
             raise RuleViolation("host", f"host {host!r}: must be gcr.io, us.gcr.io, eu.gcr.io or asia.gcr.io.")
     return {"server": host, "user": GOOGLE_KEY_USER, "password": _google_key(key)}

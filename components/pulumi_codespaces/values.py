@@ -8,6 +8,17 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SIGNATURE = "4dabf18193072939515e22adb298388d"
+"""The key that the engine adds to an object to mark it as a value of another kind, such as a secret.
+
+Source: sdk/go/common/resource/sig/sig.go of pulumi/pulumi.
+"""
+UNKNOWN_TEXT = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+"""The engine's placeholder for a text that is known only after the update.
+
+Source: sdk/go/common/resource/plugin/rpc.go of pulumi/pulumi.
+"""
+
 
 class Unknown:
     """A value that will be known once the update has made what it comes from."""

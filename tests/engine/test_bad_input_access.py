@@ -56,8 +56,8 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalCl
         (
             {"key_generation": 1},
             [
-                "key_generation 1 has room for one key only",
-                "slot b that codespaces may hold. Set it back to 2, or to 3 for a new key.",
+                "key_generation 1 allows a single key",
+                "slot b, which codespaces may use. Set key_generation to 2, or to 3 for a new key.",
             ],
         ),
         ({"secret_prefix": "GITHUB"}, ["EcrPullAccess payments: ", "GITHUB"]),
@@ -65,7 +65,7 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalCl
         ({"secret_prefix": "pay-ments"}, ["EcrPullAccess payments: ", "pay-ments"]),
         (
             {"ecr_repositories": ["payments/api", "arn:aws-cn:ecr:cn-north-1:123456789012:repository/payments/api"]},
-            ["EcrPullAccess payments: ecr_repositories: ", "of another partition than"],
+            ["EcrPullAccess payments: ecr_repositories: ", "in another partition than"],
         ),
         (
             {"ecr_repositories": ["arn:aws:ecr:us-east-1:123456789012:repository/payments/api"]},
@@ -77,12 +77,15 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalCl
         ),
         (
             {"ecr_repositories": MANY},
-            ["ecr_repositories: 700 repositories are more than IAM has room for", "List a prefix"],
+            ["ecr_repositories: 700 repositories do not fit into the IAM policies of a user", "List a prefix"],
         ),
         ({"ecr_repositories": []}, ["ecr_repositories is empty"]),
         ({"ecr_repositories": "payments/api"}, ["ecr_repositories is a str; give a list of names"]),
-        ({"ecr_repositories": ["Payments/API"]}, ["'Payments/API' is no name of an ECR repository", "'payments/api'"]),
-        ({"ecr_repositories": ["payments/api:latest"]}, ["leave out tag and digest"]),
+        (
+            {"ecr_repositories": ["Payments/API"]},
+            ["'Payments/API' is not a valid name of an ECR repository", "'payments/api'"],
+        ),
+        ({"ecr_repositories": ["payments/api:latest"]}, ["leave out the tag and the digest"]),
         ({"ecr_repositories": [f"{HOST}/payments/api"]}, ["leave out the registry's host: 'payments/api'"]),
         (
             {"additional_registries": {"US": "123456789012.dkr.ecr-fips.us-east-1.amazonaws.com"}},

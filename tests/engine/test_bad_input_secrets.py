@@ -8,7 +8,7 @@ from .conftest import TOKEN
 from .secret_programs import HEAD, PASSWORD, USER, nowhere, program, secret_set, told, triple, values, writes
 
 CANARY = "CANARY-of-a-secret"
-RULES = "GitHub allows letters without accents, digits and _, no digit first, and nothing that begins with GITHUB_"
+RULES = "GitHub allows letters without accents, digits and _, and no digit or GITHUB_ at the beginning"
 PAY = triple(secret=CANARY)
 OTHER = triple("AKIA2", CANARY, "SHOP")
 
@@ -34,8 +34,8 @@ BAD = {
         ),
         f"secrets.GITHUB_X: the secret's name 'GITHUB_X' begins with GITHUB_, which is GitHub's own. {RULES}",
         "secrets.1X: the secret's name '1X' begins with a digit.",
-        "the secret's name 'A-B' has '-' in it.",
-        "secrets.LARGE: its value has 49,153 bytes, and GitHub stores at most 49,152 (48 KB) a secret.",
+        "the secret's name 'A-B' contains '-'.",
+        "secrets.LARGE: its value has 49,153 bytes, and GitHub stores at most 49,152 (48 KB) per secret.",
         "secrets.NONE has no value; a secret must hold something.",
         "secrets.twice and secrets.TWICE are one secret for GitHub",
         "selected_repositories are given, but visibility is all: every repository of the organization would read",

@@ -71,7 +71,7 @@ def test_nothing_in_a_healthy_world_and_each_thing_in_another(cloud, new_cloud_s
     doctor = Tools(stack, cloud)
     cloud.github.clear_requests()
     cloud.aws.clear_requests()
-    assert doctor("doctor", "--stack", "test") == (0, "Nothing was found.\n", "")
+    assert doctor("doctor", "--stack", "test") == (0, "No problems found.\n", "")
 
     assert [one.action for one in cloud.aws.requests if one.written] == []
     key, orphan, values = fall_ill(cloud, organization, package)
@@ -101,8 +101,8 @@ def test_nothing_in_a_healthy_world_and_each_thing_in_another(cloud, new_cloud_s
         ("unused-key", "warning", user),
     ]
     by_code = {one["code"]: one for one in found}
-    assert by_code["inactive-key"]["what"] == f"access key {key} is Inactive, and Active in the state."
-    assert by_code["old-key"]["what"] == (f"the published access key {key} is 100 days old, and at most 90 are wanted.")
+    assert by_code["inactive-key"]["what"] == f"access key {key} is Inactive, but Active in the state."
+    assert by_code["old-key"]["what"] == (f"the published access key {key} is 100 days old; the maximum is 90.")
     assert by_code["unmanaged-key"]["fix"] == (
         f"aws iam delete-access-key --user-name {IAM_USER} --access-key-id {orphan}, if nothing uses it"
     )
@@ -134,4 +134,4 @@ def test_nothing_in_a_healthy_world_and_each_thing_in_another(cloud, new_cloud_s
     package.visibility = "private"
     commit(cloud, "docs", f"{HOST}/payments/api:latest")
     stack.run("up", "--yes", "--refresh", "--stack", "test")
-    assert doctor("doctor") == (0, "Nothing was found.\n", "")
+    assert doctor("doctor") == (0, "No problems found.\n", "")

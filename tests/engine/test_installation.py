@@ -165,7 +165,7 @@ def test_the_template_from_nothing_to_nothing(terminal):
             running.resume_login()
             assert running.pull(API).ok
         assert sorted(key.status for key in cloud.aws.access_keys("codespaces-ecr")) == ["Active", "Active"]
-        assert follow("venv/bin/codespaces doctor").stdout == "Nothing was found.\n"
+        assert follow("venv/bin/codespaces doctor").stdout == "No problems found.\n"
         (terminal.folder / "sub").mkdir()
         terminal.run("cd sub && pulumi preview --expect-no-changes && pulumi refresh --run-program --yes && cd ..")
         state = terminal.run("pulumi stack export").stdout

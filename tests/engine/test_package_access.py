@@ -131,8 +131,8 @@ def test_roles_on_the_repository(github, new_stack):
 @pytest.mark.parametrize(
     ("arguments", "messages"),
     [
-        ({"visibility": "internal"}, ["package base/image is private, and internal is declared"]),
-        ({"repository": "web"}, ["package base/image is linked to images, and repository web is declared"]),
+        ({"visibility": "internal"}, ["package base/image is private, but internal is declared"]),
+        ({"repository": "web"}, ["package base/image is linked to images, but repository web is declared"]),
         ({"package": "none"}, ["organization acme has no container package none, or the credentials cannot see it"]),
     ],
 )

@@ -211,7 +211,7 @@ config:
     six:   {ecrRepositories: [payments/api], selection: payments, repositories: [web]}
 """
 EITHER = (
-    "a registry has either ecrRepositories (Amazon ECR), or ecrToken (the same by token), or server, user and "
+    "a registry has either ecrRepositories (Amazon ECR), or ecrToken (Amazon ECR by token), or server, user and "
     "passwordFrom (any other)"
 )
 SERVER = (
@@ -240,12 +240,12 @@ config:
         (
             BAD % (PASSWORD, PASSWORD),
             [
-                "one.ecrRepositores: is no key here; did you mean 'ecrRepositories'?",
+                "one.ecrRepositores: is not a key of this entry; did you mean 'ecrRepositories'?",
                 "two.keyGeneration: must be a whole number, not a text; write it without quotes",
                 f"three.server: is missing: {SERVER}; {EITHER}",
                 "four.password: a password in a map is not kept secret; put it into a secret of its own with `pulumi ",
-                "five: nobody may use it; give selection, repositories, repository, or visibility private or all",
-                "six: selection and repositories exclude each other; keep one of them",
+                "five: has no readers; give selection, repositories, repository, or visibility private or all",
+                "six: selection and repositories cannot be combined; keep one of them",
             ],
         ),
         (
@@ -253,9 +253,9 @@ config:
             [
                 "one.selection: there is no 'payment' in access:selections; did you mean 'payments'?",
                 "two.account: there is no 'shared' in access:accounts; there are prod",
-                "three.passwordFrom: there is no access:acrPasswort; set it with `pulumi config set --secret ",
+                "three.passwordFrom: access:acrPasswort is not set; set it with `pulumi config set --secret ",
                 "four.passwordFrom: access:acrPassword is not encrypted; set it again with `pulumi ",
-                "five.passwordFrom: there is no access:acrPasswort; set it with `pulumi config set --secret ",
+                "five.passwordFrom: access:acrPasswort is not set; set it with `pulumi config set --secret ",
                 "five.server 'https://acme.azurecr.io': a scheme does not belong here; write 'acme.azurecr.io'",
                 "six.secretPrefix 'github_pay': it begins with GITHUB_, which is GitHub's own.",
             ],
@@ -271,7 +271,7 @@ def test_a_mistake_is_one_line_with_its_key_and_changes_nothing(cloud, new_stack
     outcome = stack.preview(check=False) if operation == "preview" else stack.up(check=False)
     assert not outcome.ok
     said = "".join(one["message"] for one in outcome.digest.get("diagnostics", [])) or outcome.output
-    assert "the configuration of this stack cannot be used; nothing was changed:" in said
+    assert "the configuration of this stack is not valid; nothing was changed:" in said
     told = [line.strip() for line in said.splitlines() if line.strip().startswith("access:registries.")]
     # The order of the lines is that of the checks, and the CLI hands maps over in the order of their keys.
     expected = sorted(f"access:registries.{line}" for line in lines)

@@ -192,7 +192,7 @@ config:
     )
     preview = stack.preview()
     (warning,) = preview.warnings
-    assert warning.startswith("warning: a token of Amazon ECR works for 12 hours")
+    assert warning.startswith("warning: a token of Amazon ECR expires after 12 hours")
     stack.up()
     assert pulls(cloud, "acme/web", API) == [True]
     assert pulls(cloud, "acme/docs", API) == [True]

@@ -283,11 +283,11 @@ def test_a_configuration_that_cannot_work(github, github_environment, new_stack)
         ({"GITHUB_TOKEN": ""}, "no GitHub credentials: set GITHUB_TOKEN, or GITHUB_APP_ID"),
         ({"GITHUB_TOKEN": "ghp_CANARYrevoked"}, "The GitHub token or App key is wrong, expired or revoked"),
         ({"GITHUB_TOKEN": "ghp_reader"}, "needs the scope admin:org"),
-        ({"GITHUB_TOKEN": "ghp_CANARY two"}, "the GitHub token has blanks or other characters in it"),
+        ({"GITHUB_TOKEN": "ghp_CANARY two"}, "the GitHub token contains blanks or other characters"),
         ({"GITHUB_OWNER": "free"}, "has no Codespaces secrets: they need GitHub Team or GitHub Enterprise."),
         ({"GITHUB_OWNER": ""}, "no organization: set GITHUB_OWNER, or give the provider `owner`."),
         ({"GITHUB_BASE_URL": "https://github.acme.example"}, "github.acme.example is neither github.com nor a ghe.com"),
-        ({"GITHUB_BASE_URL": "http://me:CANARY@127.0.0.1:1"}, "base_url has a user name or a password in it"),
+        ({"GITHUB_BASE_URL": "http://me:CANARY@127.0.0.1:1"}, "base_url contains a user name or a password"),
     ):
         stack.environment |= github_environment | changed
         outcomes = [stack.preview(check=False)]

@@ -114,7 +114,7 @@ def test_ecr_by_a_key_that_exists(cloud, new_cloud_stack):
         assert codespace.pull(f"{HOST}/payments/api:latest").ok
     stack.write(program(login, probe_images=["payments/api", "payments/none"]))
     refused = stack.up(check=False)
-    assert "there is no such image; probe_images must name images that exist" in refused.output
+    assert "the image does not exist; probe_images must list existing images" in refused.output
     assert "Nothing was published" in refused.output
     nowhere([secret], stack, refused)
 
@@ -122,7 +122,7 @@ def test_ecr_by_a_key_that_exists(cloud, new_cloud_stack):
 def test_ecr_by_a_token_that_every_update_renews(cloud, new_cloud_stack):
     stack = new_cloud_stack(program("codespaces.ecr_token()"))
     preview = stack.preview()
-    assert "a token of Amazon ECR works for 12 hours" in told(preview)
+    assert "a token of Amazon ECR expires after 12 hours" in told(preview)
     stack.up()
     ends = stack.outputs()["login"]["expiresAt"]
     secrets = cloud.github.organization("acme").secrets
@@ -167,7 +167,7 @@ def test_when_credentials_end(cloud, new_cloud_stack, ends, message):
         ),
         (
             f"codespaces.google_artifact_registry('us', {GIVEN})",
-            "the key of a Google service account: password: it is not JSON",
+            "the key of a Google service account: password: the key of a Google service account must be JSON",
         ),
         (
             f"codespaces.google_container_registry({GOOGLE}, 'gcr.example')",

@@ -118,7 +118,7 @@ def judge_by_any(cloud: LocalCloud, registry: PlainRegistry) -> str:
     ("arguments", "message"),
     [
         ({"password": PASSWORDS[3]}, "the registry acme.azurecr.io refuses the login (401)"),
-        ({"probe_images": ["team/app:missing"]}, "there is no such image; probe_images must name images that exist"),
+        ({"probe_images": ["team/app:missing"]}, "the image does not exist; probe_images must list existing images"),
         ({"probe_images": ["team/app", "team/other"]}, "reading team/other from acme.azurecr.io is refused (403)"),
         ({"server": "gone.azurecr.io"}, "the registry gone.azurecr.io does not answer"),
     ],

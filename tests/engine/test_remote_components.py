@@ -147,7 +147,10 @@ def test_a_remote_component_takes_outputs_of_the_same_program(cloud, new_cloud_s
     late = 'inputs["additionalRegistries"] = {"US": pulumi.Output.from_input("acme.example")}\n'
     stack.write(HEAD + MADE + late + 'Remote("EcrPullAccess", "payments", inputs, OUTPUTS)\n')
     refused = stack.run("preview", check=False).output
-    assert "EcrPullAccess payments: additionalRegistries.US 'acme.example' is no private ECR registry" in refused
+    assert (
+        "EcrPullAccess payments: additionalRegistries.US 'acme.example' is not the host of a private ECR registry"
+        in refused
+    )
     assert "Unexpected" not in refused
     assert not has_frame_of_package(refused)
 

@@ -91,8 +91,8 @@ def test_few_names_are_asked_for_one_by_one_and_many_are_listed_once(github, new
     [
         ({"names": ["web", "ap"]}, "organization acme has no repository 'ap'; did you mean 'api'? A repository that"),
         ({"names": ["acme/web"]}, "names[0] 'acme/web': write the name without its owner: 'web'."),
-        ({"names": [".."]}, "names[0] '..': no repository has this name"),
-        ({"names": ["web", ""]}, "names[1] '': no repository has this name"),
+        ({"names": [".."]}, "names[0] '..' is not a valid repository name"),
+        ({"names": ["web", ""]}, "names[1] '' is not a valid repository name"),
         ({}, "the selection is empty: give `names`, `topics`, `properties` or `ids`."),
     ],
 )
@@ -126,7 +126,7 @@ def test_repositories_come_and_go(github, new_stack):
     github.repository("acme/api").topics.clear()
     preview = stack.preview()
     assert warnings(preview) == [
-        "docs is called handbook now and keeps its access; write handbook in the selection.",
+        "docs is now called handbook and keeps its access; use handbook in the selection.",
         "infra is archived and is left out; remove it from the selection or unarchive it.",
         "pay joins: it has topic payments",
         "api leaves: it no longer has the topic or property that selected it",
@@ -149,7 +149,7 @@ def test_repositories_come_and_go(github, new_stack):
     assert {one.rpartition("/")[2] for one in writes(github)} == {"repositories"}
     # What has not changed since is said again only if it asks for something to be done.
     assert warnings(stack.preview("--expect-no-changes")) == [
-        "docs is called handbook now and keeps its access; write handbook in the selection.",
+        "docs is now called handbook and keeps its access; use handbook in the selection.",
         "infra is archived and is left out; remove it from the selection or unarchive it.",
     ]
 
@@ -160,11 +160,11 @@ def test_repositories_come_and_go(github, new_stack):
     preview = stack.preview()
     taken, *others = warnings(preview)
     assert taken == (
-        "docs is another repository than before: the one selected so far (id 13) is called handbook now, and the name "
-        "now belongs to id 99, which gets the access."
+        "docs is now a different repository: the repository selected so far (id 13) is now called handbook, and the "
+        "repository with id 99, which has the name now, gets the access."
     )
     assert others == [
-        "infra does not exist in the organization any more and is left out; remove it from the selection.",
+        "infra no longer exists in the organization and is left out; remove it from the selection.",
         "pay leaves: it is archived",
     ]
     stack.up()
@@ -190,12 +190,12 @@ def test_one_that_was_asked_for_by_name_is_followed_and_dropped(github, new_stac
     asked(github)
     preview = stack.preview()
     assert warnings(preview) == [
-        "web is called site now and keeps its access; write site in the selection.",
-        "docs does not exist in the organization any more and is left out; remove it from the selection.",
+        "web is now called site and keeps its access; use site in the selection.",
+        "docs no longer exists in the organization and is left out; remove it from the selection.",
     ]
     assert changes(preview) == {"repositories.docs": "delete", "renamed.web": "add", "skipped.docs": "add"}
     github.organization("acme").create_repository("web", number=99)
-    assert "the one selected so far (id 11) is called site now" in warnings(stack.preview())[0]
+    assert "the repository selected so far (id 11) is now called site" in warnings(stack.preview())[0]
 
 
 def test_what_the_credentials_cannot_see_is_no_deletion(github, new_stack):
@@ -287,8 +287,10 @@ def test_a_transferred_repository_is_dropped_however_it_was_selected(github, new
 
     # Another repository takes the name, and the access with it.
     acme.create_repository("docs", number=99)
-    became = "docs is another repository than before: the one selected so far (id 13) was transferred to umbrella, and "
-    became += "the name now belongs to id 99, which gets the access."
+    became = (
+        "docs is now a different repository: the repository selected so far (id 13) was transferred to umbrella, and "
+    )
+    became += "the repository with id 99, which has the name now, gets the access."
     left_out = "made was transferred to umbrella and is left out; remove it from the selection."
     assert sorted(warnings(stack.preview())) == [became, left_out]
 
@@ -305,7 +307,7 @@ def test_one_that_went_out_of_sight_is_dropped_too(github, new_stack):
         github.repository(f"acme/{name}").transfer("umbrella")
     preview = stack.preview()
     assert warnings(preview) == [
-        f"{name} does not exist in the organization any more and is left out; remove it from the selection."
+        f"{name} no longer exists in the organization and is left out; remove it from the selection."
         for name in ("docs", "infra")
     ]
     stack.up()

@@ -87,7 +87,7 @@ def test_three_pull_requests_and_what_else_can_happen(cloud, new_cloud_stack):
     rotates = "The key of `codespaces-payments-prod` rotates from generation 2 to 3; codespaces running now keep "
     rotates += "working until the next rotation. The key from before the last rotation is deleted."
     cloud.github.organization("acme").create_repository("site", visibility="public")
-    opened = "`acme/site` is public; whoever may write to it can read the secrets."
+    opened = "`acme/site` is public; everybody with write access can read the secrets."
     joins = "`acme/site` may pull from `acme.azurecr.io` and `123456789012.dkr.ecr.eu-west-1.amazonaws.com`."
     assert sentences(stack, program(("web", "docs", "site"), key_generation=3)) == (
         [("public-repository", opened)],
@@ -123,7 +123,7 @@ def test_what_the_component_does_not_do_itself(cloud, new_cloud_stack):
 
     made = "new = pulumi_github.Repository('new', name='acme-new', visibility='public')\n"
     unknown = f"Who may pull `payments/api` from `{host}` is known only after the update; before, `acme/web` could."
-    opened = "`acme/new` is public; whoever may write to it can read the secrets."
+    opened = "`acme/new` is public; everybody with write access can read the secrets."
     assert sentences(stack, head + made + chosen % "'new': new.repo_id" + declared) == (
         [("public-repository", opened)],
         [unknown],
@@ -138,10 +138,8 @@ def test_what_the_component_does_not_do_itself(cloud, new_cloud_stack):
         f"aws.iam.UserPolicyAttachment('more', user={name!r}, policy_arn=more.arn)\n"
         f"aws.iam.UserPolicyAttachment('all', user={name!r}, policy_arn={admin!r})\n"
     )
-    may = (
-        f"`{name}` has the permissions of the policy `{admin}` too, in codespaces of `acme/web`; what they are is not "
-    )
-    may += "told here."
+    may = f"`{name}` also has the permissions of the policy `{admin}`, in codespaces of `acme/web`; this review "
+    may += "does not show what they allow."
     wider = f"`{name}` may now do more than pull, in codespaces of `acme/web`."
     assert sentences(stack, head + chosen % "" + declared + given) == (
         [("wider-policy", may), ("wider-policy", wider)],

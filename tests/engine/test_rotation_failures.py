@@ -66,7 +66,7 @@ class Trouble:
 
 
 class NoSuchImage(Trouble):
-    message = "there is no such image; probe_images must name images that exist"
+    message = "the image does not exist; probe_images must list existing images"
 
     def begin(self) -> None:
         self.arguments = {"probe_images": ["payments/api:latest", "payments/api:missing"]}

@@ -80,7 +80,7 @@ RIGHT = {
         "login": ("ok", "ok"),
         "pull": ("ok", "1 image"),
         "push": ("ok", "refused"),
-        "others": ("skipped", "for Amazon ECR alone"),
+        "others": ("skipped", "only checked at Amazon ECR"),
     },
     "payments": {
         "login": ("ok", "ok"),
@@ -159,7 +159,7 @@ def test_who_may_pull_and_whether_it_is_so(cloud, azure, new_cloud_stack):
         "REGISTRY  SERVER                                        LOGIN  PULL                   PUSH     OTHERS",
         "azure     acme.azurecr.io                               ok     1 image                refused  -",
         f"payments  {HOST}  ok     1 image, 1 repository  refused  refused",
-        "azure (AZURE): others not checked: for Amazon ECR alone",
+        "azure (AZURE): others not checked: only checked at Amazon ECR",
     ])  # fmt: skip
     assert tools.checks() == (0, RIGHT)
     assert tools.checks("--registry", HOST, "--image", f"{HOST}/payments/web", "--unlisted", "payments/web") == (
@@ -178,9 +178,9 @@ def test_who_may_pull_and_whether_it_is_so(cloud, azure, new_cloud_stack):
     assert (code, shown.splitlines()[1:]) == (1, [
         "azure     acme.azurecr.io                               ok     1 image                WRONG  -",
         f"payments  {HOST}  ok     1 image, 1 repository  WRONG  refused",
-        "azure (AZURE): push WRONG: a push to team/app is accepted (202; it was broken off)",
-        "azure (AZURE): others not checked: for Amazon ECR alone",
-        "payments (PAYMENTS): push WRONG: a push to payments/api is accepted (202; it was broken off)",
+        "azure (AZURE): push WRONG: a push to team/app is accepted (202; the push was canceled)",
+        "azure (AZURE): others not checked: only checked at Amazon ECR",
+        "payments (PAYMENTS): push WRONG: a push to payments/api is accepted (202; the push was canceled)",
     ])  # fmt: skip
     assert azure.content.uploads("team/app") == []
 
@@ -193,7 +193,7 @@ def test_who_may_pull_and_whether_it_is_so(cloud, azure, new_cloud_stack):
 
     cloud.aws.set_access_key_status(IAM_USER, key, "Inactive")
     azure.password = "another one"
-    dead = ("skipped", "there is no login")
+    dead = ("skipped", "the login failed")
     assert tools.checks() == (
         1,
         {
@@ -225,6 +225,6 @@ def test_a_suspended_user(cloud, azure, new_cloud_stack):
     (denial,) = [name for name, policy in cloud.aws.policies(IAM_USER).items() if "Deny" in json.dumps(policy)]
     statement = {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"}
     cloud.aws.put_user_policy(IAM_USER, denial, {"Version": "2012-10-17", "Statement": [statement]})
-    nevertheless = ("wrong", "the user is suspended, and its key logs in nevertheless")
+    nevertheless = ("wrong", "the user is suspended, but its key still logs in")
     code, found = tools.checks("--registry", "payments")
     assert (code, found["payments"]["login"]) == (1, nevertheless)

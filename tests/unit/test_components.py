@@ -496,7 +496,7 @@ def test_every_public_name_is_there() -> None:
         ({"max_key_age_days": 0}, "max_key_age_days", "max_key_age_days 0: must be a plain whole number"),
         ({"max_key_age_days": "90"}, "max_key_age_days", "max_key_age_days '90': must be a plain whole number"),
         ({"verify_timeout_seconds": -1}, "verify_timeout_seconds", "verify_timeout_seconds -1: must be a plain"),
-        ({"region": "Frankfurt"}, "region", "region 'Frankfurt' has not the form of an AWS Region"),
+        ({"region": "Frankfurt"}, "region", "region 'Frankfurt' is not an AWS Region"),
         ({"region": 1}, "region", "region is an int; write the name of a Region"),
         ({"user_name": "x" * 65}, "user_name", "(65 characters)"),
         ({"ecr_repositories": "payments/api"}, "ecr_repositories", "ecr_repositories is a str; give a list"),

@@ -81,7 +81,7 @@ def _token(given: str) -> str | None:
     token = given.strip()
     if re.search(r"[^!-~]", token):
         raise RuleViolation(
-            "", "the GitHub token has blanks or other characters in it that no token has; copy it once more."
+            "", "the GitHub token contains blanks or other characters that are not valid; copy the token again."
         )
     return token or None
 
@@ -108,8 +108,8 @@ def _app_auth(given: Value) -> AppInstallation | None:
     if not app.installation_id.isdecimal():
         raise RuleViolation(
             "",
-            f"app_auth.installation_id {app.installation_id!r} must be a number: it ends the address of the "
-            "installation's page in the organization's settings.",
+            f"app_auth.installation_id {app.installation_id!r} must be a number: the last part of the address "
+            "of the installation's page in the organization's settings.",
         )
     _check_pem(app.pem)
     return app
@@ -141,6 +141,6 @@ def _check_pem(pem: str) -> None:
         # The exception may quote what it was given.
         raise RuleViolation(
             "",
-            "app_auth.pem_file (or GITHUB_APP_PEM_FILE) is not a private key in PEM: give the contents of the file "
-            "that GitHub let you download, not its name.",
+            "app_auth.pem_file (or GITHUB_APP_PEM_FILE) is not a private key in PEM format; give the contents of the "
+            "file that you downloaded from GitHub, not its name.",
         ) from error

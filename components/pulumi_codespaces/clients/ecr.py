@@ -77,7 +77,7 @@ async def verify_key(
             if refused.status == NO_SUCH_IMAGE or waited >= timeout_seconds:
                 raise CloudError(
                     f"{named} does not work after {waited:.0f} s: {refused}. Nothing was published; "
-                    "codespaces keep the credentials they have. Mend the cause (a permissions boundary, a service "
+                    "codespaces keep the credentials they have. Fix the cause (a permissions boundary, a service "
                     "control policy, a repository that does not exist) and run `pulumi up` again."
                 ) from None
             progress(f"waiting for AWS to accept {named} ({waited:.0f} s): {refused}")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
 from ..rules.selection import Repository
+from .concurrency import gather_limited
 from .credentials import NO_CREDENTIALS
 from .errors import CloudError, OutcomeUnknown
 from .pace import Pace
@@ -287,7 +288,7 @@ class GitHub:
         if self.sees_every_repository():
             return ""
         return self.unseen_repositories() or (
-            "of a fine-grained token and of an App's token GitHub does not tell which repositories they see"
+            "GitHub does not say which repositories a fine-grained token or an App's token can see"
         )
 
     async def give_up(self) -> None:
@@ -331,20 +332,17 @@ class GitHub:
         last = _last_page(first)
         if last > _MOST_PAGES:
             raise _not_understood("GET", path, f"a list of {last} pages")
-        gate = asyncio.Semaphore(_CONCURRENT_PAGES)
         pace = Pace(self._progress, f"reading pages of {path}", last)
         pace.step()
 
         async def page(number: int) -> list[dict[str, Any]]:
-            async with gate:
-                params = {"per_page": _PAGE, "page": number}
-                found = _items(await self.send("GET", path, params=params, need=need), key)
-                pace.step()
-                return found
+            params = {"per_page": _PAGE, "page": number}
+            items_of_page = _items(await self.send("GET", path, params=params, need=need), key)
+            pace.step()
+            return items_of_page
 
-        for more in await asyncio.gather(*(page(number) for number in range(2, last + 1))):
-            items.extend(more)
-        return items
+        pages = await gather_limited(page, range(2, last + 1), _CONCURRENT_PAGES)
+        return [*items, *(item for items_of_page in pages for item in items_of_page)]
 
     async def send(
         self,

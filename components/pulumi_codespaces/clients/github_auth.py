@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import httpx
 from typing_extensions import override
 
+from ..rules.lifetimes import moment
 from .errors import CloudError
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class InstallationAuth(httpx.Auth):
         try:
             body = cast("dict[str, Any]", response.json())
             self._token = str(body["token"])
-            self._ends = datetime.fromisoformat(body["expires_at"].replace("Z", "+00:00")) - _CLOCK_DRIFT
+            self._ends = moment(body["expires_at"]) - _CLOCK_DRIFT
         except (AttributeError, LookupError, TypeError, ValueError):
             raise CloudError(
                 f"POST {self._url.path}: the answer ({response.status_code}) is not a token of an App's installation "

@@ -180,7 +180,7 @@ async def _send(
 async def _get(client: httpx.AsyncClient, login: RegistryCredentials, path: str, refused: str, scope: str) -> None:
     answer = await _send(client, login, "GET", path, refused, scope)
     if answer.status_code == 404 and scope:
-        raise CloudError(f"{refused}: there is no such image; probe_images must name images that exist", NO_SUCH_IMAGE)
+        raise CloudError(f"{refused}: the image does not exist; probe_images must list existing images", NO_SUCH_IMAGE)
     if answer.is_error:
         raise CloudError(f"{refused} ({answer.status_code})", answer.status_code)
 
@@ -191,7 +191,7 @@ async def _bearer(
     parameters = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
     realm = parameters.get("realm", "")
     if not realm.startswith("https://"):
-        raise CloudError(f"{refused}: its token service {realm!r} has no https address")
+        raise CloudError(f"{refused}: the address of its token service, {realm!r}, does not begin with https")
     query = {"service": parameters.get("service", ""), "account": login.user} | ({"scope": scope} if scope else {})
     answer = await client.get(realm, params=query, headers={"Authorization": login.basic})
     if answer.is_error:

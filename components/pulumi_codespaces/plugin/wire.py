@@ -11,19 +11,17 @@ from typing import TYPE_CHECKING, cast
 
 from google.protobuf import struct_pb2
 
-from ..values import UNKNOWN, Secret, Unknown
+from ..values import SIGNATURE, UNKNOWN, UNKNOWN_TEXT, Secret, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..values import Properties, Value
 
-_SIGNATURE = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"
 _OUTPUT = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
-_UNKNOWN_STRING = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _UNKNOWNS = {
-    _UNKNOWN_STRING,
+    UNKNOWN_TEXT,
     "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
     "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
     "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
@@ -60,7 +58,7 @@ def _decode(value: struct_pb2.Value) -> Value:
 
 
 def _decode_struct(struct: struct_pb2.Struct) -> Value:
-    signature = struct.fields[_SIGNATURE].string_value if _SIGNATURE in struct.fields else ""
+    signature = struct.fields[SIGNATURE].string_value if SIGNATURE in struct.fields else ""
     if signature == _SECRET:
         return Secret(_decode(struct.fields["value"]))
     if signature == _OUTPUT:
@@ -71,10 +69,10 @@ def _decode_struct(struct: struct_pb2.Struct) -> Value:
 
 def _encode(value: Value) -> struct_pb2.Value:  # noqa: PLR0911 - one kind of value a line
     if isinstance(value, Secret):
-        fields = {_SIGNATURE: struct_pb2.Value(string_value=_SECRET), "value": _encode(value.value)}
+        fields = {SIGNATURE: struct_pb2.Value(string_value=_SECRET), "value": _encode(value.value)}
         return struct_pb2.Value(struct_value=struct_pb2.Struct(fields=fields))
     if isinstance(value, Unknown):
-        return struct_pb2.Value(string_value=_UNKNOWN_STRING)
+        return struct_pb2.Value(string_value=UNKNOWN_TEXT)
     if value is None:
         return struct_pb2.Value(null_value=struct_pb2.NULL_VALUE)
     if isinstance(value, bool):

@@ -69,7 +69,7 @@ def load(config: pulumi.Config) -> Settings:
     lines = list(dict.fromkeys((*_misspelt(config, given), *lines)))
     if settings is None or lines:
         text = "\n".join(f"  {config.name}:{line}" for line in lines)
-        raise InvalidArgument("", f"the configuration of this stack cannot be used; nothing was changed:\n{text}")
+        raise InvalidArgument("", f"the configuration of this stack is not valid; nothing was changed:\n{text}")
     return settings
 
 
@@ -110,7 +110,7 @@ def _lines(errors: list[ErrorDetails], strays: list[str]) -> Iterator[str]:
             hint = did_you_mean(key, [key])
             meant = [name for name in keys if (did_you_mean(name, [key]) if parent else _meant(name) == hint)]
             if meant and not parent:
-                yield f"{meant[0]}: is no key of this program{hint}"
+                yield f"{meant[0]}: is not a key of this program{hint}"
             if meant:
                 continue
         yield f"{_path(error['loc'])}: {_problem(error)}"
@@ -131,7 +131,7 @@ def _problem(error: ErrorDetails) -> str:
         "missing": f"is missing{what}",
         "too_short": f"is empty{what}",
         "string_too_short": f"is empty{what}",
-        "greater_than_equal": f"is {value}, and must be at least {context.get('ge')}{what}",
+        "greater_than_equal": f"is {value}, but must be at least {context.get('ge')}{what}",
         "literal_error": "must be true, or be left out",
         "value_error": str(context.get("error")),
     }
@@ -156,7 +156,8 @@ def _unknown_key(error: ErrorDetails) -> str:
         )
     if model in KINDS.values() and any(key in _keys(other) for other in KINDS.values()):
         return f"belongs to another kind of registry; {EITHER}"
-    return f"is no key here{did_you_mean(key, known) or f'; there are {_listed(known)}'}"
+    way_out = did_you_mean(key, known) or f"; use one of {_listed(known)}"
+    return f"is not a key of this entry{way_out}"
 
 
 def _form(value: object) -> str:
@@ -237,7 +238,7 @@ def _misspelt(config: pulumi.Config, given: Mapping[str, Any]) -> Iterator[str]:
     for key in _strays(config):
         hint = _meant(key)
         if hint and key not in named and not is_config_secret(config.full_key(key)):
-            yield f"{key}: is no key of this program{hint}"
+            yield f"{key}: is not a key of this program{hint}"
 
 
 def _meant(key: str) -> str:
@@ -313,7 +314,7 @@ class _Names:
             if own != other:
                 yield (
                     f"{path}: {pointed!r} in {self.config.full_key(section)} belongs to the organization {other!r}, "
-                    f"and this to {own!r}; give both the same `organization`"
+                    f"and this entry to {own!r}; give both the same `organization`"
                 )
 
     def _secret(self, path: str, key: str | None) -> Iterator[str]:
@@ -321,7 +322,7 @@ class _Names:
             return
         full_key, way_out = self.config.full_key(key), f"`pulumi config set --secret {key}`"
         if self.config.get(key) is None:
-            yield f"{path}: there is no {full_key}; set it with {way_out}"
+            yield f"{path}: {full_key} is not set; set it with {way_out}"
         elif not is_config_secret(full_key):
             yield f"{path}: {full_key} is not encrypted; set it again with {way_out}"
 
@@ -382,12 +383,12 @@ def _check_spelling(login: str, others: Iterable[str]) -> None:
     """Refuse one organization under two names, which would have two providers that do not know of each other."""
     for other in others:
         if other != login and other.lower() == login.lower():
-            raise RuleViolation("organization", f"this is {other!r}, written another way; write it one way.")
+            raise RuleViolation("organization", f"this is the same organization as {other!r}; use one spelling.")
 
 
 def _check_output(name: str, settings: Settings) -> None:
     if name in settings.registries:
-        raise RuleViolation("", f"there is a registry {name!r} too, and both are stack outputs; rename one of them.")
+        raise RuleViolation("", f"a registry is also called {name!r}, and both would be one stack output; rename one.")
 
 
 def _check_package(organization: str, package: PackageSettings) -> None:

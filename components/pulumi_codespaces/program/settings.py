@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from ..package_access import PackageAccessArgs
 
 EITHER = (
-    "a registry has either ecrRepositories (Amazon ECR), or ecrToken (the same by token), or server, user and "
+    "a registry has either ecrRepositories (Amazon ECR), or ecrToken (Amazon ECR by token), or server, user and "
     "passwordFrom (any other)"
 )
 """The kinds of registries, in a message."""
@@ -104,11 +104,9 @@ class Organization(_Settings):
         app = {"installationId": self.installation_id, "appId": self.app_id, "pemFrom": self.pem_from}
         app_keys = [key for key, value in app.items() if value is not None]
         if self.token_from is not None and app_keys:
-            raise ValueError(f"tokenFrom and {' and '.join(app_keys)} exclude each other; keep a token or an App")
+            raise ValueError(f"tokenFrom and {' and '.join(app_keys)} cannot be combined; keep the token or the App")
         if app_keys and self.installation_id is None:
-            raise ValueError(
-                f"has {' and '.join(app_keys)}, but no installationId, which is another in each organization"
-            )
+            raise ValueError(f"has {' and '.join(app_keys)}, but no installationId; each organization has its own")
         return self
 
 
@@ -159,9 +157,7 @@ class _Readers(_Settings):
     def _one_kind_of_readers(self) -> Self:
         readers = self._readers()
         if not any(readers.values()):
-            raise ValueError(
-                "nobody may use it; give selection, repositories, repository, or visibility private or all"
-            )
+            raise ValueError("has no readers; give selection, repositories, repository, or visibility private or all")
         _exclude_each_other(readers)
         return self
 
@@ -186,7 +182,7 @@ def _arguments(entry: BaseModel, repositories: list[str]) -> dict[str, Any]:
 def _exclude_each_other(alternatives: Mapping[str, bool]) -> None:
     keys = [key for key, is_set in alternatives.items() if is_set]
     if len(keys) > 1:
-        raise ValueError(f"{' and '.join(keys)} exclude each other; keep one of them")
+        raise ValueError(f"{' and '.join(keys)} cannot be combined; keep one of them")
 
 
 class SecretGroup(_Readers):
@@ -254,7 +250,7 @@ class EcrRegistry(_Registry):
     @model_validator(mode="after")
     def _grants_something(self) -> EcrRegistry:
         if not self.ecr_repositories and not self.ecr_repository_tags:
-            raise ValueError(f"nothing may be pulled; give ecrRepositories or ecrRepositoryTags; {EITHER}")
+            raise ValueError(f"grants nothing; give ecrRepositories or ecrRepositoryTags; {EITHER}")
         return self
 
 
@@ -365,7 +361,7 @@ def _with_first_registry(registries: Any, others: Mapping[str, Any]) -> Any:
     if twice:
         raise ValueError(
             f"the entry {FIRST_REGISTRY!r} has {' and '.join(twice)}, for which ecrRepositories and repositories at "
-            "the top are short; remove those at the top, or rename the entry"
+            "the top are the short form; remove the keys at the top, or rename the entry"
         )
     return {**entries, FIRST_REGISTRY: {**short, **written}}
 
@@ -427,7 +423,9 @@ class Settings(_Settings):
         if ecr_repositories and not names:
             raise PydanticCustomError("missing", "repositories")
         if names and ecr_repositories == []:
-            raise ValueError("goes with ecrRepositories, which is missing; an entry of registries has its own")
+            raise ValueError(
+                "needs ecrRepositories, which is missing; an entry of registries has repositories of its own"
+            )
         return names
 
     @field_validator("registries", mode="before")

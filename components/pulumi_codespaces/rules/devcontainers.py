@@ -6,24 +6,33 @@ https://docs.docker.com/reference/compose-file/services/#image
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from .packages import read_devcontainer
-from .registries import DOCKER_HUB, known_registry, same_registry, split_host
+from . import RuleViolation
+from .registries import DOCKER_HUB, Service, same_registry, service_of, split_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from .packages import Package
+
+DEVCONTAINER_PATHS = (".devcontainer/devcontainer.json", ".devcontainer.json")
+"""The paths of the file that describes a repository's development container
+(https://containers.dev/implementors/spec/#devcontainerjson)."""
+_TEXT = r'"(?:\\.|[^"\\])*(?:"|\\?\Z)'
+_TEXT_OR_COMMENT = re.compile(rf"{_TEXT}|//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
+_TEXT_OR_LAST_COMMA = re.compile(rf"{_TEXT}|,(?=\s*[}}\]])", re.DOTALL)
 _FROM = re.compile(r"^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(\S+)", re.IGNORECASE | re.MULTILINE)
 _COPY = re.compile(r"^[ \t]*COPY[ \t]+(?:--\S+[ \t]+)*--from=(\S+)", re.IGNORECASE | re.MULTILINE)
 _IMAGE = re.compile(r"""^[ \t-]*["']?image["']?[ \t]*:[ \t]*["']?([^\s"'#]+)""", re.MULTILINE)
 _HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]+)?")
-_MOSTLY_PUBLIC = ("Docker Hub", "GitHub Container registry", "Google Container Registry")
+_MOSTLY_PUBLIC = (Service.DOCKER_HUB, Service.GITHUB, Service.GOOGLE_CONTAINER_REGISTRY)
 """Registries with many public images, so that a host alone does not show whether an image needs a login."""
-_NEVER_PUBLIC = ("Amazon ECR", "Azure Container Registry")
+_NEVER_PUBLIC = (Service.AMAZON_ECR, Service.AZURE)
 
 
 @dataclass(frozen=True)
@@ -77,12 +86,57 @@ def needs_login(host: str, logged_in_hosts: Iterable[str]) -> bool:
         host: the registry.
         logged_in_hosts: the registries that any codespaces log in to.
     """
-    registry = known_registry(host)
-    if registry and registry.name in _NEVER_PUBLIC:
+    service = service_of(host)
+    if service in _NEVER_PUBLIC:
         return True
-    if registry and registry.name in _MOSTLY_PUBLIC:
+    if service in _MOSTLY_PUBLIC:
         return False
     return any(same_registry(host, logged_in) for logged_in in logged_in_hosts)
+
+
+def asks_for(devcontainer: str, package: Package) -> bool:
+    """Whether a devcontainer.json asks for access to the packages of a package's repository.
+
+    Args:
+        devcontainer: the file's text: JSON with comments and trailing commas.
+        package: the package.
+
+    Raises:
+        RuleViolation: the file is not valid JSON.
+    """
+    codespaces = _map(_map(_map(read_devcontainer(devcontainer)).get("customizations")).get("codespaces"))
+    wanted = {f"{package.organization}/{package.repository}".lower(), f"{package.organization}/*".lower()}
+    entries = _map(codespaces.get("repositories"))
+    return any(_reads_packages(entry) for name, entry in entries.items() if name.lower() in wanted)
+
+
+def read_devcontainer(text: str) -> Any:
+    """Parse a devcontainer.json.
+
+    Raises:
+        RuleViolation: the text is not valid JSON.
+    """
+    try:
+        return json.loads(without_comments(text))
+    except (ValueError, RecursionError) as error:
+        raise RuleViolation("", f"devcontainer.json is not valid JSON: {error}") from None
+
+
+def without_comments(text: str) -> str:
+    """Turn JSON with comments into plain JSON (https://code.visualstudio.com/docs/languages/json#_json-with-comments)."""
+    # The text is untrusted: anybody with write access to the repository can change it. So each pattern reads it once
+    # from left to right, and never goes back.
+    return _replaced(_TEXT_OR_LAST_COMMA, "", _replaced(_TEXT_OR_COMMENT, " ", text))
+
+
+def _replaced(pattern: re.Pattern[str], replacement: str, text: str) -> str:
+    """Replace every match of a pattern except the texts in quotes."""
+    return pattern.sub(lambda match: match[0] if match[0].startswith('"') else replacement, text)
+
+
+def _reads_packages(entry: Any) -> bool:
+    permissions = _map(entry).get("permissions")
+    return permissions in ("read-all", "write-all") or _map(permissions).get("packages") == "read"
 
 
 def _map(value: Any) -> dict[str, Any]:

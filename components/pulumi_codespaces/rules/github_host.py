@@ -35,7 +35,7 @@ def api_base_url(base_url: str | None) -> str:
     if parts.scheme == "http":
         raise RuleViolation(
             "base_url",
-            f"base_url {base_url!r}: the token would travel in clear; use https (http is for loopback only).",
+            f"base_url {base_url!r}: http would send the token unencrypted; use https (http is for loopback only).",
         )
     if host in ("github.com", "www.github.com", "api.github.com"):
         return PUBLIC_API
@@ -77,15 +77,15 @@ def check_login(owner: str, argument: str = "owner") -> None:
     if not _LOGIN.fullmatch(owner):
         raise RuleViolation(
             argument,
-            f"{argument} {owner!r} is not the login of an organization: write what stands behind github.com/ in the "
-            "address of its page, such as 'acme'.",
+            f"{argument} {owner!r} is not the login of an organization; use the name behind github.com/ in the address "
+            "of its page, such as 'acme'.",
         )
 
 
 def _split(base_url: str) -> SplitResult:
     if "@" in base_url:
         raise RuleViolation(
-            "base_url", "base_url has a user name or a password in it; leave them out and give the token as `token`."
+            "base_url", "base_url contains a user name or a password; remove them and give the token as `token`."
         )
     try:
         parts = urlsplit(base_url)
@@ -93,7 +93,9 @@ def _split(base_url: str) -> SplitResult:
     except ValueError:
         parts = SplitResult("", "", "", "", "")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise RuleViolation("base_url", f"base_url {base_url!r}: write a whole address, such as {PUBLIC_API!r}.")
+        raise RuleViolation(
+            "base_url", f"base_url {base_url!r} is not a complete address; use one such as {PUBLIC_API!r}."
+        )
     return parts
 
 

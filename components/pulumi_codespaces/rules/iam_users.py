@@ -32,6 +32,14 @@ class LiveKey:
     made: datetime
     used: datetime | None = None
 
+    def age_days(self, now: datetime) -> int:
+        """The age in whole days."""
+        return (now - self.made).days
+
+    def idle_days(self, now: datetime) -> int:
+        """The whole days since the last use, or since the creation of a key that was never used."""
+        return (now - (self.used or self.made)).days
+
 
 def check_user(name: str, path: str) -> None:
     """Check the name and the path of a user.
@@ -43,11 +51,12 @@ def check_user(name: str, path: str) -> None:
         raise RuleViolation(
             "user_name",
             f"user_name {name!r} ({len(name)} characters): IAM allows 1 to 64 letters, digits and _+=,.@- . Set "
-            "user_name to a shorter one; it must be unique in the account, whatever its path and its upper case.",
+            "user_name to a valid name. Names are unique in an account, regardless of their path and case.",
         )
     if not _PATH.fullmatch(path):
         raise RuleViolation(
-            "user_path", f"user_path {path!r}: a path begins and ends with / and has at most 512 characters."
+            "user_path",
+            f"user_path {path!r} is not a valid path; it must begin and end with / and have at most 512 characters.",
         )
 
 

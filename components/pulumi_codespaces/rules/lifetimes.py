@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from . import RuleViolation
-from .registries import known_registry
+from .registries import Service, service_of
 
 _NOTICE = timedelta(days=14)
 _TOKEN_LIFETIME = timedelta(hours=12)
@@ -52,6 +52,5 @@ def days_left(ends: datetime, now: datetime, server: str = "") -> int | None:
     remaining = ends - now
     if remaining <= timedelta():
         return -1
-    registry = known_registry(server)
-    is_token = registry is not None and registry.name == "Amazon ECR" and remaining <= _TOKEN_LIFETIME
+    is_token = service_of(server) is Service.AMAZON_ECR and remaining <= _TOKEN_LIFETIME
     return remaining.days if remaining <= _NOTICE and not is_token else None

@@ -11,11 +11,10 @@ https://docs.github.com/en/codespaces/managing-your-codespaces/managing-reposito
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from . import RuleViolation
@@ -29,12 +28,6 @@ GRANULAR_TYPES = ("container", "npm", "nuget", "rubygems")
 settings of their repository
 (https://docs.github.com/en/packages/learn-github-packages/about-permissions-for-github-packages)."""
 VISIBILITIES = ("private", "internal", "public")
-DEVCONTAINER_PATHS = (".devcontainer/devcontainer.json", ".devcontainer.json")
-"""The paths of the file that describes a repository's development container
-(https://containers.dev/implementors/spec/#devcontainerjson)."""
-_TEXT = r'"(?:\\.|[^"\\])*(?:"|\\?\Z)'
-_TEXT_OR_COMMENT = re.compile(rf"{_TEXT}|//[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
-_TEXT_OR_LAST_COMMA = re.compile(rf"{_TEXT}|,(?=\s*[}}\]])", re.DOTALL)
 _PERMISSIONS = {"read": "pull", "triage": "triage", "write": "push", "maintain": "maintain", "admin": "admin"}
 _SETTINGS_PAGE = (
     "https://docs.github.com/en/packages/learn-github-packages/configuring-a-packages-access-control-and-visibility"
@@ -115,8 +108,8 @@ def check_package(package: Package) -> None:
         if package.kind in ("maven", "gradle"):
             raise RuleViolation(
                 "package_type",
-                f"package_type {package.kind!r}: such packages have no access settings of their own; who may read the "
-                "repository may read them. Give the codespaces access to the repository.",
+                f"package_type {package.kind!r}: such packages have no access settings of their own; everybody who can "
+                "read the repository can read them. Give the codespaces access to the repository.",
             )
         hint = did_you_mean(package.kind, GRANULAR_TYPES) or "."
         raise RuleViolation(
@@ -134,8 +127,8 @@ def check_package(package: Package) -> None:
     if package.inherits and not package.repository:
         raise RuleViolation(
             "repository",
-            "repository is missing: a package that inherits its access is linked to the repository that it inherits it "
-            "from. Name that, or set inherits to false.",
+            "repository is missing: a package that inherits access must be linked to a repository. Name the "
+            "repository, or set inherits to false.",
         )
 
 
@@ -153,7 +146,9 @@ def permissions_of(argument: str, roles: Mapping[str, str], repository: str) -> 
     """
     for reader, role in roles.items():
         if not repository:
-            raise RuleViolation(argument, f"{argument}: roles are given on a repository; name it in `repository`.")
+            raise RuleViolation(
+                argument, f"{argument}: a role applies to a repository; name the repository in `repository`."
+            )
         if role not in _PERMISSIONS:
             hint = did_you_mean(role, _PERMISSIONS) or "."
             raise RuleViolation(
@@ -210,53 +205,6 @@ def permission_block(package: Package) -> dict[str, Any]:
     return {"customizations": {"codespaces": {"repositories": {repository: {"permissions": {"packages": "read"}}}}}}
 
 
-def asks_for(devcontainer: str, package: Package) -> bool:
-    """Whether a devcontainer.json asks for access to the packages of a package's repository.
-
-    Args:
-        devcontainer: the file's text: JSON with comments and trailing commas.
-        package: the package.
-
-    Raises:
-        RuleViolation: the file is not valid JSON.
-    """
-    asked = read_devcontainer(devcontainer)
-    for key in ("customizations", "codespaces", "repositories"):
-        asked = cast("dict[str, Any]", asked).get(key) if isinstance(asked, dict) else None
-    if not isinstance(asked, dict):
-        return False
-    wanted = {f"{package.organization}/{package.repository}".lower(), f"{package.organization}/*".lower()}
-    entries = cast("dict[str, Any]", asked)
-    return any(_reads_packages(entry) for name, entry in entries.items() if name.lower() in wanted)
-
-
-def read_devcontainer(text: str) -> Any:
-    """Parse a devcontainer.json.
-
-    Raises:
-        RuleViolation: the text is not valid JSON.
-    """
-    try:
-        return json.loads(without_comments(text))
-    except (ValueError, RecursionError) as error:
-        raise RuleViolation("", f"devcontainer.json is no JSON: {error}") from None
-
-
-def without_comments(text: str) -> str:
-    """Turn JSON with comments into plain JSON (https://code.visualstudio.com/docs/languages/json#_json-with-comments)."""
-    # The text is untrusted: anybody with write access to the repository can change it. So each pattern reads it once
-    # from left to right, and never goes back.
-    plain = _TEXT_OR_COMMENT.sub(lambda match: match[0] if match[0].startswith('"') else " ", text)
-    return _TEXT_OR_LAST_COMMA.sub(lambda match: match[0] if match[0].startswith('"') else "", plain)
-
-
-def _reads_packages(entry: Any) -> bool:
-    permissions: Any = cast("dict[str, Any]", entry).get("permissions") if isinstance(entry, dict) else None
-    if permissions in ("read-all", "write-all"):
-        return True
-    return isinstance(permissions, dict) and cast("dict[str, Any]", permissions).get("packages") == "read"
-
-
 def differences(package: Package, linked_to: str | None, visibility: str) -> list[str]:
     """Describe in sentences where a package differs from its declaration.
 
@@ -268,10 +216,10 @@ def differences(package: Package, linked_to: str | None, visibility: str) -> lis
     sentences: list[str] = []
     if (linked_to or "").lower() != package.repository.lower():
         actual = f"is linked to {linked_to}" if linked_to else "is linked to no repository"
-        wanted = f"repository {package.repository}" if package.repository else "none"
-        sentences.append(f"package {package.name} {actual}, and {wanted} is declared ({_SETTINGS_PAGE})")
+        wanted = f"repository {package.repository}" if package.repository else "no repository"
+        sentences.append(f"package {package.name} {actual}, but {wanted} is declared ({_SETTINGS_PAGE})")
     if visibility != package.visibility:
         sentences.append(
-            f"package {package.name} is {visibility}, and {package.visibility} is declared ({_SETTINGS_PAGE})"
+            f"package {package.name} is {visibility}, but {package.visibility} is declared ({_SETTINGS_PAGE})"
         )
     return sentences

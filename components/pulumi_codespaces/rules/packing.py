@@ -277,9 +277,9 @@ class _NoRoom(RuleViolation):
             prefix = f"'{head}/*' in place of {number} of them"
         super().__init__(
             "ecr_repositories",
-            f"ecr_repositories: {len(names)} repositories are more than IAM has room for. They are divided among "
-            f"{SPREAD} managed policies by their names, and {label} would have {members or len(names)} of them in "
-            f"{size:,} characters of {limit:,} "
+            f"ecr_repositories: {len(names)} repositories do not fit into the IAM policies of a user. They are divided "
+            f"by name among {SPREAD} managed policies, and {label} would need {size:,} characters for "
+            f"{members or len(names)} of them; the limit is {limit:,} "
             "(https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html). List a prefix: "
             f"{prefix}; or select by tag (ecr_repository_tags); or divide the repositories among several components, "
             "each for the codespaces of other repositories.",
@@ -331,8 +331,8 @@ def _check_partitions(arns: Sequence[RepositoryArn]) -> None:
         if arn.partition != arns[0].partition:
             raise RuleViolation(
                 "ecr_repositories",
-                f"ecr_repositories: {str(arn)!r} is a repository of another partition than {arns[0].partition!r}. A "
-                "user of one partition cannot pull in another; make a component with a provider of that partition.",
+                f"ecr_repositories: {str(arn)!r} is in another partition than {arns[0].partition!r}. A user cannot "
+                "pull across partitions; create another component with a provider for that partition.",
             )
 
 
@@ -340,17 +340,17 @@ def _check_cache_prefix(prefix: str, argument: str, names: Iterable[str]) -> Non
     if any(character in prefix for character in "*?") or prefix in ("", "ROOT"):
         raise RuleViolation(
             argument,
-            f"{argument} {prefix!r}: give the prefix of one cache rule, such as 'docker-hub'; with anything wider a "
-            "pull could create repositories anywhere in the registry.",
+            f"{argument} {prefix!r}: give the prefix of one cache rule, such as 'docker-hub'; with a pattern, a pull "
+            "could create repositories anywhere in the registry.",
         )
     check_ecr_repository_name(prefix.removesuffix("/"), argument)
     if prefix.endswith("/"):
-        raise RuleViolation(argument, f"{argument} {prefix!r}: leave out the slash at its end: {prefix[:-1]!r}.")
+        raise RuleViolation(argument, f"{argument} {prefix!r}: remove the slash at the end: {prefix[:-1]!r}.")
     if not any(_may_be_under(name, f"{prefix}/") for name in names):
         raise RuleViolation(
             argument,
-            f"{argument} {prefix!r}: no listed repository is under it, so nothing could be pulled through the cache; "
-            f"add '{prefix}/*', or what of it is needed, to ecr_repositories.",
+            f"{argument} {prefix!r}: no listed repository has this prefix, so nothing can be pulled through the cache; "
+            f"add '{prefix}/*', or the repositories that are needed, to ecr_repositories.",
         )
 
 

@@ -106,7 +106,7 @@ def check_tags(tags: object, argument: str = "ecr_repository_tags") -> Mapping[s
         if not key or len(key) > 128 or len(value) > 256 or key.startswith("aws:") or not _TAG.fullmatch(key + value):
             raise RuleViolation(
                 where,
-                f"{where} {value!r} is no tag that a repository can have: at most 128 characters of key and 256 of "
+                f"{where} {value!r} is not a valid tag of a repository; use at most 128 characters of key and 256 of "
                 "value, letters, digits, spaces and _ . : / = + - @, and no key that begins with aws: "
                 "(https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html).",
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import Enum
 
 from . import RuleViolation
 from .repository_arns import PARTITIONS, check_account, partition_of
@@ -91,9 +92,10 @@ def parse_ecr_host(server: str, argument: str = "server") -> PrivateEcrRegistry:
     if not match:
         way_out = f"write {_CLASSIC_HOST}, in lower case, without scheme, port and path"
         if server == "public.ecr.aws":
-            way_out = "public images need no login; for one nevertheless use RegistryLogin"
+            way_out = "public images need no login; to log in anyway, use RegistryLogin"
         raise RuleViolation(
-            argument, f"{argument} {_safe(server)!r} is no private ECR registry; {way_out} ({_GITHUB_PAGE})."
+            argument,
+            f"{argument} {_safe(server)!r} is not the host of a private ECR registry; {way_out} ({_GITHUB_PAGE}).",
         )
     account, region = match["account"], match["region"]
     partition = partition_of(region, argument)
@@ -115,65 +117,81 @@ def _not_recognised(argument: str, value: str, subject: str, way_out: str) -> st
     )
 
 
+class Service(Enum):
+    """A registry service, under its common name."""
+
+    DOCKER_HUB = "Docker Hub"
+    GITHUB = "GitHub Container registry"
+    AZURE = "Azure Container Registry"
+    AMAZON_ECR = "Amazon ECR"
+    GOOGLE_CONTAINER_REGISTRY = "Google Container Registry"
+    GOOGLE_ARTIFACT_REGISTRY = "Google Artifact Registry"
+
+
 @dataclass(frozen=True)
 class KnownRegistry:
     """A registry service, and the credentials that `docker login` expects there.
 
     Attributes:
-        name: its common name.
+        service: the service.
         hosts: the pattern of its hosts.
         user: the kinds of user name that it accepts, for messages.
         password: the kinds of password that it accepts, for messages.
         source: the page that documents them.
     """
 
-    name: str
+    service: Service
     hosts: re.Pattern[str]
     user: str
     password: str
     source: str
+
+    @property
+    def name(self) -> str:
+        """The common name of the service."""
+        return self.service.value
 
 
 _GOOGLE_USER = "_json_key, _json_key_base64 for a key in base64, or oauth2accesstoken for an access token"
 _GOOGLE_PASSWORD = "the service account's JSON key, or an access token (it lives for an hour)"
 KNOWN_REGISTRIES = (
     KnownRegistry(
-        "Docker Hub",
+        Service.DOCKER_HUB,
         re.compile("index.docker.io".replace(".", r"\.")),
         "a Docker ID, or the organization's name for an organization access token",
         "an access token with the permission to read",
         "https://docs.docker.com/security/access-tokens/",
     ),
     KnownRegistry(
-        "GitHub Container registry",
+        Service.GITHUB,
         re.compile(r"ghcr\.io|containers\.[a-z0-9-]+\.ghe\.com"),
         "the login of the token's owner",
         "a classic personal access token with the scope read:packages",
         "https://docs.github.com/en/packages/working-with-a-github-packages-registry/working-with-the-container-registry",
     ),
     KnownRegistry(
-        "Azure Container Registry",
+        Service.AZURE,
         re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\.azurecr\.io"),
         "a service principal's application id, a repository-scoped token's name, or the admin user's name",
         "the service principal's secret, the token's password, or the admin user's password",
         "https://learn.microsoft.com/en-us/azure/container-registry/container-registry-authentication",
     ),
     KnownRegistry(
-        "Amazon ECR",
+        Service.AMAZON_ECR,
         _ANY_ECR_HOST,
         "an access key id, which GitHub swaps for a token, or AWS for a token of 12 hours",
         "the secret access key, or the token",
         _GITHUB_PAGE,
     ),
     KnownRegistry(
-        "Google Container Registry",
+        Service.GOOGLE_CONTAINER_REGISTRY,
         re.compile(r"((us|eu|asia)\.)?gcr\.io"),
         _GOOGLE_USER,
         _GOOGLE_PASSWORD,
         "https://cloud.google.com/artifact-registry/docs/docker/authentication",
     ),
     KnownRegistry(
-        "Google Artifact Registry",
+        Service.GOOGLE_ARTIFACT_REGISTRY,
         re.compile(r"[a-z0-9]+(-[a-z0-9]+)*-docker\.pkg\.dev"),
         _GOOGLE_USER,
         _GOOGLE_PASSWORD,
@@ -186,6 +204,12 @@ def known_registry(server: str) -> KnownRegistry | None:
     """The registry service that a server belongs to, or None."""
     host = _canonical(server)
     return next((registry for registry in KNOWN_REGISTRIES if registry.hosts.fullmatch(host)), None)
+
+
+def service_of(server: str) -> Service | None:
+    """The service that a server belongs to, or None."""
+    registry = known_registry(server)
+    return registry.service if registry else None
 
 
 def check_server(server: str, argument: str = "server") -> None:
@@ -247,18 +271,18 @@ def _server_problem(server: str, bare: str) -> str | None:
     match = _HOST.fullmatch(bare)
     problems = {
         "it is empty": not server.strip(),
-        "there is white space in it": any(character.isspace() for character in server),
+        "it contains white space": any(character.isspace() for character in server),
         "a scheme does not belong here": "://" in server,
         "a user name does not belong here": "@" in server,
         "a path does not belong here": any(character in server.rsplit("://", maxsplit=1)[-1] for character in "/?#"),
         "docker compares hosts letter by letter, and images name them in lower case": server != server.lower(),
-        "this is no host name": not match,
+        "this is not a valid host name": not match,
     }
     problem = next((text for text, applies in problems.items() if applies), None)
     if problem or not match:
         return problem
     if match["port"] is None and "." not in bare and bare != "localhost":
-        return "docker takes a name without a dot for a part of an image on Docker Hub, not for a registry"
+        return "docker reads a name without a dot as part of an image on Docker Hub, not as a registry"
     if match["port"] is not None and not 1 <= int(match["port"]) <= 65535:
         return "a port is a number from 1 to 65535"
     return None

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from . import RuleViolation
-from .registries import known_registry, parse_ecr_host
+from .registries import Service, known_registry, parse_ecr_host, service_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -46,7 +46,7 @@ def check_credentials(server: str, user: str, password: str) -> str:
             neither the user nor the password.
     """
     registry = known_registry(server)
-    check = _CHECKS.get(registry.name) if registry else None
+    check = _CHECKS.get(registry.service) if registry else None
     return check(_Credentials(registry, server, user, password)) if registry and check else ""
 
 
@@ -56,8 +56,7 @@ def as_published(server: str, user: str, password: str) -> str:
     Raises:
         RuleViolation: the user is `_json_key`, but the password has several lines and is not a service account key.
     """
-    registry = known_registry(server)
-    is_key = registry is not None and _CHECKS.get(registry.name) is _google and user == GOOGLE_KEY_USER
+    is_key = service_of(server) in _GOOGLE_SERVICES and user == GOOGLE_KEY_USER
     return one_line_key(password) if is_key and len(password.splitlines()) > 1 else password
 
 
@@ -83,8 +82,7 @@ def check_scopes(server: str, scopes: Collection[str]) -> None:
 
 def ecr_pair(server: str, user: str) -> bool:
     """Whether credentials are an access key, which GitHub swaps for a token of Amazon ECR."""
-    registry = known_registry(server)
-    return registry is not None and registry.name == "Amazon ECR" and user != ECR_TOKEN_USER
+    return service_of(server) is Service.AMAZON_ECR and user != ECR_TOKEN_USER
 
 
 def one_line_key(key: str) -> str:
@@ -109,7 +107,7 @@ class _Credentials:
 def _ecr(credentials: _Credentials) -> str:
     if credentials.user == ECR_TOKEN_USER:
         return (
-            "a token of Amazon ECR works for 12 hours: run `pulumi up` more often than that, or use EcrPullAccess, "
+            "a token of Amazon ECR expires after 12 hours; run `pulumi up` more often, or use EcrPullAccess, "
             "whose access key GitHub swaps for a token at every start."
         )
     parse_ecr_host(credentials.server)
@@ -118,7 +116,7 @@ def _ecr(credentials: _Credentials) -> str:
             credentials.registry,
             "user",
             "it begins with ASIA, so it is a temporary access key, which needs a session token; GitHub's three secrets "
-            "have no place for one",
+            "cannot hold one",
         )
     if not credentials.user.startswith("AKIA"):
         raise _wrong(credentials.registry, "user", "it is neither an access key id (AKIA…) nor AWS")
@@ -132,15 +130,15 @@ def _google(credentials: _Credentials) -> str:
         try:
             decoded = base64.b64decode(credentials.password, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
-            raise _wrong(credentials.registry, "password", "it is not the base64 of anything") from None
+            raise _wrong(credentials.registry, "password", "it is not valid base64") from None
         _service_account(decoded)
     elif credentials.user == GOOGLE_TOKEN_USER:
         return (
-            "an access token of Google works for an hour: give a service account's key instead, with the user "
+            "an access token of Google expires after an hour; use a service account's key with the user "
             f"{GOOGLE_KEY_USER}."
         )
     else:
-        raise _wrong(credentials.registry, "user", "it is none of those")
+        raise _wrong(credentials.registry, "user", "it is not a user name that Google accepts")
     return ""
 
 
@@ -150,24 +148,25 @@ def _github(credentials: _Credentials) -> str:
             credentials.registry, "password", "it is a fine-grained token, which GitHub Packages does not accept"
         )
     if credentials.password.startswith(("ghs_", "ghu_")):
-        return "a token of a GitHub App works for hours only: give a classic token of a machine user."
+        return "a token of a GitHub App expires within hours; use a classic token of a machine user."
     return ""
 
 
 def _azure(credentials: _Credentials) -> str:
     if credentials.user == AZURE_TOKEN_USER:
         return (
-            "a token of Microsoft Entra works for three hours: give a repository-scoped token or a service principal."
+            "a token of Microsoft Entra expires after three hours; use a repository-scoped token or a service "
+            "principal."
         )
     return ""
 
 
-_CHECKS: dict[str, Callable[[_Credentials], str]] = {
-    "Amazon ECR": _ecr,
-    "Google Container Registry": _google,
-    "Google Artifact Registry": _google,
-    "GitHub Container registry": _github,
-    "Azure Container Registry": _azure,
+_GOOGLE_SERVICES = (Service.GOOGLE_CONTAINER_REGISTRY, Service.GOOGLE_ARTIFACT_REGISTRY)
+_CHECKS: dict[Service, Callable[[_Credentials], str]] = {
+    Service.AMAZON_ECR: _ecr,
+    **dict.fromkeys(_GOOGLE_SERVICES, _google),
+    Service.GITHUB: _github,
+    Service.AZURE: _azure,
 }
 
 
@@ -184,8 +183,8 @@ def _service_account(key: str) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise RuleViolation(
             "password",
-            "password: it is not JSON, as the key of a Google service account is; give the whole content of the file "
-            "that Google Cloud made for the key.",
+            "password: the key of a Google service account must be JSON; give the whole content of the file that "
+            "Google Cloud created for the key.",
         )
     fields = cast("dict[str, Any]", parsed)
     missing = [name for name in ("private_key", "client_email") if not fields.get(name)]

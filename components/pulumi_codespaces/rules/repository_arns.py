@@ -42,9 +42,7 @@ def partition_of(region: str, argument: str = "region") -> str:
     for partition, (pattern, _) in PARTITIONS.items():
         if pattern.fullmatch(region):
             return partition
-    raise RuleViolation(
-        argument, f"{argument} {region!r} has not the form of an AWS Region; write a name such as 'eu-west-1'."
-    )
+    raise RuleViolation(argument, f"{argument} {region!r} is not an AWS Region; use a name such as 'eu-west-1'.")
 
 
 def check_account(account: str, argument: str = "account") -> None:
@@ -90,7 +88,7 @@ class RepositoryArn:
         if len(parts) != 6 or (parts[0], parts[2]) != ("arn", "ecr") or not parts[5].startswith("repository/"):
             raise RuleViolation(
                 argument,
-                f"{argument} {arn!r} is no ARN of an ECR repository; write "
+                f"{argument} {arn!r} is not the ARN of an ECR repository; use "
                 "arn:<partition>:ecr:<region>:<account>:repository/<name>, or the repository's name alone.",
             )
         _, partition, _, region, account, resource = parts
@@ -138,9 +136,11 @@ def check_ecr_repository_name(name: str, argument: str = "ecr_repositories") -> 
     if host:
         way_out = f"leave out the registry's host: {name[host.end() :]!r}"
     elif _NAME.fullmatch(untagged):
-        way_out = f"leave out tag and digest, since rights are given to whole repositories: {untagged!r}"
+        way_out = f"leave out the tag and the digest, because permissions are for whole repositories: {untagged!r}"
     elif rule.fullmatch(name.lower()):
         way_out = f"ECR's names are lower-case: {name.lower()!r}"
     else:
-        way_out = "the parts between / have a-z and 0-9, joined by a single . or _, by __ or by -"
-    raise RuleViolation(argument, f"{argument} {name!r} is no name of an ECR repository; {way_out} ({_NAMES_PAGE}).")
+        way_out = "each part between slashes consists of a-z and 0-9, joined by a single . or _, by __ or by -"
+    raise RuleViolation(
+        argument, f"{argument} {name!r} is not a valid name of an ECR repository; {way_out} ({_NAMES_PAGE})."
+    )

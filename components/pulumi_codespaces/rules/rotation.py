@@ -16,12 +16,14 @@ is *not* published.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import Enum
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from . import RuleViolation
+from .lifetimes import moment
+from .numbers import check_whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -109,7 +111,7 @@ def movement(triple: Triple, at: Mapping[str, str], now: Mapping[str, str]) -> M
 
 def written_together(triple: Triple, marks: Mapping[str, str]) -> bool:
     """Whether a registry's secrets were last written in the order USER, PASSWORD, SERVER, one right after another."""
-    moments = [datetime.fromisoformat(marks[name].replace("Z", "+00:00")) for name in triple.names if name in marks]
+    moments = [moment(marks[name]) for name in triple.names if name in marks]
     return len(moments) == len(triple.names) and all(
         timedelta() <= later - earlier <= _LONGEST_GAP for earlier, later in pairwise(moments)
     )
@@ -155,8 +157,8 @@ def next_rotation(
     if holders is None or len(holders) > 1:
         raise RuleViolation(
             "key_generation",
-            f"key_generation {generation}: the publication of generation {old.generation} is not finished, or its "
-            "secrets were changed outside, so nobody can tell which key codespaces hold. Finish it first: run "
+            f"key_generation {generation}: generation {old.generation} is not fully published, or somebody changed its "
+            "secrets, so it is unknown which key codespaces have. Publish that generation first: run "
             f"`pulumi up` with key_generation {old.generation}, then set {generation} again.",
         )
     published = next(iter(holders), None)
@@ -171,8 +173,8 @@ def next_rotation(
         highest = max(slot.generation for slot in (*slots.values(), *old.slots.values()))
         raise RuleViolation(
             "key_generation",
-            "key_generation 1 has room for one key only, and going back to it would delete the key in slot b that "
-            f"codespaces may hold. Set it back to {old.generation}, or to {highest + 1} for a new key.",
+            "key_generation 1 allows a single key, so going back to it would delete the key in slot b, which "
+            f"codespaces may use. Set key_generation to {old.generation}, or to {highest + 1} for a new key.",
         )
     statuses = _statuses(slots, current, keep_both=True)
     return Rotation(generation, slots, current, published, serial, dict(marks), statuses)
@@ -187,16 +189,8 @@ def check_generation(generation: object) -> int:
     Raises:
         RuleViolation: the generation is not a whole number of at least 1.
     """
-    if isinstance(generation, float) and generation.is_integer():
-        generation = int(generation)
-    if isinstance(generation, bool) or not isinstance(generation, int) or generation < 1:
-        shown = repr(generation) if isinstance(generation, (str, int, float)) else f"(a {type(generation).__name__})"
-        raise RuleViolation(
-            "key_generation",
-            f"key_generation {shown}: must be a plain whole number of at least 1, so that a preview can tell which key "
-            "is replaced; raise it by one to rotate the key.",
-        )
-    return generation
+    reason = ", so that a preview shows which key is replaced; raise it by one to rotate the key"
+    return check_whole_number("key_generation", generation, reason)
 
 
 def _published_slots(old: Rotation, triples: Sequence[Triple], marks: Mapping[str, str]) -> set[SlotName] | None:

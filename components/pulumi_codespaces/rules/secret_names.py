@@ -36,10 +36,7 @@ _PAGE = (
     "https://docs.github.com/en/codespaces/managing-codespaces-for-your-organization/"
     "managing-development-environment-secrets-for-your-repository-or-organization"
 )
-_RULES = (
-    "GitHub allows letters without accents, digits and _, no digit first, and nothing that begins with GITHUB_ "
-    f"({_PAGE})"
-)
+_RULES = f"GitHub allows letters without accents, digits and _, and no digit or GITHUB_ at the beginning ({_PAGE})"
 
 
 @dataclass(frozen=True)
@@ -170,7 +167,7 @@ def prefix_from(resource_name: str, secret_prefix: str | None = None) -> str:
         raise RuleViolation(
             "secret_prefix",
             f"secret_prefix: the resource name {resource_name!r} gives the prefix {prefix!r}, and {problem}. {_RULES}. "
-            "Set secret_prefix, or name the resource otherwise.",
+            "Set secret_prefix, or rename the resource.",
         )
     return prefix
 
@@ -185,7 +182,7 @@ def check_prefix(prefix: str, argument: str = "secret_prefix") -> None:
     if member:
         raise RuleViolation(
             argument,
-            f"{argument} {prefix!r} is the name of a whole secret; write what stands before _CONTAINER_REGISTRY_: "
+            f"{argument} {prefix!r} is the name of a whole secret; use the part before _CONTAINER_REGISTRY_: "
             f"{member[1]!r}.",
         )
     problem = _prefix_problem(prefix)
@@ -219,8 +216,8 @@ def check_value_size(name: str, value: str) -> None:
     if size > VALUE_LIMIT_BYTES:
         raise RuleViolation(
             f"secrets.{name}",
-            f"secrets.{name}: its value has {size:,} bytes, and GitHub stores at most {VALUE_LIMIT_BYTES:,} (48 KB) a "
-            "secret. Keep the data elsewhere and put the credential to fetch it into the secret.",
+            f"secrets.{name}: its value has {size:,} bytes, and GitHub stores at most {VALUE_LIMIT_BYTES:,} (48 KB) "
+            "per secret. Keep the data elsewhere and put the credential to fetch it into the secret.",
         )
 
 
@@ -242,14 +239,14 @@ def check_capacity(existing: Collection[str], added: Collection[str], owner: str
     total = len(old) + len(new)
     if total <= limit:
         return
-    level, other_level = "organization", "for the repositories that use them"
+    level, other_level = "organization", "the repositories that use them"
     if "/" in owner:
-        level, other_level = "repository", "for the organization"
+        level, other_level = "repository", "the organization"
     raise RuleViolation(
         "",
         f"this run adds {counted(len(new), 'secret', 'secrets')} to the {len(old)} of {level} {owner}: {total} of "
         f"{limit}; {len(triples_in(old))} of {limit // 3} registries used. GitHub stores at most {limit} for one "
-        f"{level} ({_PAGE}). Delete secrets that nobody reads any more, or keep some {other_level} instead.",
+        f"{level} ({_PAGE}). Delete secrets that nobody reads, or move some to {other_level}.",
     )
 
 
@@ -279,5 +276,5 @@ def _name_problem(name: str) -> str | None:
         return "begins with a digit"
     if not _NAME.fullmatch(name):
         strange = "".join(dict.fromkeys(re.sub(r"[A-Za-z0-9_]", "", name)))
-        return f"has {strange!r} in it"
+        return f"contains {strange!r}"
     return None

@@ -118,7 +118,7 @@ def check_repository_name(name: str, argument: str) -> None:
     if not is_repository_name(name):
         raise RuleViolation(
             argument,
-            f"{argument} {name!r}: no repository has this name; GitHub allows letters without accents, digits, '-', "
+            f"{argument} {name!r} is not a valid repository name; GitHub allows letters without accents, digits, '-', "
             "'_' and '.'.",
         )
 
@@ -159,8 +159,8 @@ def resolve(
     if unseen and declared.needs_whole_organization:
         raise RuleViolation(
             "",
-            f"{unseen}, so topics and custom properties cannot be resolved: what cannot be seen would be left out in "
-            "silence. Let the credentials see all repositories, or select by `names` or `ids`.",
+            f"{unseen}, so topics and custom properties cannot be resolved: repositories that the credentials do not "
+            "see would be left out silently. Let the credentials see all repositories, or select by `names` or `ids`.",
         )
     repositories = list(listing)
     owned = [repository for repository in repositories if not repository.moved_to]
@@ -170,22 +170,45 @@ def resolve(
     for index, name in enumerate(declared.names):
         if any(name.lower() == other.lower() for other in declared.names[:index]):
             continue
-        resolved = _resolve_name(name, by_name, by_id, seen, result)
-        if not resolved and name in seen and doubt and not unseen:
-            raise RuleViolation(
-                f"names[{index}]",
-                f"repository {name!r} (id {seen[name]}) of organization {organization} is not found any more, which "
-                f"does not mean that it is gone: {doubt}. Give the credentials access to it; or, if it is gone, remove "
-                "it from the program.",
-            )
-        if not resolved and (unseen or name not in seen):
-            suggestion = did_you_mean(name, [repository.name for repository in owned])
-            perhaps = f" (or {unseen})" if unseen else ""
-            raise RuleViolation(
-                f"names[{index}]",
-                f"organization {organization} has no repository {name!r}{perhaps}{suggestion or '.'} A repository that "
-                "this program creates in the same update is given by `ids`.",
-            )
+        if not _resolve_name(name, by_name, by_id, seen, result):
+            _check_was_deleted(f"names[{index}]", name, owned, seen, organization, unseen, doubt)
+    _add_ids(declared, by_id, gone, result)
+    _add_selected(declared, owned, new, result)
+    return result
+
+
+def _check_was_deleted(
+    argument: str,
+    name: str,
+    owned: Iterable[Repository],
+    seen: Mapping[str, int],
+    organization: str,
+    unseen: str,
+    doubt: str,
+) -> None:
+    """Check a name that does not resolve. See `resolve` for the other arguments.
+
+    Raises:
+        RuleViolation: the repository never existed, or may still exist.
+    """
+    if name in seen and doubt and not unseen:
+        raise RuleViolation(
+            argument,
+            f"repository {name!r} (id {seen[name]}) of organization {organization} is no longer found, but may "
+            f"still exist: {doubt}. Give the credentials access to it; or, if it is gone, remove it from the program.",
+        )
+    if unseen or name not in seen:
+        suggestion = did_you_mean(name, [repository.name for repository in owned])
+        perhaps = f" (or {unseen})" if unseen else ""
+        raise RuleViolation(
+            argument,
+            f"organization {organization} has no repository {name!r}{perhaps}{suggestion or '.'} Select a "
+            "repository that this program creates in the same update by `ids`.",
+        )
+
+
+def _add_ids(declared: Declared, by_id: Mapping[int, Repository], gone: Collection[int], result: Resolution) -> None:
+    """Add the repositories that are declared by id; those that were transferred or deleted are left out."""
     for label, number in declared.ids.items():
         repository = by_id.get(number)
         name = _free_name(label, number, result.seen | result.repositories)
@@ -195,13 +218,16 @@ def resolve(
             _leave_out(name, number, result)
         else:
             result.repositories[name] = number
+
+
+def _add_selected(declared: Declared, owned: Iterable[Repository], new: Collection[str], result: Resolution) -> None:
+    """Add the repositories that have a declared topic or custom property."""
     for repository in sorted(owned, key=lambda repository: repository.name):
         reason = _reason(repository, declared)
         if reason and not repository.archived and repository.id not in result.repositories.values():
             name = _free_name(repository.name, repository.id, result.repositories | dict.fromkeys(new, 0))
             result.repositories[name] = repository.id
             result.reasons[name] = reason
-    return result
 
 
 def _free_name(name: str, number: int, taken: Mapping[str, int]) -> str:
@@ -223,10 +249,10 @@ def _resolve_name(
         old = by_id.get(id_before)
         became = "is gone"
         if old:
-            became = f"was transferred to {old.moved_to}" if old.moved_to else f"is called {old.name} now"
+            became = f"was transferred to {old.moved_to}" if old.moved_to else f"is now called {old.name}"
         result.warnings.append(
-            f"{name} is another repository than before: the one selected so far (id {id_before}) {became}, and the "
-            f"name now belongs to id {repository.id}, which gets the access."
+            f"{name} is now a different repository: the repository selected so far (id {id_before}) {became}, and the "
+            f"repository with id {repository.id}, which has the name now, gets the access."
         )
     if not repository and id_before is not None:
         repository = by_id.get(id_before)
@@ -237,7 +263,7 @@ def _resolve_name(
             new_name = repository.name
             result.renamed[name] = new_name
             result.warnings.append(
-                f"{name} is called {new_name} now and keeps its access; write {new_name} in the selection."
+                f"{name} is now called {new_name} and keeps its access; use {new_name} in the selection."
             )
         else:
             _leave_out(name, id_before, result)
@@ -257,7 +283,7 @@ def _leave_out(name: str, gone: Repository | int, result: Resolution) -> None:
     if isinstance(gone, Repository):
         number, why, became = gone.id, "transferred", f"was transferred to {gone.moved_to}"
     else:
-        number, why, became = gone, "deleted", "does not exist in the organization any more"
+        number, why, became = gone, "deleted", "no longer exists in the organization"
     result.seen[name] = number
     result.skipped[name] = why
     result.warnings.append(f"{name} {became} and is left out; remove it from the selection.")
@@ -306,7 +332,7 @@ def joined_and_left(
 
 def _why_left(repository: Repository | None) -> str:
     if repository is None:
-        return "it does not exist in the organization any more"
+        return "it no longer exists in the organization"
     if repository.moved_to:
         return f"it was transferred to {repository.moved_to}"
     return "it is archived" if repository.archived else "it no longer has the topic or property that selected it"

@@ -23,6 +23,16 @@ def counted(number: int, singular: str, plural: str) -> str:
     return f"{number} {singular if number == 1 else plural}"
 
 
+def shortened(names: Sequence[str]) -> str:
+    """The first three names, and the number of the others."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def one_line(text: str) -> str:
+    """A text with every run of white space, line ends too, as a single space."""
+    return " ".join(text.split())
+
+
 def a_kind(value: object) -> str:
     """The type of a value with its article: `None`, `a list`, `an Output`."""
     if value is None:

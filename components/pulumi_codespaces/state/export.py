@@ -5,12 +5,11 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
+from ..rules.wording import one_line
+from .stack import NoState
+
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-class NoState(Exception):
-    """The CLI exported no state. The message says why."""
 
 
 def exported(stack: str | None, folder: Path, *, show_secrets: bool = False) -> str:
@@ -31,8 +30,8 @@ def exported(stack: str | None, folder: Path, *, show_secrets: bool = False) -> 
         process = subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="utf-8", check=False)
     except FileNotFoundError:
         raise NoState(
-            "there is no `pulumi` on PATH, by which the state is read (https://www.pulumi.com/docs/iac/download-install/)."
+            "`pulumi`, which reads the state, is not on PATH (https://www.pulumi.com/docs/iac/download-install/)."
         ) from None
     if process.returncode:
-        raise NoState(f"pulumi stack export failed: {' '.join(process.stderr.split())}")
+        raise NoState(f"pulumi stack export failed: {one_line(process.stderr)}")
     return process.stdout

@@ -6,8 +6,6 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..state.digest import read_state
-from ..state.providers import providers_of
 from .access_table import EVERY, audit, in_order
 
 if TYPE_CHECKING:
@@ -16,18 +14,19 @@ if TYPE_CHECKING:
 
     from ..clients.github import GitHub
     from ..rules.selection import Repository
+    from ..state.stack import Stack
     from .access_table import Row
 
 _CONCURRENT = 5
 
 
 def report(
-    states: Sequence[str], now: datetime, *, writers: bool, progress: Callable[[str], None] = print
+    stacks: Sequence[Stack], now: datetime, *, writers: bool, progress: Callable[[str], None] = print
 ) -> tuple[list[Row], list[str]]:
     """The rows of some stacks.
 
     Args:
-        states: the output of `pulumi stack export` for each stack.
+        stacks: the stacks, with clear secrets if `writers`.
         now: the time that the age of keys is measured from.
         writers: whether to ask GitHub who may write. If so, a row that stands for every repository is replaced by a
             row for each repository.
@@ -35,16 +34,13 @@ def report(
 
     Returns:
         The rows, and the errors of the requests to GitHub.
-
-    Raises:
-        NoDigest: one of `states` is not a state.
     """
-    rows = in_order(row for state in states for row in audit(read_state(state), now))
+    rows = in_order(row for stack in stacks for row in audit(stack, now))
     if not writers:
         return rows, []
     credentials: dict[str, Mapping[str, Any]] = {}
-    for state in states:
-        credentials = providers_of(state) | credentials
+    for stack in stacks:
+        credentials = stack.providers | credentials
     rows_with_writers, problems = asyncio.run(_with_writers(rows, credentials, progress))
     return in_order(rows_with_writers), problems
 
@@ -79,16 +75,15 @@ async def _with_writers(
 
 
 async def _of_organization(github: GitHub, rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
-    from ..clients.errors import CloudError  # noqa: PLC0415 - as above
+    from ..clients.concurrency import gather_limited  # noqa: PLC0415 - as above
+    from ..clients.errors import CloudError  # noqa: PLC0415
     from ..clients.writers import writers  # noqa: PLC0415
 
-    gate = asyncio.Semaphore(_CONCURRENT)
     problems: list[str] = []
 
     async def ask(repository: str) -> tuple[str, ...] | None:
         try:
-            async with gate:
-                return tuple(await writers(github, repository))
+            return tuple(await writers(github, repository))
         except CloudError as error:
             problems.append(str(error))
             return None
@@ -101,7 +96,7 @@ async def _of_organization(github: GitHub, rows: Sequence[Row]) -> tuple[list[Ro
             problems.append(str(error))
     single_rows = [single_row for row in rows for single_row in _expanded(row, repositories)]
     names = sorted({row.repository for row in single_rows if row.names_a_repository})
-    writers_by_name = dict(zip(names, await asyncio.gather(*map(ask, names)), strict=True))
+    writers_by_name = dict(zip(names, await gather_limited(ask, names, _CONCURRENT), strict=True))
     return [replace(row, writers=writers_by_name.get(row.repository)) for row in single_rows], problems
 
 

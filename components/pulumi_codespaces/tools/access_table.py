@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from ..rules import RuleViolation
 from ..rules.policies import PULL_ACTIONS
 from ..rules.registries import parse_ecr_host
-from ..state.access import accesses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from ..state.access import Access, Grant
-    from ..state.digest import Digest
+    from ..state.access import Access
+    from ..state.permissions import Grant
+    from ..state.stack import Stack
 
 EVERY = {"private": "every private repository", "all": "every repository"}
 """Visibility -> the text in place of a repository's name."""
@@ -71,16 +71,16 @@ class Row:
         return self.repository not in (*EVERY.values(), _UNKNOWN, _NOBODY)
 
 
-def audit(state: Digest, now: datetime) -> list[Row]:
+def audit(stack: Stack, now: datetime) -> list[Row]:
     """A row for each repository and registry of a stack, in the order of their names.
 
     Args:
-        state: the stack.
+        stack: the stack.
         now: the time that the age of keys is measured from.
     """
     return in_order(
-        _row(access, prefix, repository, state.stack, now)
-        for access in accesses(state.after).values()
+        _row(access, prefix, repository, stack.full_name, now)
+        for access in stack.accesses.values()
         for prefix in access.prefixes
         for repository in _repositories(access)
     )
@@ -203,7 +203,7 @@ def _includes_pull(action: str) -> bool:
 
 
 def _source(kind: str, name: str) -> str:
-    return f"the {kind} {name}" if name else f"a {kind} that is not known"
+    return f"the {kind} {name}" if name else f"an unknown {kind}"
 
 
 def repository_in(arn: str, host: str) -> str:

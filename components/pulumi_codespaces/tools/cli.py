@@ -12,51 +12,58 @@ import click
 
 from ..rules import RuleViolation
 from ..state.digest import NoDigest, read_digest
-from ..state.export import NoState, exported
+from ..state.export import exported
+from ..state.stack import NoState, Stack
 from . import access_table
 from .access import report
 from .review import RISKS
 from .review import review as review_of
-from .review_render import as_json, as_markdown, as_text
+from .review.render import as_json, as_markdown, as_text
 from .tables import print_blocks, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .doctor_findings import Finding
+    from .doctor.finding import Finding
     from .review import Review
 
 GATE = 3
 """The exit code if a risk of --fail-on is present. 1 means a failed preview, and 2 wrong usage (click's own code)."""
+_MAX_KEY_AGE_HELP = "Report a published key that is older than this number of days."
 _FORMATS: dict[str, Callable[[Review], str]] = {"markdown": as_markdown, "text": as_text, "json": as_json}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="pulumi-codespaces")
 def main() -> None:
-    """Which codespaces may pull from which registries: reviewed, checked, explained."""
+    """Review, list, verify and repair the access of codespaces to registries."""
 
 
 @main.command()
 @click.argument("preview", type=click.File(encoding="utf-8"), default="-")
 @click.option(
-    "--format", "form", type=click.Choice(list(_FORMATS)), default="markdown", show_default=True, help="What to print."
+    "--format",
+    "form",
+    type=click.Choice(list(_FORMATS)),
+    default="markdown",
+    show_default=True,
+    help="The format of the output.",
 )
 @click.option(
     "--fail-on",
     "gates",
     multiple=True,
     type=click.Choice(["any", *RISKS]),
-    help="Exit with 3 if this risk is there; may be given again.",
+    help="Exit with code 3 if the preview has this risk. Repeat for several risks.",
 )
-@click.option("--max-key-age-days", type=click.IntRange(min=1), default=90, show_default=True)
+@click.option("--max-key-age-days", type=click.IntRange(min=1), default=90, show_default=True, help=_MAX_KEY_AGE_HELP)
 def review(preview: TextIO, form: str, gates: tuple[str, ...], max_key_age_days: int) -> None:
-    """Tell in sentences what a preview changes in who may pull from where.
+    """Describe how a preview changes the access to registries.
 
-    PREVIEW is what `pulumi preview --json --show-sames` printed; standard input by default. Without --show-sames it
-    works too, but registries that stay as they are cannot be named. No secret value is ever printed.
+    PREVIEW is the output of `pulumi preview --json --show-sames`; standard input by default. Without --show-sames, the
+    review cannot name registries that do not change. Secret values are never printed.
 
-    Exit codes: 0 reviewed; 1 the preview itself failed; 2 wrong use, or no preview; 3 a risk of --fail-on is there.
+    Exit codes: 0 reviewed; 1 the preview failed; 2 wrong usage, or not a preview; 3 a risk of --fail-on.
     """
     try:
         result = review_of(read_digest(_text(preview)), max_key_age_days=max_key_age_days)
@@ -69,7 +76,7 @@ def review(preview: TextIO, form: str, gates: tuple[str, ...], max_key_age_days:
         sys.exit(GATE)
 
 
-_STACK_HELP = "The stack; by default the one that is selected."
+_STACK_HELP = "The stack; by default the selected stack."
 _CWD = click.option(
     "--cwd",
     "folder",
@@ -81,27 +88,28 @@ _CWD = click.option(
 
 @main.command()
 @click.argument("states", metavar="[FILE]...", nargs=-1, type=click.File(encoding="utf-8"))
-@click.option("--stack", "stacks", multiple=True, help=f"{_STACK_HELP} May be given again.")
+@click.option("--stack", "stacks", multiple=True, help=f"{_STACK_HELP} Repeat for several stacks.")
 @_CWD
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
-@click.option("--writers", is_flag=True, help="Ask GitHub who may write to each repository, and so read its secrets.")
+@click.option("--writers", is_flag=True, help="Ask GitHub who can write to each repository, and so read its secrets.")
 def access(states: tuple[TextIO, ...], stacks: tuple[str, ...], folder: Path, form: str, *, writers: bool) -> None:
-    """List who may pull what from where, by which key: a row for each repository and registry.
+    """List which repositories may pull which images, and with which access key: a row per repository and registry.
 
-    FILE is what `pulumi stack export` printed, - for standard input; without one, the command itself runs that for each
-    --stack. No secret value is ever printed. --writers asks GitHub with the credentials of the stack's providers, which
-    a FILE has no tokens of: then those of the environment.
+    FILE is the output of `pulumi stack export`, or - for standard input. Without a FILE, the command exports each
+    --stack itself. Secret values are never printed. --writers asks GitHub with the credentials of the stack's
+    providers. A FILE has no tokens, so then it uses the credentials of the environment.
 
-    Exit codes: 0 listed; 1 GitHub did not tell all writers; 2 wrong use, or no state.
+    Exit codes: 0 listed; 1 some writers are missing; 2 wrong usage, or not a state.
     """
     if states and stacks:
-        raise click.UsageError("give either FILEs or --stack.")
+        raise click.UsageError("FILE and --stack cannot be combined; give one of them.")
     try:
         texts = [_text(file) for file in states] or [
             exported(stack, folder, show_secrets=writers) for stack in stacks or (None,)
         ]
-        rows, problems = report(texts, datetime.now(timezone.utc), writers=writers, progress=_show_progress)
-    except (NoDigest, NoState) as error:
+        read = [Stack.read(text) for text in texts]
+        rows, problems = report(read, datetime.now(timezone.utc), writers=writers, progress=_show_progress)
+    except NoState as error:
         raise click.UsageError(str(error)) from None
     if form == "table":
         print_table(access_table.headers(writers=writers), access_table.table(rows, writers=writers))
@@ -117,28 +125,28 @@ def access(states: tuple[TextIO, ...], stacks: tuple[str, ...], folder: Path, fo
 @main.command()
 @click.option("--stack", help=_STACK_HELP)
 @_CWD
-@click.option("--registry", "only", help="Only this one: the name of its component, its prefix or its host.")
-@click.option("--image", "images", multiple=True, help="An image that must be readable; may be given again.")
-@click.option("--unlisted", help="An ECR repository that must not be readable; by default one that does not exist.")
+@click.option("--registry", "only", help="Verify only this registry: its component, its prefix or its host.")
+@click.option("--image", "images", multiple=True, help="An image that must be readable. Repeat for several images.")
+@click.option("--unlisted", help="An ECR repository that must not be readable; by default a name that does not exist.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def verify(
     stack: str | None, folder: Path, only: str | None, images: tuple[str, ...], unlisted: str | None, form: str
 ) -> None:
-    """Do what GitHub does when a codespace starts, with the credentials that a stack holds.
+    """Log in with the credentials of a stack, as GitHub does when a codespace starts.
 
-    Each registry is logged in to, an access key of Amazon ECR by the token that GitHub swaps it for. The probe images
-    and each --image must be readable, as must the ECR repositories that are listed by name; a push and, at Amazon ECR,
-    a repository that is not listed must be refused. The values are read into memory, decrypted, and never printed.
+    An access key of Amazon ECR is swapped for a token, as GitHub does. The probe images, each --image and the ECR
+    repositories that are listed by name must be readable. A push must be refused, and at Amazon ECR also a pull from
+    a repository that is not listed. Secret values are decrypted in memory and never printed.
 
-    Exit codes: 0 all is right; 1 something is not; 2 wrong use, or no state.
+    Exit codes: 0 all checks passed; 1 a check failed; 2 wrong usage, or not a state.
     """
     # These modules take a moment to load, and `review` does not need them.
     from . import verification  # noqa: PLC0415
 
     try:
-        registries = verification.read_registries(exported(stack, folder, show_secrets=True))
+        registries = verification.read_registries(Stack.read(exported(stack, folder, show_secrets=True)))
         registries = verification.with_images(verification.select_registries(registries, only), images)
-    except (NoDigest, NoState, RuleViolation) as error:
+    except (NoState, RuleViolation) as error:
         raise click.UsageError(str(error)) from None
     verdicts = asyncio.run(verification.verify(registries, unlisted))
     if form == "json":
@@ -152,45 +160,45 @@ def verify(
 
 
 @main.command()
-@click.option("--stack", "stacks", multiple=True, help=f"{_STACK_HELP} May be given again.")
+@click.option("--stack", "stacks", multiple=True, help=f"{_STACK_HELP} Repeat for several stacks.")
 @_CWD
-@click.option("--json", "in_json", is_flag=True, help="Print a list of objects.")
-@click.option("--max-key-age-days", type=click.IntRange(min=1), default=90, show_default=True)
+@click.option("--json", "in_json", is_flag=True, help="Print a list of objects in JSON.")
+@click.option("--max-key-age-days", type=click.IntRange(min=1), default=90, show_default=True, help=_MAX_KEY_AGE_HELP)
 @click.option(
     "--unused-days",
     type=click.IntRange(min=1),
     default=90,
     show_default=True,
-    help="After so many days without a use a key counts as needed by nobody.",
+    help="Report a key that was not used for this number of days.",
 )
 def doctor(stacks: tuple[str, ...], folder: Path, max_key_age_days: int, unused_days: int, *, in_json: bool) -> None:
-    """Find what is wrong with the registry access of stacks, why it matters, and what to type.
+    """Find problems with the registry access of stacks, why they matter, and the commands that fix them.
 
-    States, GitHub and AWS are read and nothing is changed: GitHub with the credentials of the stacks' providers, AWS
-    with those of the environment. What may not be read is a finding too, `unseen`. No secret value is ever printed.
+    The doctor reads states, GitHub and AWS, and changes nothing. It uses the credentials of the stacks' providers for
+    GitHub, and the credentials of the environment for AWS. A resource that it may not read is a finding `unseen`.
+    Secret values are never printed.
 
-    Exit codes: 0 nothing was found; 1 something was; 2 wrong use, or no state.
+    Exit codes: 0 no findings; 1 findings; 2 wrong usage, or not a state.
     """
     # These modules take a moment to load, and `review` does not need them.
-    from . import doctor as doctoring  # noqa: PLC0415
-    from . import doctor_findings  # noqa: PLC0415
+    from .doctor import diagnosis, finding  # noqa: PLC0415
 
     try:
-        findings = doctoring.diagnose(
-            [exported(stack, folder, show_secrets=True) for stack in stacks or (None,)],
+        findings = diagnosis.diagnose(
+            [Stack.read(exported(stack, folder, show_secrets=True)) for stack in stacks or (None,)],
             datetime.now(timezone.utc),
             max_age_days=max_key_age_days,
             unused_days=unused_days,
             progress=_show_progress,
         )
-    except (NoDigest, NoState) as error:
+    except NoState as error:
         raise click.UsageError(str(error)) from None
     if in_json:
-        click.echo(doctor_findings.as_json(findings), nl=False)
+        click.echo(finding.as_json(findings), nl=False)
     elif findings:
         print_blocks([_block(finding) for finding in findings], alarming="error")
     else:
-        click.echo("Nothing was found.")
+        click.echo("No problems found.")
     if findings:
         sys.exit(1)
 
@@ -207,12 +215,12 @@ def plugin() -> None:
 
 @plugin.command("install")
 def plugin_install() -> None:
-    """Put the plugin into the CLI's plugin folder, for projects that do not name its folder in Pulumi.yaml.
+    """Install the plugin into the CLI's plugin folder, for projects that do not name its folder in Pulumi.yaml.
 
-    It runs in the Python environment of this command. Nothing is downloaded. Run it again after an upgrade, or when the
-    environment moves.
+    The plugin runs in the Python environment of this command. Nothing is downloaded. Run the command again after an
+    upgrade, or after the environment moved.
 
-    Exit codes: 0 installed; 1 the Pulumi CLI did not take it.
+    Exit codes: 0 installed; 1 the Pulumi CLI refused the plugin.
     """
     from .plugin_install import NotInstalled, install  # noqa: PLC0415 - it loads the Pulumi SDK
 
@@ -228,8 +236,8 @@ def _text(file: TextIO) -> str:
     except UnicodeDecodeError:
         # Windows PowerShell writes UTF-16 with >, and passes on text that it has decoded itself with |.
         raise click.UsageError(
-            f"{file.name} is no UTF-8, which is what Pulumi prints: a shell wrote it in another encoding. In "
-            'PowerShell, write the file by `cmd /c "pulumi ... > FILE"`, or use PowerShell 7.4 or newer.'
+            f"{file.name} is not UTF-8, the encoding of Pulumi's output; a shell wrote another encoding. In "
+            'PowerShell, write the file with `cmd /c "pulumi ... > FILE"`, or use PowerShell 7.4 or newer.'
         ) from None
 
 

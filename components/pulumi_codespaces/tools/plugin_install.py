@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ..rules.wording import one_line
 from ..version import PACKAGE, VERSION
 
 _INSTALL = "codespaces plugin install"
@@ -24,7 +25,7 @@ class NotInstalled(Exception):
 
 def launcher(python: str) -> str:
     """A shell script that starts the plugin with an interpreter, or says what to do if the interpreter is gone."""
-    gone = f"pulumi-codespaces {VERSION}: {python} is gone. Run `{_INSTALL}` in the environment of your program."
+    gone = f"pulumi-codespaces {VERSION}: {python} does not exist. Run `{_INSTALL}` in the environment of your program."
     return f"""#!/bin/sh
 # Made by `{_INSTALL}` of pulumi-codespaces {VERSION}.
 if ! [ -x {shlex.quote(python)} ]; then
@@ -47,8 +48,8 @@ def install() -> str:
     """
     if os.name == "nt":
         raise NotInstalled(
-            "Windows starts no shell scripts as plugins; name the folder of the plugin in Pulumi.yaml instead, as "
-            "examples/platform-repository does."
+            "Windows does not start shell scripts as plugins; name the plugin's folder in Pulumi.yaml instead, as in "
+            "examples/platform-repository."
         )
     with TemporaryDirectory() as folder:
         file = Path(folder) / f"pulumi-resource-{PACKAGE}"
@@ -58,9 +59,7 @@ def install() -> str:
         try:
             process = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
         except FileNotFoundError:
-            raise NotInstalled(
-                "there is no `pulumi` on PATH (https://www.pulumi.com/docs/iac/download-install/)."
-            ) from None
+            raise NotInstalled("`pulumi` is not on PATH (https://www.pulumi.com/docs/iac/download-install/).") from None
     if process.returncode:
-        raise NotInstalled(f"`{' '.join(command[:6])}` failed: {' '.join(process.stderr.split())}")
+        raise NotInstalled(f"`{' '.join(command[:6])}` failed: {one_line(process.stderr)}")
     return f"Installed the plugin {PACKAGE} {VERSION}, which runs with {sys.executable}."

@@ -13,25 +13,23 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..clients.ecr import FORBIDDEN, AccessKey, swapped
 from ..clients.errors import CloudError
-from ..clients.registry import RegistryCredentials as Login
-from ..clients.registry import manifest_status, push_status, split_image, try_login
+from ..clients.registry import RegistryCredentials, manifest_status, push_status, split_image, try_login
 from ..rules import RuleViolation
 from ..rules.policies import PULL_ACTIONS
-from ..rules.registries import DOCKER_HUB, check_server, known_registry, same_registry, split_host
+from ..rules.registries import DOCKER_HUB, Service, check_server, same_registry, service_of, split_host
 from ..rules.registry_logins import check_credentials, ecr_pair
 from ..rules.secret_names import Triple, triples_in
 from ..rules.suggestions import did_you_mean
 from ..rules.wording import counted
-from ..state.access import accesses
-from ..state.digest import read_state
-from ..values import plain_list, plain_map, secret_json
+from ..values import plain_list, plain_map
 from .access_table import repository_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
     from ..state.access import Access
-    from ..state.digest import Digest, Resource
+    from ..state.resources import Resource
+    from ..state.stack import Stack
 
 CHECKS = ("login", "pull", "push", "others")
 _VERIFIED = ("codespaces:index:VerifiedEcrKey", "codespaces:index:VerifiedLogin")
@@ -79,7 +77,7 @@ class Registry:
     prefix: str
     server: str
     problem: str
-    login: Login = field(repr=False)
+    login: RegistryCredentials = field(repr=False)
     images: tuple[str, ...] = ()
     listed: tuple[str, ...] = ()
     grants_any: bool = False
@@ -100,21 +98,10 @@ class Verdict:
         return all(check.state != "wrong" for check in self.checks.values())
 
 
-def read_registries(state: str) -> list[Registry]:
-    """The registries of a stack, by name.
-
-    Args:
-        state: the output of `pulumi stack export --show-secrets`.
-
-    Raises:
-        NoDigest: `state` is not a state.
-    """
-    digest = read_state(state, secret_json)
-    by_urn = {resource.urn: resource for resource in digest.after}
+def read_registries(stack: Stack) -> list[Registry]:
+    """The registries of a stack with clear secrets, by name."""
     registries = [
-        _registry(access, triple, by_urn[access.urn], digest)
-        for access in accesses(read_state(state).after).values()
-        for triple in triples_in(access.secrets)
+        _registry(access, triple, stack) for access in stack.accesses.values() for triple in triples_in(access.secrets)
     ]
     return sorted(registries, key=lambda registry: (registry.name, registry.prefix))
 
@@ -134,7 +121,7 @@ def select_registries(registries: list[Registry], only: str | None) -> list[Regi
         names = {name for registry in registries for name in (registry.name, registry.server) if name}
         guess = did_you_mean(only, names)
         components = ", ".join(dict.fromkeys(registry.name for registry in registries))
-        raise RuleViolation("registry", f"registry {only!r}: the stack has {components}{guess or '.'}")
+        raise RuleViolation("registry", f"the stack has no registry {only!r}, only {components}{guess or '.'}")
     return selected
 
 
@@ -153,7 +140,7 @@ def with_images(registries: Iterable[Registry], images: Iterable[str]) -> list[R
         host, name = split_host(image)
         if not any(same_registry(registry.server, host) for registry in result):
             servers = ", ".join(sorted({registry.server for registry in result}))
-            raise RuleViolation("image", f"image {image!r} is of {host}, to which codespaces do not log in: {servers}.")
+            raise RuleViolation("image", f"image {image!r} is from {host}, but codespaces log in only to {servers}.")
         result = [
             _with_image(registry, name) if same_registry(registry.server, host) else registry for registry in result
         ]
@@ -212,7 +199,8 @@ def as_json(verdicts: Iterable[Verdict]) -> str:
 # -- what the state says
 
 
-def _registry(access: Access, triple: Triple, secrets: Resource, digest: Digest) -> Registry:
+def _registry(access: Access, triple: Triple, stack: Stack) -> Registry:
+    secrets = stack.clear[access.urn]
     # After a failed update the inputs hold values that were not written. The outputs hold the written ones.
     values = plain_map(secrets.inputs.get("secrets")) | plain_map(secrets.outputs.get("secrets"))
     user, password, server = (str(values.get(name) or "") for name in triple.names)
@@ -226,8 +214,8 @@ def _registry(access: Access, triple: Triple, secrets: Resource, digest: Digest)
         prefix=triple.prefix,
         server=shown,
         problem=problem,
-        login=Login(server, user, password),
-        images=tuple(_probe_images(secrets, server, digest)),
+        login=RegistryCredentials(server, user, password),
+        images=tuple(_probe_images(secrets, server, stack)),
         listed=tuple(sorted(name for name in granted if not set(name) & set("*?"))),
         grants_any=any(fnmatchcase(_NO_REPOSITORY, pattern) for pattern in granted),
         has_user=bool(access.user),
@@ -237,7 +225,7 @@ def _registry(access: Access, triple: Triple, secrets: Resource, digest: Digest)
 
 def _problem(user: str, password: str, server: str) -> str:
     if not (user and password and server):
-        return "the state does not hold the values of its secrets; run `pulumi up`."
+        return "the state does not have the values of the secrets; run `pulumi up`."
     try:
         check_server(server)
         check_credentials(server, user, password)
@@ -246,8 +234,8 @@ def _problem(user: str, password: str, server: str) -> str:
     return ""
 
 
-def _probe_images(secrets: Resource, server: str, digest: Digest) -> Iterable[str]:
-    for resource in digest.after:
+def _probe_images(secrets: Resource, server: str, stack: Stack) -> Iterable[str]:
+    for resource in stack.clear.values():
         if resource.type not in _VERIFIED or resource.parent != secrets.parent:
             continue
         for image in plain_list(resource.inputs.get("probeImages")):
@@ -269,7 +257,7 @@ async def _verdict(registry: Registry, unlisted: str | None, gate: asyncio.Semap
 
     login_check, login = await gated(_log_in(registry))
     if login is None:
-        reason = "suspended" if login_check.state == "ok" else "there is no login"
+        reason = "suspended" if login_check.state == "ok" else "the login failed"
         return Verdict(registry, {"login": login_check} | dict.fromkeys(CHECKS[1:], Check("skipped", reason)))
     with_image = dict.fromkeys(split_image(image)[0] for image in registry.images)
     without_image = [repository for repository in registry.listed if repository not in with_image]
@@ -290,12 +278,14 @@ async def _verdict(registry: Registry, unlisted: str | None, gate: asyncio.Semap
 
 def _why_no_others(registry: Registry) -> str:
     """The reason why no other repository is asked for."""
-    if not _is_ecr(registry):
-        return "for Amazon ECR alone"
-    return "every repository is listed" if registry.grants_any else "what is listed is not known; give --unlisted"
+    if not _is_ecr(registry.server):
+        return "only checked at Amazon ECR"
+    return (
+        "every repository is listed" if registry.grants_any else "the listed repositories are unknown; give --unlisted"
+    )
 
 
-async def _log_in(registry: Registry) -> tuple[Check, Login | None]:
+async def _log_in(registry: Registry) -> tuple[Check, RegistryCredentials | None]:
     """The result of the login, and the login if it works."""
     if registry.problem:
         return Check("wrong", registry.problem), None
@@ -309,18 +299,18 @@ async def _log_in(registry: Registry) -> tuple[Check, Login | None]:
             return Check("ok", "suspended"), None
         return Check("wrong", str(error)), None
     if registry.suspended:
-        return Check("wrong", "the user is suspended, and its key logs in nevertheless"), login
+        return Check("wrong", "the user is suspended, but its key still logs in"), login
     return Check("ok", "ok"), login
 
 
-async def _may_read(login: Login, image: str) -> str:
+async def _may_read(login: RegistryCredentials, image: str) -> str:
     """The problem with the pull of an image; "" if there is none."""
 
     def judge(status: int) -> str:
         if 200 <= status < 300:
             return ""
         if status == 404:
-            return f"there is no image {image}"
+            return f"image {image} does not exist"
         if status in _REFUSED:
             return f"reading {image} is refused ({status})"
         return f"reading {image}: answer {status}"
@@ -328,7 +318,7 @@ async def _may_read(login: Login, image: str) -> str:
     return await _problem_of(manifest_status(login, image), judge)
 
 
-async def _has_right(login: Login, repository: str) -> str:
+async def _has_right(login: RegistryCredentials, repository: str) -> str:
     def judge(status: int) -> str:
         # A 404 means that the credentials may read: without the right, ECR answers 403.
         if 200 <= status < 300 or status == 404:
@@ -340,8 +330,8 @@ async def _has_right(login: Login, repository: str) -> str:
     return await _problem_of(manifest_status(login, f"{repository}:{_NO_IMAGE}"), judge)
 
 
-async def _may_not_push(login: Login, repository: str) -> str:
-    is_ecr = _is_ecr_server(login.server)
+async def _may_not_push(login: RegistryCredentials, repository: str) -> str:
+    is_ecr = _is_ecr(login.server)
 
     def judge(status: int) -> str:
         # ECR checks the policies first, so a 404 from ECR means that the push is allowed. Other registries answer 404
@@ -349,13 +339,13 @@ async def _may_not_push(login: Login, repository: str) -> str:
         if status in (*_REFUSED, 405) or (status == 404 and not is_ecr):
             return ""
         if 200 <= status < 300:
-            return f"a push to {repository} is accepted ({status}; it was broken off)"
+            return f"a push to {repository} is accepted ({status}; the push was canceled)"
         return f"a push to {repository} is not refused ({status})"
 
     return await _problem_of(push_status(login, repository), judge)
 
 
-async def _may_not_read(login: Login, repository: str) -> str:
+async def _may_not_read(login: RegistryCredentials, repository: str) -> str:
     def judge(status: int) -> str:
         if status in _REFUSED:
             return ""
@@ -372,18 +362,13 @@ async def _problem_of(request: Coroutine[Any, Any, int], judge: Callable[[int], 
 
 
 def _asks_others(registry: Registry, unlisted: str | None) -> bool:
-    if not _is_ecr(registry):
+    if not _is_ecr(registry.server):
         return False
     return bool(unlisted) or (registry.has_user and not registry.grants_any)
 
 
-def _is_ecr(registry: Registry) -> bool:
-    return _is_ecr_server(registry.server)
-
-
-def _is_ecr_server(server: str) -> bool:
-    registry = known_registry(server)
-    return registry is not None and registry.name == "Amazon ECR"
+def _is_ecr(server: str) -> bool:
+    return service_of(server) is Service.AMAZON_ECR
 
 
 def _joined(problems: list[str], ok_text: str, skipped_text: str) -> Check:

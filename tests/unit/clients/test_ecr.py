@@ -124,7 +124,7 @@ def test_a_key_that_does_not_work_in_time(aws: LocalAws) -> None:
     beginning = rf"the access key {key.id} does not work after \d s: ecr:GetAuthorizationToken answers "
     assert re.match(beginning, problem)
     assert problem.endswith(
-        "Nothing was published; codespaces keep the credentials they have. Mend the cause (a permissions boundary, a "
+        "Nothing was published; codespaces keep the credentials they have. Fix the cause (a permissions boundary, a "
         "service control policy, a repository that does not exist) and run `pulumi up` again."
     )
     assert len(said) < 10
@@ -137,7 +137,7 @@ def test_rights_that_are_missing(aws: LocalAws) -> None:
 
 def test_an_image_that_is_not_there_is_not_waited_for(aws: LocalAws) -> None:
     problem, said = prove(new_key(aws), images=(f"{HOST}/payments/api:missing",), seconds=3600)
-    assert "there is no such image; probe_images must name images that exist" in problem
+    assert "the image does not exist; probe_images must list existing images" in problem
     assert said == []
 
 

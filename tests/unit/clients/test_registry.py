@@ -59,8 +59,8 @@ def test_registries_of_every_kind(network: LocalAws, server: str) -> None:
     assert refused.endswith("[401]")
     missing = login(server, images=["team/app:missing"])
     assert missing == (
-        f"reading team/app:missing from {server} is refused: there is no such image; probe_images must name images "
-        f"that exist [{NO_SUCH_IMAGE}]"
+        f"reading team/app:missing from {server} is refused: the image does not exist; probe_images must list "
+        f"existing images [{NO_SUCH_IMAGE}]"
     )
     assert login(server, images=["team/app", "team/secret"]).startswith(f"reading team/secret from {server} is refused")
 
@@ -96,7 +96,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, answer: Callable[[httpx.Request],
         (
             "http://auth.example/token",
             {"token": "t"},
-            "its token service 'http://auth.example/token' has no https address",
+            "the address of its token service, 'http://auth.example/token', does not begin with https",
         ),
         (
             "https://auth.example/token",

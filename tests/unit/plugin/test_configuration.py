@@ -113,9 +113,9 @@ def test_a_line_end_after_a_token_is_taken_off():
         ({"owner": 7, "token": CANARY}, "owner must be a text."),
         ({"owner": "acme", "token": [CANARY]}, "token must be a text."),
         ({"owner": "acme", "token": CANARY, "baseUrl": {"a": 1}}, "base_url must be a text."),
-        ({"owner": "acme", "token": f"{CANARY} {CANARY}"}, "has blanks or other characters in it that no token has"),
-        ({"owner": "acme", "token": f"{CANARY}é"}, "has blanks or other characters in it that no token has"),
-        ({"owner": "acme", "token": CANARY, "baseUrl": "ftp://x"}, "write a whole address"),
+        ({"owner": "acme", "token": f"{CANARY} {CANARY}"}, "contains blanks or other characters that are not valid"),
+        ({"owner": "acme", "token": f"{CANARY}é"}, "contains blanks or other characters that are not valid"),
+        ({"owner": "acme", "token": CANARY, "baseUrl": "ftp://x"}, "is not a complete address"),
         ({"owner": "acme", "appAuth": CANARY}, "app_auth must be a map with id, installation_id and pem_file."),
         ({"owner": "acme", "appAuth": f'["{CANARY}"]'}, "app_auth must be a map"),
         ({"owner": "acme", "appAuth": {"id": [CANARY]}}, "app_auth: id must be a text."),
@@ -123,7 +123,10 @@ def test_a_line_end_after_a_token_is_taken_off():
         ({"owner": "acme", "appAuth": {"id": "1", "installationId": "x", "pemFile": CANARY}}, "'x' must be a number"),
         (
             {"owner": "acme", "appAuth": {"id": "1", "installationId": "2", "pemFile": f"/{CANARY}.pem"}},
-            "is not a private key in PEM: give the contents of the file that GitHub let you download, not its name.",
+            (
+                "is not a private key in PEM format; give the contents of the file that you downloaded from "
+                "GitHub, not its name."
+            ),
         ),
     ],
 )

@@ -43,7 +43,7 @@ URN = "urn:pulumi:test::access::codespaces:index:RepositorySecrets::x"
 INPUTS = {"secrets": {"NPM": "canary"}, "repository": "web"}
 HIDDEN = {
     WITHOUT_SCOPE: "the token lacks the scope repo and sees public repositories only",
-    FINE_GRAINED: "of a fine-grained token and of an App's token GitHub does not tell which repositories they see",
+    FINE_GRAINED: "GitHub does not say which repositories a fine-grained token or an App's token can see",
 }
 
 

@@ -65,9 +65,9 @@ def test_a_name_that_went_out_of_sight_is_not_taken_for_deleted(github: GitHubSt
     (failure,) = caught.value.failures
     assert failure.path == "names[0]"
     assert failure.reason == (
-        "repository 'web' (id 11) of organization acme is not found any more, which does not mean that it is gone: of "
-        "a fine-grained token and of an App's token GitHub does not tell which repositories they see. Give the "
-        "credentials access to it; or, if it is gone, remove it from the program."
+        "repository 'web' (id 11) of organization acme is no longer found, but may still exist: "
+        "GitHub does not say which repositories a fine-grained token or an App's token can see. Give the credentials "
+        "access to it; or, if it is gone, remove it from the program."
     )
     resolved, _ = check(github, {"names": ["api"]}, before, FINE_GRAINED)
     assert resolved["repositories"] == {"api": 12}
@@ -79,9 +79,7 @@ def test_a_name_that_is_gone_is_left_out(github: GitHubStandIn) -> None:
     github.repository("acme/web").delete()
     resolved, warnings = check(github, declared, before)
     assert (resolved["repositories"], resolved["skipped"]) == ({"api": 12}, {"web": "deleted"})
-    assert warnings == [
-        "web does not exist in the organization any more and is left out; remove it from the selection."
-    ]
+    assert warnings == ["web no longer exists in the organization and is left out; remove it from the selection."]
 
 
 def test_a_declared_id_that_is_not_known_yet_has_its_name_beside_all_others(github: GitHubStandIn) -> None:

@@ -115,7 +115,7 @@ def test_only_what_is_proven_counts_as_a_change() -> None:
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"servers": ["acme.azurecr.io"]}, "servers[0] 'acme.azurecr.io' is no private ECR registry"),
+        ({"servers": ["acme.azurecr.io"]}, "servers[0] 'acme.azurecr.io' is not the host of a private ECR registry"),
         ({"servers": HOST}, "servers must be a list of texts"),
         ({"probeImages": [7]}, "probe_images[0] must be a text, not a number"),
         ({"secretAccessKey": Secret(["CANARY"])}, "an access key has an id and a secret, both texts"),

@@ -72,7 +72,7 @@ def mistakes(read):
         with pytest.raises(InvalidArgument) as refused:
             read(values, **options)
         head, *lines = str(refused.value).split("\n")
-        assert head == "the configuration of this stack cannot be used; nothing was changed:"
+        assert head == "the configuration of this stack is not valid; nothing was changed:"
         assert CANARY not in str(refused.value)
         return [line.removeprefix("  access:") for line in lines]
 
@@ -215,7 +215,7 @@ def test_repositories_are_listed_in_place(read):
         ),
         pytest.param(
             {"organisation": "acme", "registries": {"payments": ECR}},
-            ["organisation: is no key of this program; did you mean 'organization'?"],
+            ["organisation: is not a key of this program; did you mean 'organization'?"],
             id="a key of the stack is written wrong",
         ),
         pytest.param(
@@ -243,12 +243,12 @@ def test_repositories_are_listed_in_place(read):
         ),
         pytest.param(
             registries(payments=ECR) | {"accounts": {"prod": {"region": "eu-west-1", "roleARN": "platform"}}},
-            ["accounts.prod.roleARN: is no key here; did you mean 'roleArn'?"],
+            ["accounts.prod.roleARN: is not a key of this entry; did you mean 'roleArn'?"],
             id="unknown key of an account",
         ),
         pytest.param(
             registries(payments=ECR) | {"accounts": {"prod": {"regoin": "eu-west-1"}}},
-            ["accounts.prod.regoin: is no key here; did you mean 'region'?"],
+            ["accounts.prod.regoin: is not a key of this entry; did you mean 'region'?"],
             id="a key that is written wrong is not missing too",
         ),
         pytest.param(
@@ -270,7 +270,7 @@ def test_repositories_are_listed_in_place(read):
                 (
                     0,
                     (
-                        "is 0, and must be at least 1: how many times a request to AWS is tried before the update "
+                        "is 0, but must be at least 1: how many times a request to AWS is tried before the update "
                         "fails; 25 by default, which takes more than an hour while AWS is down"
                     ),
                 ),
@@ -282,7 +282,7 @@ def test_repositories_are_listed_in_place(read):
             registries(payments=ECR) | {"selections": {"a": {}, "b": {"topic": ["x"]}, "c": {"names": "web"}}},
             [
                 "selections.a: selects nothing; give names, topics or properties",
-                "selections.b.topic: is no key here; did you mean 'topics'?",
+                "selections.b.topic: is not a key of this entry; did you mean 'topics'?",
                 "selections.c.names: must be a list, not a text; write it as [one, two]",
             ],
             id="selections",
@@ -313,7 +313,7 @@ NPM = {"npm": {"valuesFrom": {"NPM_TOKEN": "npmToken"}, "repositories": ["web"]}
     ],
 )
 def test_a_section_that_is_written_wrong_is_not_left_out(mistakes, key, meant):
-    line = f"{key}: is no key of this program; did you mean {meant!r}?"
+    line = f"{key}: is not a key of this program; did you mean {meant!r}?"
     assert mistakes(registries(payments=ECR) | {key: {"x": ECR}}) == [line]
     assert mistakes(registries(payments=ECR | {"account": "prod"}) | {key: {"x": ECR}}) == [
         line,
@@ -325,7 +325,7 @@ def test_a_section_that_is_written_wrong_is_not_left_out(mistakes, key, meant):
 
 def test_a_key_that_is_written_wrong_is_not_the_one_that_is_missing_beside_it(mistakes):
     assert mistakes({"organizatons": {}, "registries": {"payments": ECR}}) == [
-        "organizatons: is no key of this program; did you mean 'organizations'?",
+        "organizatons: is not a key of this program; did you mean 'organizations'?",
         "organization: is missing: the GitHub organization",
     ]
 
@@ -351,7 +351,7 @@ def test_a_key_like_no_other_is_the_programs_own(read):
 
 
 EITHER = (
-    "a registry has either ecrRepositories (Amazon ECR), or ecrToken (the same by token), or server, user and "
+    "a registry has either ecrRepositories (Amazon ECR), or ecrToken (Amazon ECR by token), or server, user and "
     "passwordFrom (any other)"
 )
 SERVER = (
@@ -364,14 +364,14 @@ SERVER = (
     [
         pytest.param(
             ECR | {"keyGeneraton": 2},
-            [".keyGeneraton: is no key here; did you mean 'keyGeneration'?"],
+            [".keyGeneraton: is not a key of this entry; did you mean 'keyGeneration'?"],
             id="unknown key",
         ),
         pytest.param(
             LOGIN | {"colour": "red"},
             [
                 (
-                    ".colour: is no key here; there are "
+                    ".colour: is not a key of this entry; use one of "
                     "organization, selection, repositories, visibility, repository, adoptExisting, secretPrefix, "
                     "probeImages, verify, server, user, passwordFrom, expiresAt, byHandOf"
                 )
@@ -380,12 +380,12 @@ SERVER = (
         ),
         pytest.param(
             {"ecrRepositores": ["payments/api"], "repositories": ["web"]},
-            [".ecrRepositores: is no key here; did you mean 'ecrRepositories'?"],
+            [".ecrRepositores: is not a key of this entry; did you mean 'ecrRepositories'?"],
             id="the key that makes it ECR is written wrong",
         ),
         pytest.param(
             {"repositories": ["web"]},
-            [f": nothing may be pulled; give ecrRepositories or ecrRepositoryTags; {EITHER}"],
+            [f": grants nothing; give ecrRepositories or ecrRepositoryTags; {EITHER}"],
             id="no registry at all",
         ),
         pytest.param(
@@ -438,7 +438,7 @@ SERVER = (
         ),
         pytest.param(
             ECR | {"keyGeneration": 0},
-            [".keyGeneration: is 0, and must be at least 1: raise it by one to rotate the access key"],
+            [".keyGeneration: is 0, but must be at least 1: raise it by one to rotate the access key"],
             id="generation 0",
         ),
         pytest.param(
@@ -448,17 +448,17 @@ SERVER = (
         ),
         pytest.param(
             {"ecrRepositories": ["payments/api"]},
-            [": nobody may use it; give selection, repositories, repository, or visibility private or all"],
+            [": has no readers; give selection, repositories, repository, or visibility private or all"],
             id="no readers",
         ),
         pytest.param(
             {"ecrRepositories": ["payments/api"], "visibility": "selected"},
-            [": nobody may use it; give selection, repositories, repository, or visibility private or all"],
+            [": has no readers; give selection, repositories, repository, or visibility private or all"],
             id="selected readers, none given",
         ),
         pytest.param(
             ECR | {"selection": "payments", "visibility": "all"},
-            [": selection and repositories and visibility exclude each other; keep one of them"],
+            [": selection and repositories and visibility cannot be combined; keep one of them"],
             id="three kinds of readers",
         ),
         pytest.param(
@@ -478,7 +478,7 @@ def test_mistakes_in_a_registry(mistakes, registry, lines):
 def test_a_name_that_could_be_taken_for_something_else_stands_in_the_path(mistakes, name):
     path = f'registries["{name}"]' if "." in name else f"registries.{name}"
     assert mistakes(registries(**{name: ECR | {"keyGeneration": 0}})) == [
-        f"{path}.keyGeneration: is 0, and must be at least 1: raise it by one to rotate the access key"
+        f"{path}.keyGeneration: is 0, but must be at least 1: raise it by one to rotate the access key"
     ]
 
 
@@ -506,7 +506,7 @@ def test_a_name_that_could_be_taken_for_something_else_stands_in_the_path(mistak
         pytest.param(
             LOGIN | {"passwordFrom": "acrPasswort"},
             {},
-            "passwordFrom: there is no access:acrPasswort; set it with `pulumi config set --secret acrPasswort`",
+            "passwordFrom: access:acrPasswort is not set; set it with `pulumi config set --secret acrPasswort`",
             id="password",
         ),
         pytest.param(
@@ -524,13 +524,13 @@ def test_a_name_that_could_be_taken_for_something_else_stands_in_the_path(mistak
         pytest.param(
             ECR | {"userPath": "platform"},
             {},
-            "userPath 'platform': a path begins and ends with / and has at most 512 characters.",
+            "userPath 'platform' is not a valid path; it must begin and end with / and have at most 512 characters.",
             id="path of the user",
         ),
         pytest.param(
             ECR | {"region": "Frankfurt"},
             {},
-            "region 'Frankfurt' has not the form of an AWS Region;",
+            "region 'Frankfurt' is not an AWS Region;",
             id="Region",
         ),
         pytest.param(
@@ -542,7 +542,7 @@ def test_a_name_that_could_be_taken_for_something_else_stands_in_the_path(mistak
         pytest.param(
             ECR | {"additionalRegistries": {"SHARED": "acme.azurecr.io"}},
             {},
-            "additionalRegistries.SHARED 'acme.azurecr.io' is no private ECR registry;",
+            "additionalRegistries.SHARED 'acme.azurecr.io' is not the host of a private ECR registry;",
             id="further registry",
         ),
         pytest.param(
@@ -560,7 +560,7 @@ def test_what_a_single_value_does_not_show_is_found_before_anything_is_made(mist
 
 def test_an_organization_is_given_by_its_login(mistakes):
     (line,) = mistakes(registries(payments=ECR) | {"organization": "https://github.com/acme"})
-    assert line.startswith("organization 'https://github.com/acme' is not the login of an organization: write what")
+    assert line.startswith("organization 'https://github.com/acme' is not the login of an organization; use the name")
 
 
 def test_a_password_that_is_not_encrypted_is_refused(mistakes):
@@ -686,16 +686,16 @@ def test_secrets_without_a_registry(read):
     [
         ({}, ["registries: is missing: registries by name; the name gives the secrets their prefix"]),
         ({"npm": {"valuesFrom": {"NPM_TOKEN": "npmToken"}}},
-         ["secrets.npm: nobody may use it; give selection, repositories, repository, or visibility private or all"]),
+         ["secrets.npm: has no readers; give selection, repositories, repository, or visibility private or all"]),
         ({"npm": {"repositories": ["web"]}},
          [("secrets.npm.valuesFrom: is missing: name of a secret -> the configuration key of a secret that holds its "
           "value")]),
         ({"npm": {"valuesFrom": {"NPM_TOKEN": "none"}, "repositories": ["web"]}},
-         ["secrets.npm.valuesFrom.NPM_TOKEN: there is no access:none; set it with `pulumi config set --secret none`"]),
+         ["secrets.npm.valuesFrom.NPM_TOKEN: access:none is not set; set it with `pulumi config set --secret none`"]),
         ({"npm": {**NPM["npm"], "selection": "payments", "repositories": []}},
          ["secrets.npm.selection: there is no 'payments' in access:selections; there are none"]),
         ({"npm": {**NPM["npm"], "values": {"X": CANARY}}},
-         ["secrets.npm.values: is no key here; did you mean 'valuesFrom'?"]),
+         ["secrets.npm.values: is not a key of this entry; did you mean 'valuesFrom'?"]),
     ],
 )  # fmt: skip
 def test_mistakes_in_other_secrets(mistakes, secrets, lines):
@@ -746,7 +746,7 @@ def test_entries_of_another_organization(read):
             [
                 (
                     "registries.one.selection: 'web' in access:selections belongs to the organization 'beta', and this "
-                    "to 'acme'; give both the same `organization`"
+                    "entry to 'acme'; give both the same `organization`"
                 )
             ],
             id="a selection of another organization",
@@ -757,7 +757,7 @@ def test_entries_of_another_organization(read):
             [
                 (
                     "registries.one.byHandOf: 'base' in access:packages belongs to the organization 'acme', and this "
-                    "to 'beta'; give both the same `organization`"
+                    "entry to 'beta'; give both the same `organization`"
                 )
             ],
             id="a package of another organization",
@@ -765,9 +765,9 @@ def test_entries_of_another_organization(read):
         pytest.param(
             registries(one=ECR) | {"organizations": {"beta": {"tokenFrom": "none"}, "BETA": {}}},
             [
-                "organizations.beta.tokenFrom: there is no access:none; set it with `pulumi config set --secret none`",
-                "organizations.beta: this is 'BETA', written another way; write it one way.",
-                "organizations.BETA: this is 'beta', written another way; write it one way.",
+                "organizations.beta.tokenFrom: access:none is not set; set it with `pulumi config set --secret none`",
+                "organizations.beta: this is the same organization as 'BETA'; use one spelling.",
+                "organizations.BETA: this is the same organization as 'beta'; use one spelling.",
             ],
             id="credentials that are not there, and one organization twice",
         ),
@@ -775,8 +775,8 @@ def test_entries_of_another_organization(read):
             registries(one=ECR)
             | {"organizations": {"beta": {"tokenFrom": "betaToken", "appId": 1}, "gamma": {"pemFrom": "betaToken"}}},
             [
-                "organizations.beta: tokenFrom and appId exclude each other; keep a token or an App",
-                "organizations.gamma: has pemFrom, but no installationId, which is another in each organization",
+                "organizations.beta: tokenFrom and appId cannot be combined; keep the token or the App",
+                "organizations.gamma: has pemFrom, but no installationId; each organization has its own",
             ],
             id="two kinds of credentials, and half of one",
         ),
@@ -795,8 +795,8 @@ def test_entries_of_another_organization(read):
             registries(one=ECR) | {"organizations": {"beta": {"baseUrl": "http://github.corp.example"}}},
             [
                 (
-                    "organizations.beta.baseUrl 'http://github.corp.example': the token would travel in clear; use "
-                    "https (http is for loopback only)."
+                    "organizations.beta.baseUrl 'http://github.corp.example': http would send the token unencrypted; "
+                    "use https (http is for loopback only)."
                 )
             ],
             id="an address that is none",
@@ -857,8 +857,8 @@ def test_a_package_without_a_registry(read):
     ("package", "lines"),
     [
         ({"package": "base"}, [
-            (".repository is missing: a package that inherits its access is linked to the repository that it inherits "
-             "it from. Name that, or set inherits to false.")
+            (".repository is missing: a package that inherits access must be linked to a repository. Name the "
+             "repository, or set inherits to false.")
         ]),
         (BASE | {"packageType": "conteiner"}, [
             ".packageType: must be one of container, npm, nuget, rubygems; did you mean 'container'?"
@@ -866,11 +866,11 @@ def test_a_package_without_a_registry(read):
         (BASE | {"teams": {"payments": "reed"}}, [
             ".teams.payments 'reed': must be one of read, triage, write, maintain, admin; did you mean 'read'?"
         ]),
-        (BASE | {"repositories": ["web"]}, [": selection and repositories exclude each other; keep one of them"]),
+        (BASE | {"repositories": ["web"]}, [": selection and repositories cannot be combined; keep one of them"]),
         (BASE | {"selection": "payment"}, [
             ".selection: there is no 'payment' in access:selections; did you mean 'payments'?"
         ]),
-        (BASE | {"onMissmatch": "fail"}, [".onMissmatch: is no key here; did you mean 'onMismatch'?"]),
+        (BASE | {"onMissmatch": "fail"}, [".onMissmatch: is not a key of this entry; did you mean 'onMismatch'?"]),
         ({"repository": "images"}, [
             (".package: is missing: the name of the package, without the organization: base/image for "
              "ghcr.io/acme/base/image")
@@ -883,7 +883,7 @@ def test_mistakes_in_a_package(mistakes, package, lines):
 
 def test_a_package_and_a_registry_are_two_outputs(mistakes):
     assert mistakes(packages(base=BASE) | {"registries": {"base": ECR}}) == [
-        "packages.base: there is a registry 'base' too, and both are stack outputs; rename one of them."
+        "packages.base: a registry is also called 'base', and both would be one stack output; rename one."
     ]
 
 
@@ -896,7 +896,7 @@ def test_a_login_for_those_that_a_package_leaves_out(read, mistakes):
         "registries.ghcr.byHandOf: there is no 'bsae' in access:packages; did you mean 'base'?"
     ]
     assert mistakes(packages(base=BASE) | registries(ghcr=ghcr | {"byHandOf": "base", "visibility": "all"})) == [
-        "registries.ghcr: visibility and byHandOf exclude each other; keep one of them"
+        "registries.ghcr: visibility and byHandOf cannot be combined; keep one of them"
     ]
 
 
@@ -928,13 +928,13 @@ HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
         (TOKEN | {"account": "prod"}, ".account: there is no 'prod' in access:accounts; there are none"),
         (LOGIN | {"server": HOST, "user": "ASIAX"}, (
             ": user of Amazon ECR: it begins with ASIA, so it is a temporary access key, which needs a session token; "
-            "GitHub's three secrets have no place for one"
+            "GitHub's three secrets cannot hold one"
         )),
         (LOGIN | {"server": "us-docker.pkg.dev", "user": "_json_key"}, (
-            ": password: it is not JSON, as the key of a Google service account is"
+            ": password: the key of a Google service account must be JSON"
         )),
         (LOGIN | {"server": "us-docker.pkg.dev", "user": "puller"}, (
-            ": user of Google Artifact Registry: it is none of those; give _json_key"
+            ": user of Google Artifact Registry: it is not a user name that Google accepts; give _json_key"
         )),
     ],
 )  # fmt: skip
@@ -990,14 +990,19 @@ def test_the_entry_of_a_first_registry_takes_what_it_has_no_short_form_for(read)
         ),
         (
             {"repositories": "web"},
-            ["repositories: goes with ecrRepositories, which is missing; an entry of registries has its own"],
+            [
+                (
+                    "repositories: needs ecrRepositories, which is missing; an entry of registries has repositories of "
+                    "its own"
+                )
+            ],
         ),
         (
             {**SHORT, "registries": {"ecr": ECR}},
             [
                 (
                     "registries: the entry 'ecr' has ecrRepositories and repositories, for which ecrRepositories and "
-                    "repositories at the top are short; remove those at the top, or rename the entry"
+                    "repositories at the top are the short form; remove the keys at the top, or rename the entry"
                 )
             ],
         ),
@@ -1015,8 +1020,11 @@ def test_the_entry_of_a_first_registry_takes_what_it_has_no_short_form_for(read)
         (
             {"ecrRepository": "payments/api", "repositories": "web"},
             [
-                "ecrRepository: is no key of this program; did you mean 'ecrRepositories'?",
-                "repositories: goes with ecrRepositories, which is missing; an entry of registries has its own",
+                "ecrRepository: is not a key of this program; did you mean 'ecrRepositories'?",
+                (
+                    "repositories: needs ecrRepositories, which is missing; an entry of registries has repositories "
+                    "of its own"
+                ),
             ],
         ),
     ],

@@ -177,7 +177,7 @@ def test_the_code_of_a_result_is_what_a_trial_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "_ROOT", tmp_path)
     before = command.code()
     assert re.fullmatch("[0-9a-f]{12}", before)
-    for aside in ("tools/doctor.py", "tools/review_render.py", "program/load.py"):
+    for aside in ("tools/doctor/secrets.py", "tools/review/render.py", "program/load.py"):
         (tmp_path / "components/pulumi_codespaces" / aside).write_text("changed = True\n")
     (tmp_path / "tests/rig/README.md").write_text("changed")
     (tmp_path / "tests/campaign/report.py").write_text("changed = True\n")

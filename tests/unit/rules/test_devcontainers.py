@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 
 import pytest
 
 from pulumi_codespaces.rules import RuleViolation
 from pulumi_codespaces.rules.devcontainers import (
     Devcontainer,
+    asks_for,
     images_in,
     needs_login,
     parse_devcontainer,
+    read_devcontainer,
     registries_of,
+    without_comments,
 )
+from pulumi_codespaces.rules.packages import Package, permission_block
 
 ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 FOLDER, ROOT = ".devcontainer/devcontainer.json", ".devcontainer.json"
@@ -51,7 +57,7 @@ def test_what_names_nothing(text):
 
 @pytest.mark.parametrize("text", ["no", "[" * 100_000])
 def test_what_is_no_json(text):
-    with pytest.raises(RuleViolation, match=r"^devcontainer\.json is no JSON: "):
+    with pytest.raises(RuleViolation, match=r"^devcontainer\.json is not valid JSON: "):
         parse_devcontainer(text, FOLDER)
 
 
@@ -109,3 +115,83 @@ def test_what_takes_a_login(host, needs):
 
 def test_a_known_host_takes_a_login():
     assert needs_login("europe-west1-docker.pkg.dev", ["europe-west1-docker.pkg.dev"])
+
+
+BASE = Package("acme", "container", "base/image", "images", "private", inherits=True)
+DEVCONTAINER = """
+// For Codespaces
+{
+  "image": "ghcr.io/acme/base/image", /* a comment */
+  "postCreateCommand": "echo '// no comment' \\"/* nor this */\\"",
+  "customizations": {"codespaces": {"repositories": {
+    "acme/images": {"permissions": {"packages": "read", "contents": "read",}}, // the last comma
+  }}},
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "asks"),
+    [
+        (DEVCONTAINER, True),
+        (DEVCONTAINER.replace("acme/images", "ACME/Images"), True),
+        (DEVCONTAINER.replace("acme/images", "acme/*"), True),
+        (DEVCONTAINER.replace('{"packages": "read", "contents": "read",}', '"read-all"'), True),
+        (DEVCONTAINER.replace("acme/images", "acme/others"), False),
+        (DEVCONTAINER.replace('"packages": "read", ', ""), False),
+        ('{"image": "x"}', False),
+        ("[]", False),
+        ('{"customizations": {"codespaces": {"repositories": ["acme/images"]}}}', False),
+    ],
+)
+def test_what_a_devcontainer_asks_for(text, asks):
+    assert asks_for(text, BASE) is asks
+
+
+def test_the_block_is_what_is_asked_for():
+    assert asks_for(json.dumps(permission_block(BASE)), BASE)
+
+
+def test_a_devcontainer_that_is_no_json():
+    with pytest.raises(RuleViolation, match=r"devcontainer\.json is not valid JSON"):
+        asks_for('{"image": }', BASE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"image": "ubuntu", ' + "/" * 100_000 + '\n "name": "x"}',
+        '{"image": "ubuntu", ' + "// see https://containers.dev //\n" * 5_000 + '"name": "x"}',
+        '{"image": "ubuntu", ' + "/* , */ " * 20_000 + ', "name": "x"}',
+        '{"image": "ubuntu"' + ", " * 100_000,
+        "/*" * 100_000,
+        '"' + "\\" * 100_001,
+        '"\\' * 50_000,
+        "," + " " * 200_000,
+    ],
+    ids=["slashes", "urls", "commas in comments", "commas", "openings", "backslashes", "texts", "spaces"],
+)
+def test_no_text_takes_long(text):
+    """Whoever may write to a repository can put it there, and every preview reads it."""
+    started = time.process_time()
+    with contextlib.suppress(RuleViolation):
+        read_devcontainer(text)
+    assert time.process_time() - started < 30
+
+
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [
+        ('{"a": 1, // one\n}', {"a": 1}),
+        ('{"a": [1, /* , ] */ 2, /* } */ ], // ,\n /* , */}', {"a": [1, 2]}),
+        ('{"a": ",}", "b": ", ]"}', {"a": ",}", "b": ", ]"}),
+        ('{"a": "\\"//", "b": 1}', {"a": '"//', "b": 1}),
+        ('// only\n{"a": 1} /* not ended', {"a": 1}),
+    ],
+)
+def test_json_with_comments(text, content):
+    assert read_devcontainer(text) == content
+
+
+def test_comments_are_taken_out_and_texts_stay():
+    assert json.loads(without_comments(DEVCONTAINER))["postCreateCommand"] == "echo '// no comment' \"/* nor this */\""

@@ -34,16 +34,16 @@ def test_an_address_means_an_api(given, meant):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("http://github.com/", "the token would travel in clear; use https"),
-        ("http://10.0.0.1/", "the token would travel in clear"),
+        ("http://github.com/", "http would send the token unencrypted; use https"),
+        ("http://10.0.0.1/", "http would send the token unencrypted"),
         ("https://github.acme.com", "github.acme.com is neither github.com nor a ghe.com tenant. GitHub Enterprise"),
         ("https://ghe.com.evil.example/", "ghe.com.evil.example is neither"),
         ("https://evilghe.com/", "evilghe.com is neither"),
-        ("github.com", "write a whole address, such as 'https://api.github.com/'"),
-        ("ftp://github.com", "write a whole address"),
-        ("https://", "write a whole address"),
-        ("http://[::1", "write a whole address"),
-        ("http://127.0.0.1:port/", "write a whole address"),
+        ("github.com", "is not a complete address; use one such as 'https://api.github.com/'"),
+        ("ftp://github.com", "is not a complete address"),
+        ("https://", "is not a complete address"),
+        ("http://[::1", "is not a complete address"),
+        ("http://127.0.0.1:port/", "is not a complete address"),
     ],
 )
 def test_other_addresses_are_refused(given, message):
@@ -59,7 +59,7 @@ def test_other_addresses_are_refused(given, message):
 def test_credentials_in_an_address_are_refused_and_not_repeated(given):
     with pytest.raises(RuleViolation) as caught:
         api_base_url(given)
-    assert "has a user name or a password in it" in str(caught.value)
+    assert "contains a user name or a password" in str(caught.value)
     assert "CANARY" not in str(caught.value)
 
 

@@ -16,7 +16,7 @@ def test_what_iam_takes(name: str, path: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "x" * 65, "with space", "zahlungen-ä", "a/b", "a:b", "name\n"])
 def test_names_that_iam_refuses(name: str) -> None:
-    with pytest.raises(RuleViolation, match="Set user_name to a shorter one") as refused:
+    with pytest.raises(RuleViolation, match="Set user_name to a valid name") as refused:
         check_user(name, "/")
     assert refused.value.argument == "user_name"
     assert f"user_name {name!r} ({len(name)} characters)" in str(refused.value)
@@ -26,6 +26,6 @@ def test_names_that_iam_refuses(name: str) -> None:
     "path", ["", "codespaces", "/codespaces", "codespaces/", f"/{'x' * 511}/", "/a b/", "/ä/", "//"]
 )
 def test_paths_that_iam_refuses(path: str) -> None:
-    with pytest.raises(RuleViolation, match="a path begins and ends with /") as refused:
+    with pytest.raises(RuleViolation, match="it must begin and end with /") as refused:
         check_user("name", path)
     assert refused.value.argument == "user_path"

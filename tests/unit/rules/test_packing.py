@@ -180,8 +180,8 @@ def test_more_than_iam_has_room_for_is_refused_with_counts_and_the_ways_out():
         pack(listed)
     text = str(caught.value)
     assert caught.value.argument == "ecr_repositories"
-    assert text.startswith("ecr_repositories: 1000 repositories are more than IAM has room for.")
-    assert "of 6,144" in text
+    assert text.startswith("ecr_repositories: 1000 repositories do not fit into the IAM policies of a user.")
+    assert "the limit is 6,144" in text
     assert "List a prefix: 'payments/*' in place of 900 of them" in text
     assert "select by tag (ecr_repository_tags)" in text
     assert "several components" in text
@@ -200,14 +200,14 @@ def test_more_than_iam_has_room_for_is_refused_with_counts_and_the_ways_out():
             [f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/api", f"arn:aws-cn:ecr:cn-north-1:{ACCOUNT}:repository/api"],
             [],
             "ecr_repositories",
-            "a repository of another partition than 'aws'",
+            "in another partition than 'aws'",
         ),
         ([7], [], "ecr_repositories[0]", "is an int; give the name or the ARN of a repository"),
         (["hub/*"], [7], "pull_through_cache_prefixes[0]", "is an int; write the prefix as plain text"),
         (["hub/*"], ["ROOT"], "pull_through_cache_prefixes[0]", "one cache rule"),
         (["hub/*"], ["hub", "*"], "pull_through_cache_prefixes[1]", "one cache rule"),
         (["hub/*"], [""], "pull_through_cache_prefixes[0]", "one cache rule"),
-        (["hub/*"], ["hub/"], "pull_through_cache_prefixes[0]", "leave out the slash at its end: 'hub'"),
+        (["hub/*"], ["hub/"], "pull_through_cache_prefixes[0]", "remove the slash at the end: 'hub'"),
         (["hub/*"], ["Hub"], "pull_through_cache_prefixes[0]", "lower-case: 'hub'"),
         (["hubs/*", "hub"], ["hub"], "pull_through_cache_prefixes[0]", "add 'hub/*'"),
     ],
@@ -308,8 +308,11 @@ def test_a_cache_is_accepted_while_what_is_pulled_through_it_is_not_known():
     [
         (None, "ecr_repositories[0] is None; an Output here must be the name or the ARN of an ECR repository."),
         (7, "ecr_repositories[0] is an int; an Output here must be"),
-        ("API", "ecr_repositories[0] 'API' is no name of an ECR repository; ECR's names are lower-case: 'api'"),
-        ("arn:aws:s3:::bucket", "ecr_repositories[0] 'arn:aws:s3:::bucket' is no ARN of an ECR repository"),
+        (
+            "API",
+            "ecr_repositories[0] 'API' is not a valid name of an ECR repository; ECR's names are lower-case: 'api'",
+        ),
+        ("arn:aws:s3:::bucket", "ecr_repositories[0] 'arn:aws:s3:::bucket' is not the ARN of an ECR repository"),
     ],
 )
 def test_an_output_that_is_no_repository_is_refused_once_it_is_known(value, why):
@@ -323,10 +326,12 @@ def test_an_output_that_is_no_repository_is_refused_once_it_is_known(value, why)
 
 def test_more_outputs_than_iam_has_room_for_are_refused():
     assert len(pack(outputs(["x"] * 150)[0])) == SPREAD
-    with pytest.raises(RuleViolation, match=r"180 repositories are more than IAM has room for.* all 8 together would"):
+    with pytest.raises(
+        RuleViolation, match=r"180 repositories do not fit into the IAM policies of a user.* all 8 together would need"
+    ):
         pack(outputs(["x"] * 180)[0])
     later, resolved = outputs([f"{number:03}{'x' * 250}" for number in range(150)])
-    fullest = "ecr_repositories: [0-9]+ repositories .* managed-[1-8] would have [0-9]+ of them in [0-9],[0-9]+ char"
+    fullest = "ecr_repositories: [0-9]+ repositories .* managed-[1-8] would need [0-9],[0-9]+ characters for [0-9]+"
     with pytest.raises(RuleViolation, match=fullest):
         [policy.document(ACCOUNT, REGION, resolved) for policy in pack(later)]
 
@@ -345,7 +350,7 @@ def test_tags_alone_and_the_room_that_they_take():
         ("team", "ecr_repository_tags", "is a str; give a map"),
         ({"team": 7}, "ecr_repository_tags.team", "is an int; write key and value as plain text"),
         ({"aws:x": "y"}, "ecr_repository_tags.aws:x", "no key that begins with aws:"),
-        ({"a*": "y"}, "ecr_repository_tags.a*", "is no tag that a repository can have"),
+        ({"a*": "y"}, "ecr_repository_tags.a*", "is not a valid tag of a repository"),
         ({"a": "y" * 257}, "ecr_repository_tags.a", "256 of value"),
     ],
 )

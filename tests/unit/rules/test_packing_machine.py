@@ -167,7 +167,7 @@ class PackingMachine(RuleBasedStateMachine):
 
     def check_that_there_is_no_room(self, violation):
         """Names fill the policies by chance, but with far fewer than fit none is refused."""
-        assert "more than IAM has room for" in str(violation)
+        assert "do not fit into the IAM policies of a user" in str(violation)
         # An Output counts with the longest name.
         assert sum((256 if isinstance(name, Output) else len(name)) + 70 for name in self.listed) > MANAGED_LIMIT
 

@@ -137,7 +137,10 @@ class TestPullOnly:
     @pytest.mark.parametrize(("text", "count"), [("{", 1), ("[]", 1), (None, 1), ("{}", 0), (UNKNOWN, 0)])
     def test_names_what_is_no_document(self, text, count):
         violations = violations_of(pack.pull_only([USER, inline(policy=text)]))
-        assert violations == [("inline", "UserPolicy inline: its policy is no JSON; write a policy document.")] * count
+        assert (
+            violations
+            == [("inline", "UserPolicy inline: its policy is not valid JSON; write a policy document.")] * count
+        )
 
     @pytest.mark.parametrize("type_", pack.ATTACHMENTS)
     @pytest.mark.parametrize("by", ["arn", "origin", "component"])

@@ -54,11 +54,11 @@ def test_credentials_that_may_work(server, user, password):
 @pytest.mark.parametrize(
     ("server", "user", "password", "warning"),
     [
-        (GHCR, "bot", "ghs_CANARY", "works for hours only"),
-        (AZURE, "00000000-0000-0000-0000-000000000000", "CANARY", "works for three hours"),
-        (GCR, "oauth2accesstoken", "CANARY", "works for an hour"),
-        (ECR, "AWS", "CANARY", "works for 12 hours"),
-        ("123456789012.dkr.ecr-fips.us-east-1.amazonaws.com", "AWS", "CANARY", "works for 12 hours"),
+        (GHCR, "bot", "ghs_CANARY", "expires within hours"),
+        (AZURE, "00000000-0000-0000-0000-000000000000", "CANARY", "expires after three hours"),
+        (GCR, "oauth2accesstoken", "CANARY", "expires after an hour"),
+        (ECR, "AWS", "CANARY", "expires after 12 hours"),
+        ("123456789012.dkr.ecr-fips.us-east-1.amazonaws.com", "AWS", "CANARY", "expires after 12 hours"),
     ],
 )
 def test_credentials_that_do_not_last(server, user, password, warning):
@@ -70,13 +70,13 @@ def test_credentials_that_do_not_last(server, user, password, warning):
     [
         ("containers.acme.ghe.com", "bot", "github_pat_CANARY", "it is a fine-grained token"),
         (GHCR, "bot", "github_pat_CANARY", "password of GitHub Container registry: it is a fine-grained token"),
-        (GCR, "puller", KEY, "user of Google Container Registry: it is none of those; give _json_key"),
-        (PKG, "_json_key", "CANARY", "it is not JSON, as the key of a Google service account is"),
-        (PKG, "_json_key", '["CANARY"]', "it is not JSON, as the key of a Google service account is"),
+        (GCR, "puller", KEY, "user of Google Container Registry: it is not a user name that Google accepts; give"),
+        (PKG, "_json_key", "CANARY", "the key of a Google service account must be JSON"),
+        (PKG, "_json_key", '["CANARY"]', "the key of a Google service account must be JSON"),
         (PKG, "_json_key", '{"type": "service_account"}', "it has no private_key and no client_email"),
         (PKG, "_json_key", KEY.replace("service_account", "user"), "its type is not service_account"),
-        (PKG, "_json_key_base64", "CANARY!", "it is not the base64 of anything"),
-        (PKG, "_json_key_base64", encoded("CANARY"), "it is not JSON"),
+        (PKG, "_json_key_base64", "CANARY!", "it is not valid base64"),
+        (PKG, "_json_key_base64", encoded("CANARY"), "must be JSON"),
         (ECR, "ASIAIOSFODNN7EXAMPLE", "CANARY", "temporary access key, which needs a session token"),
         (ECR, "puller", "CANARY", "neither an access key id (AKIA…) nor AWS"),
         ("123456789012.dkr.ecr-fips.us-east-1.amazonaws.com", "AKIAIOSFODNN7EXAMPLE", "CANARY",

@@ -158,7 +158,7 @@ def test_a_publication_that_is_not_finished_has_to_be_finished_first(generation:
 
 def test_two_registries_that_publish_different_keys_have_to_agree_first() -> None:
     old = standing(at=written(1, ONE, TWO))
-    with pytest.raises(RuleViolation, match="is not finished"):
+    with pytest.raises(RuleViolation, match="is not fully published"):
         decide(old, 3, written(2, ONE) | written(1, TWO), ONE, TWO)
     assert decide(old, 3, written(2, ONE, TWO), ONE, TWO).current == "a"
     assert decide(old, 3, written(1, ONE, TWO), ONE, TWO).current == "b"
@@ -176,9 +176,9 @@ def test_before_anything_was_published_the_current_slot_is_renewed() -> None:
 
 
 def test_generation_1_has_no_slot_b() -> None:
-    with pytest.raises(RuleViolation, match=r"has room for one key only.*Set it back to 2, or to 3 for a new key"):
+    with pytest.raises(RuleViolation, match=r"allows a single key.*Set key_generation to 2, or to 3 for a new key"):
         decide(standing(), 1, written(2))
-    with pytest.raises(RuleViolation, match="has room for one key only"):
+    with pytest.raises(RuleViolation, match="allows a single key"):
         decide(standing(3, current="a", published="b", slots={"a": Slot(3, 3), "b": Slot(2, 2)}), 1, written(2))
 
 

@@ -49,7 +49,7 @@ def test_the_members(declared, members, reasons):
 def test_a_renamed_repository_is_followed_by_its_id():
     result = resolved(of(names=["site"]), seen={"site": 11})
     assert (result.repositories, result.renamed, result.seen) == ({"site": 11}, {"site": "web"}, {"site": 11})
-    assert result.warnings == ["site is called web now and keeps its access; write web in the selection."]
+    assert result.warnings == ["site is now called web and keeps its access; use web in the selection."]
 
 
 def test_a_deleted_repository_is_left_out_and_not_forgotten():
@@ -58,7 +58,7 @@ def test_a_deleted_repository_is_left_out_and_not_forgotten():
         {"web": 11}, {"gone": "deleted"}, {"gone": 50, "web": 11},
     )  # fmt: skip
     assert result.warnings == [
-        "gone does not exist in the organization any more and is left out; remove it from the selection."
+        "gone no longer exists in the organization and is left out; remove it from the selection."
     ]
 
 
@@ -68,19 +68,25 @@ def test_an_archived_repository_is_left_out_by_name_and_by_topic():
     assert result.warnings == ["old is archived and is left out; remove it from the selection or unarchive it."]
 
 
-@pytest.mark.parametrize(("before", "became"), [(13, "is called docs now"), (50, "is gone")])
+@pytest.mark.parametrize(("before", "became"), [(13, "is now called docs"), (50, "is gone")])
 def test_a_name_that_another_repository_took(before, became):
     result = resolved(of(names=["web"]), seen={"web": before})
     assert (result.repositories, result.seen) == ({"web": 11}, {"web": 11})
     (warning,) = result.warnings
-    assert f"the one selected so far (id {before}) {became}, and the name now belongs to id 11" in warning
+    assert (
+        f"the repository selected so far (id {before}) {became}, and the repository with id 11, which has the name"
+        in warning
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("dosc", "organization acme has no repository 'dosc'; did you mean 'docs'? A repository that this program"),
-        ("billing", "organization acme has no repository 'billing'. A repository that this program creates in"),
+        (
+            "dosc",
+            "organization acme has no repository 'dosc'; did you mean 'docs'? Select a repository that this program",
+        ),
+        ("billing", "organization acme has no repository 'billing'. Select a repository that this program creates in"),
     ],
 )
 def test_a_name_that_never_was(name, message):
@@ -106,9 +112,9 @@ def test_what_cannot_be_seen_is_not_taken_for_deleted():
         (of(), "the selection is empty: give `names`, `topics`, `properties` or `ids`."),
         (of(names=["acme/web"]), "names[0] 'acme/web': write the name without its owner: 'web'."),
         (of(names=["https://github.com/acme/web/"]), "write the name without its owner: 'web'."),
-        (of(names=["web", ".."]), "names[1] '..': no repository has this name"),
-        (of(names=["a b"]), "names[0] 'a b': no repository has this name"),
-        (of(names=[""]), "names[0] '': no repository has this name"),
+        (of(names=["web", ".."]), "names[1] '..' is not a valid repository name"),
+        (of(names=["a b"]), "names[0] 'a b' is not a valid repository name"),
+        (of(names=[""]), "names[0] '' is not a valid repository name"),
     ],
 )
 def test_what_nothing_can_be_made_of(declared, message):
@@ -130,7 +136,7 @@ def test_who_joined_and_who_left_and_why():
         "api joins: it has topic payments",
         "docs leaves: it no longer has the topic or property that selected it",
         "old leaves: it is archived",
-        "gone leaves: it does not exist in the organization any more",
+        "gone leaves: it no longer exists in the organization",
     ]
     # Where the program itself took the topic away, who leaves is no news.
     assert joined_and_left(old, new, {}, [], None) == []
@@ -180,10 +186,12 @@ def test_a_transferred_repository_is_left_out_and_not_forgotten(declared):
 
 def test_a_transferred_repository_is_none_of_the_organization():
     assert resolved(of(topics=["payments"]), [LOST]).repositories == {}
-    with pytest.raises(RuleViolation, match=r"has no repository 'lots'\. A"):
+    with pytest.raises(RuleViolation, match=r"has no repository 'lots'\. Select"):
         resolved(of(names=["lots"]), [LOST])
     taken = resolved(of(names=["web"]), [*ALL, LOST], {"web": 50})
-    assert taken.warnings[0].startswith("web is another repository than before: the one selected so far (id 50) was tr")
+    assert taken.warnings[0].startswith(
+        "web is now a different repository: the repository selected so far (id 50) was tr"
+    )
     assert joined_and_left({"lost": 50}, {}, {}, [], [LOST]) == ["lost leaves: it was transferred to umbrella"]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pulumi_codespaces.state.stack import Stack
 from pulumi_codespaces.tools.access import report
 from rig.github import GitHubStandIn
 
@@ -70,7 +71,7 @@ def state_of(resources, token, owner="acme"):
 
 
 def writers_of(*states):
-    rows, problems = report(states, NOW, writers=True)
+    rows, problems = report([Stack.read(state) for state in states], NOW, writers=True)
     return [(row.organization, row.repository, row.secrets, row.writers) for row in rows], problems
 
 
@@ -128,4 +129,4 @@ def test_credentials_that_cannot_be_used(github, monkeypatch):
     monkeypatch.setenv("GITHUB_TOKEN", "two words")
     rows, problems = writers_of(state_of(ecr(), None))
     assert rows == [("acme", "web", "PAYMENTS", None)]
-    assert [problem.partition(" has")[0] for problem in problems] == ["organization acme: the GitHub token"]
+    assert [problem.partition(" contains")[0] for problem in problems] == ["organization acme: the GitHub token"]

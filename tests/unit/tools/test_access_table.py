@@ -11,7 +11,7 @@ import pytest
 from preview_digests import HOST, ecr, login, state
 
 from pulumi_codespaces.rules.policies import tagged_document
-from pulumi_codespaces.state.digest import read_state
+from pulumi_codespaces.state.stack import Stack
 from pulumi_codespaces.tools.access_table import as_csv, as_json, audit, headers, repository_in, table
 
 NOW = datetime(2026, 11, 26, tzinfo=timezone.utc)
@@ -20,7 +20,7 @@ EU_ARN, US_ARN = (f"arn:aws:ecr:{region}:123456789012:repository/" for region in
 
 
 def rows_of(resources):
-    return audit(read_state(json.dumps({"deployment": {"resources": resources}})), NOW)
+    return audit(Stack.read(json.dumps({"deployment": {"resources": resources}})), NOW)
 
 
 def cells(resources):

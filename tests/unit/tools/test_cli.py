@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pulumi_codespaces.tools import doctor, verification
+from pulumi_codespaces.clients.iam import Holdings
+from pulumi_codespaces.tools import verification
 from pulumi_codespaces.tools.cli import main
-from pulumi_codespaces.tools.doctor_findings import Finding
+from pulumi_codespaces.tools.doctor import diagnosis
+from pulumi_codespaces.tools.doctor.finding import Finding
 from pulumi_codespaces.tools.review import RISKS
 from pulumi_codespaces.tools.verification import Check, Verdict
 
@@ -58,7 +60,7 @@ def test_a_failed_preview_is_told_and_fails():
 def test_what_is_no_preview_is_wrong_use():
     code, shown, said = run("review", text="hello")
     assert (code, shown) == (2, "")
-    assert said.splitlines()[-1].startswith("Error: this is not what `pulumi preview --json` prints")
+    assert said.splitlines()[-1].startswith("Error: this is not the output of `pulumi preview --json`")
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
@@ -70,15 +72,13 @@ def test_a_file_in_another_encoding_is_wrong_use(tmp_path, command, encoding):
         code, shown, said = run(command, *arguments, text=piped)
         assert (code, shown) == (2, "")
         name = "<stdin>" if piped else str(file)
-        assert said.splitlines()[-1].startswith(f"Error: {name} is no UTF-8, which is what Pulumi prints: ")
+        assert said.splitlines()[-1].startswith(f"Error: {name} is not UTF-8, the encoding of Pulumi's output; ")
 
 
 def test_the_help_names_every_exit_code_and_every_gate():
     _, shown, _ = run("review", "--help")
     words = " ".join(shown.split())
-    assert (
-        "0 reviewed; 1 the preview itself failed; 2 wrong use, or no preview; 3 a risk of --fail-on is there" in words
-    )
+    assert "0 reviewed; 1 the preview failed; 2 wrong usage, or not a preview; 3 a risk of --fail-on." in words
     assert [code for code in RISKS if code not in words.replace("- ", "-")] == []
 
 
@@ -165,16 +165,37 @@ def test_a_stack_that_cannot_be_read_is_wrong_use(pulumi, monkeypatch, command):
     (pulumi / "selected.json").write_text("{}")
     code, shown, said = run(command)
     assert (code, shown) == (2, "")
-    assert "this is not what `pulumi stack export` prints" in said
+    assert "this is not the output of `pulumi stack export`" in said
     monkeypatch.setenv("PATH", str(pulumi))
     code, shown, said = run(command)
     assert (code, shown) == (2, "")
-    assert said.splitlines()[-1].startswith("Error: there is no `pulumi` on PATH")
+    assert said.splitlines()[-1].startswith("Error: `pulumi`, which reads the state, is not on PATH")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("access", "--format", "json"), ("access", "--writers"), ("verify",), ("doctor",)],
+    ids=["access", "access with writers", "verify", "doctor"],
+)
+def test_a_state_is_read_once(pulumi, monkeypatch, no_github_credentials, arguments):
+    decode, texts = json.JSONDecoder.raw_decode, []
+
+    def counted(decoder, text, *position):
+        if '"deployment"' in text:
+            texts.append(text)
+        return decode(decoder, text, *position)
+
+    monkeypatch.setattr(json.JSONDecoder, "raw_decode", counted)
+    monkeypatch.setattr(diagnosis, "holdings", lambda *_: Holdings({}, [], []))
+    (pulumi / "selected.json").write_text(state_of(*login(server="registry.invalid")))
+    code, _, said = run(*arguments)
+    assert code in (0, 1), said
+    assert len(texts) == 1
 
 
 def test_files_and_stacks_at_once_are_wrong_use(pulumi):
     code, _, said = run("access", "--stack", "eu", str(pulumi / "eu.json"))
-    assert (code, said.splitlines()[-1]) == (2, "Error: give either FILEs or --stack.")
+    assert (code, said.splitlines()[-1]) == (2, "Error: FILE and --stack cannot be combined; give one of them.")
 
 
 @pytest.mark.parametrize("state", ["ok", "wrong"])
@@ -206,10 +227,10 @@ def test_verify_prints_a_table_and_exits_by_what_is_wrong(pulumi, monkeypatch, s
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--registry", "x"], "Error: registry 'x': the stack has payments."),
+        (["--registry", "x"], "Error: the stack has no registry 'x', only payments."),
         (
             ["--image", "ghcr.io/a/b"],
-            f"Error: image 'ghcr.io/a/b' is of ghcr.io, to which codespaces do not log in: {HOST}.",
+            f"Error: image 'ghcr.io/a/b' is from ghcr.io, but codespaces log in only to {HOST}.",
         ),
     ],
 )
@@ -234,13 +255,13 @@ def findings(monkeypatch):
         calls.append((len(states), limits))
         return result
 
-    monkeypatch.setattr(doctor, "diagnose", diagnose)
+    monkeypatch.setattr(diagnosis, "diagnose", diagnose)
     return result, calls
 
 
 def test_doctor_prints_findings_and_exits_by_them(pulumi, findings):
     result, _ = findings
-    assert run("doctor") == (0, "Nothing was found.\n", "")
+    assert run("doctor") == (0, "No problems found.\n", "")
     assert run("doctor", "--json") == (0, "[]\n", "")
     result += FOUND
     assert run("doctor") == (

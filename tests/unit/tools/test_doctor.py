@@ -13,7 +13,8 @@ from pulumi_codespaces.clients.errors import CloudError
 from pulumi_codespaces.clients.iam import Holdings
 from pulumi_codespaces.rules.iam_users import LiveKey
 from pulumi_codespaces.rules.secret_names import Triple
-from pulumi_codespaces.tools import doctor
+from pulumi_codespaces.state.stack import Stack
+from pulumi_codespaces.tools.doctor import diagnosis
 from rig.github import GitHubStandIn
 
 sys.path.insert(0, str(Path(__file__).parent / "review"))
@@ -68,7 +69,7 @@ def aws(monkeypatch):
             raise keys[user]
         return Holdings(keys[user], ["login", "pull"], [])
 
-    monkeypatch.setattr(doctor, "holdings", holdings)
+    monkeypatch.setattr(diagnosis, "holdings", holdings)
     return keys
 
 
@@ -110,7 +111,9 @@ def state_of(resources, token=TOKEN, owner="acme", exports=None):
 
 
 def found_in(*states, **limits):
-    findings = doctor.diagnose(states, NOW, **{"max_age_days": 90, "unused_days": 90, **limits})
+    findings = diagnosis.diagnose(
+        [Stack.read(state) for state in states], NOW, **{"max_age_days": 90, "unused_days": 90, **limits}
+    )
     assert CANARY not in repr(findings)
     assert TOKEN not in repr(findings)
     return [(finding.code, finding.severity, finding.resource) for finding in findings], [
@@ -146,7 +149,7 @@ def test_what_stands_beside_the_secrets_of_a_stack(github):
         ("no-readers", "warning", "organization acme"),
         ("no-readers", "warning", "organization acme"),
     ]
-    assert what[0] == f"AZURE_CONTAINER_REGISTRY_URL is no name that GitHub looks for; {AZURE.server} is."
+    assert what[0] == f"AZURE_CONTAINER_REGISTRY_URL is not a name that GitHub looks for; use {AZURE.server}."
 
 
 def test_what_a_repository_has_of_its_own(github):
@@ -160,8 +163,8 @@ def test_what_a_repository_has_of_its_own(github):
         ("mixed-login", "error", "repository acme/web"),
     ]
     assert [text.partition(":")[0] for text in what[1:]] == [
-        "codespaces log in with a mixture for AZURE",
-        "codespaces log in with a mixture for PAYMENTS",
+        "codespaces log in with mixed secrets for AZURE",
+        "codespaces log in with mixed secrets for PAYMENTS",
     ]
 
 
@@ -182,11 +185,16 @@ def test_every_repository(github, visibility, names):
 
 
 def test_more_repositories_than_are_looked_at(github, monkeypatch):
-    monkeypatch.setattr(doctor, "_REPOSITORIES", 1)
+    monkeypatch.setattr(diagnosis, "_REPOSITORIES", 1)
     put(github, PAYMENTS.names, ["web", "api"])
     assert found_in(state_of(ecr(readers=("web", "api")))) == (
         [("unseen", "unseen", "organization acme")],
-        ["the Codespaces secrets and the devcontainer.json of web were not looked at: of 2 repositories, 1 were."],
+        [
+            (
+                "the Codespaces secrets and the devcontainer.json of web were not checked: the doctor checks 1 of 2 "
+                "repositories."
+            )
+        ],
     )
     assert [path for path in paths(github) if path.startswith("/repos/acme/web/")] == []
 
@@ -200,14 +208,14 @@ def test_what_a_stack_wrote_was_changed(github):
         ("readers-changed", "warning", "organization acme"),
         ("secret-changed", "warning", "organization acme"),
     ]
-    assert what[2] == f"{PAYMENTS.user} was written by somebody else since stack prod (payments) did."
+    assert what[2] == f"{PAYMENTS.user} has been changed since stack prod (payments) wrote it."
 
 
 def test_the_secrets_of_one_repository(github):
     alone = state("codespaces:index:RepositorySecrets", "npm", {"secrets": {"NPM_TOKEN": ""}, "repositoryName": "web"})
     codes, what = found_in(state_of([alone]))
     assert codes == [("secret-deleted", "error", "repository acme/web")]
-    assert what == ["NPM_TOKEN that stack prod (npm) wrote is not there any more."]
+    assert what == ["NPM_TOKEN is missing, although stack prod (npm) wrote it."]
     assert "/orgs/acme/codespaces/secrets" not in paths(github)
 
 
@@ -221,7 +229,7 @@ def test_keys_and_what_aws_does_not_tell(github, aws):
     aws["codespaces-payments"] = CloudError("iam:GetUser of user codespaces-payments answers AccessDenied")
     assert found_in(state_of(ecr())) == (
         [("unseen", "unseen", "user codespaces-payments")],
-        [f"its access keys and policies were not looked at: {aws['codespaces-payments']}."],
+        [f"its access keys and policies were not checked: {aws['codespaces-payments']}."],
     )
 
 
@@ -239,7 +247,7 @@ def test_whose_credentials_are_needed(github, aws, arn, credentials):
     for resource in resources:
         if resource["type"] == "aws:iam/user:User":
             resource["outputs"] = {"arn": arn}
-    (finding,) = doctor.diagnose([state_of(resources)], NOW, max_age_days=90, unused_days=90)
+    (finding,) = diagnosis.diagnose([Stack.read(state_of(resources))], NOW, max_age_days=90, unused_days=90)
     assert finding.fix == f"codespaces doctor --stack prod, with {credentials}"
 
 
@@ -282,7 +290,7 @@ def test_a_login_of_somebody_else_may_be_for_that_registry(github):
     codes, what = found_in(state_of(ecr()))
     assert codes == [("no-login", "unseen", "repository acme/web")]
     assert what == [
-        "its devcontainer.json needs an image of acme.azurecr.io, and whether AZURE is for that registry is not told."
+        "its devcontainer.json needs an image of acme.azurecr.io, and it is unknown whether AZURE is for that registry."
     ]
 
 
@@ -292,7 +300,7 @@ def test_a_devcontainer_that_cannot_be_read(github):
     codes, what = found_in(state_of(ecr()))
     assert codes == [("unseen", "unseen", "organization acme")]
     assert what[0].startswith(
-        "the devcontainer.json of repository web could not be looked at: devcontainer.json is no JSON: "
+        "the devcontainer.json of repository web could not be read: devcontainer.json is not valid JSON: "
     )
 
 
@@ -306,8 +314,8 @@ def test_packages(github):
     codes, what = found_in(state_of([package(repository="api", visibility="internal")]))
     assert codes == [("package-differs", "warning", "package base/image")] * 2
     assert [text.partition(" (")[0] for text in what] == [
-        "package base/image is linked to web, and repository api is declared",
-        "package base/image is private, and internal is declared",
+        "package base/image is linked to web, but repository api is declared",
+        "package base/image is private, but internal is declared",
     ]
     _, what = found_in(state_of([package(package="other")]))
     assert what == ["organization acme has no container package other, or the credentials cannot see it."]

@@ -11,28 +11,21 @@ from preview_digests import HOST, ecr, login, state
 
 from pulumi_codespaces.rules.iam_users import LiveKey
 from pulumi_codespaces.rules.secret_names import Triple
-from pulumi_codespaces.state.digest import SECRET, read_state, stack_outputs
-from pulumi_codespaces.tools.doctor_findings import (
-    Finding,
-    LiveSecret,
-    LiveSecrets,
-    as_json,
+from pulumi_codespaces.rules.wording import shortened
+from pulumi_codespaces.state.resources import SECRET
+from pulumi_codespaces.state.stack import Stack
+from pulumi_codespaces.tools.doctor.credentials import endings, key_findings, policy_findings
+from pulumi_codespaces.tools.doctor.finding import Finding, as_json, in_order, unseen
+from pulumi_codespaces.tools.doctor.packages import hosts_without_login, package_findings
+from pulumi_codespaces.tools.doctor.secrets import (
     changed_outside,
-    endings,
-    hosts_without_login,
-    in_order,
-    key_findings,
-    managed_secrets,
     mixtures,
     name_findings,
-    package_findings,
-    policy_findings,
     room,
-    shortened,
-    unseen,
     visible_secret_names,
     without_readers,
 )
+from pulumi_codespaces.tools.doctor.stacks import LiveSecret, LiveSecrets, managed_secrets
 
 NOW = datetime(2026, 11, 26, tzinfo=timezone.utc)
 AT, LATER = "2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z"
@@ -63,7 +56,7 @@ def managed_of(resources, **outputs):
         else resource
         for resource in resources
     ]
-    (secret_set,) = managed_secrets(read_state(state_text(*shown)))
+    (secret_set,) = managed_secrets(Stack.read(state_text(*shown)))
     return secret_set
 
 
@@ -83,8 +76,8 @@ def test_an_incomplete_login():
             "incomplete-login",
             "error",
             "organization acme",
-            f"{AZURE.user} is there, and {AZURE.password} and {AZURE.server} are not.",
-            f"GitHub logs a codespace in only where it finds all three ({GUIDE}).",
+            f"{AZURE.password} and {AZURE.server} are missing beside {AZURE.user}.",
+            f"GitHub logs a codespace in only if all three secrets exist ({GUIDE}).",
             f"{SET.format(AZURE.password, '--org acme')} --repos api,web; "
             f"{SET.format(AZURE.server, '--org acme')} --repos api,web; or, if nobody needs it: "
             f"{DELETE.format(AZURE.user, '--org acme')}",
@@ -102,7 +95,7 @@ def test_an_incomplete_login():
 )
 def test_what_is_missing_is_set_for_the_same_readers(secret, flags):
     (finding,) = name_findings(organization({AZURE.user: secret, AZURE.password: secret}), ())
-    assert finding.what == f"{AZURE.user} and {AZURE.password} are there, and {AZURE.server} is not."
+    assert finding.what == f"{AZURE.server} is missing beside {AZURE.user} and {AZURE.password}."
     assert finding.fix.partition(";")[0] == SET.format(AZURE.server, "--org acme") + flags
 
 
@@ -122,8 +115,8 @@ def test_a_name_that_github_ignores():
             "ignored-name",
             "warning",
             "repository acme/web",
-            f"{wrong} is no name that GitHub looks for; {AZURE.password} is.",
-            f"GitHub looks for names that end with these very words, and ignores others ({GUIDE}).",
+            f"{wrong} is not a name that GitHub looks for; use {AZURE.password}.",
+            f"GitHub looks for names with exactly this ending, and ignores others ({GUIDE}).",
             f"{SET.format(AZURE.password, '--repo acme/web')}; then {DELETE.format(wrong, '--repo acme/web')}",
         )
     ]
@@ -138,10 +131,9 @@ def test_a_mixture_of_two_levels():
             "mixed-login",
             "error",
             "repository acme/web",
-            f"codespaces log in with a mixture for AZURE: {AZURE.user} and {AZURE.password} are the repository's own, "
-            "and the rest is that of organization acme.",
-            "GitHub takes each secret by itself from the lowest level that has it, so that user and password do not "
-            "belong together.",
+            f"codespaces log in with mixed secrets for AZURE: {AZURE.user} and {AZURE.password} are from the "
+            "repository, and the rest from organization acme.",
+            "GitHub takes each secret separately from the lowest level that has it, so user and password do not match.",
             f"{DELETE.format(AZURE.user, '--repo acme/web')}; {DELETE.format(AZURE.password, '--repo acme/web')}; or "
             "give the repository all three",
         )
@@ -177,20 +169,23 @@ def test_secrets_that_nobody_reads():
             "no-readers",
             "warning",
             "organization acme",
-            f"{', '.join(AZURE.names[:2])} and {AZURE.server} are for selected repositories, and none is selected.",
+            (
+                f"{', '.join(AZURE.names[:2])} and {AZURE.server} are for selected repositories, but no "
+                f"repository is selected."
+            ),
             "; ".join(DELETE.format(name, "--org acme") for name in AZURE.names),
         ),
         (
             "no-readers",
             "warning",
             "organization acme",
-            "OLD is for selected repositories, and none is selected.",
+            "OLD is for selected repositories, but no repository is selected.",
             DELETE.format("OLD", "--org acme"),
         ),
     ]
     assert [finding.why for finding in findings] == [
-        "No codespace gets them, and they take room (100 secrets at most).",
-        "No codespace gets it, and it takes room (100 secrets at most).",
+        "No codespace gets the secrets, which take room (100 secrets at most).",
+        "No codespace gets the secret, which takes room (100 secrets at most).",
     ]
 
 
@@ -228,7 +223,7 @@ def test_the_arn_and_the_keys_are_those_of_the_same_component():
         if resource["type"] == "aws:iam/accessKey:AccessKey":
             resource["outputs"]["status"] = "Inactive"
             resource["id"] = f"AKIA{resource['inputs']['user']}"
-    secret_sets = managed_secrets(read_state(state_text(*resources)))
+    secret_sets = managed_secrets(Stack.read(state_text(*resources)))
     assert [(secret_set.user_arn[31:], secret_set.keys) for secret_set in secret_sets] == [
         (user, {f"AKIA{user}": "Inactive"}) for user in ("codespaces-payments", "codespaces-other")
     ]
@@ -258,9 +253,9 @@ def test_a_secret_that_was_deleted_or_written_by_somebody_else():
     )
     assert summary(changed_outside(MANAGED, live)) == [
         ("secret-deleted", "error", "organization acme",
-         f"{PAYMENTS.password} that stack prod (payments) wrote is not there any more.", UP),
+         f"{PAYMENTS.password} is missing, although stack prod (payments) wrote it.", UP),
         ("secret-changed", "warning", "organization acme",
-         f"{PAYMENTS.server} was written by somebody else since stack prod (payments) did.", UP),
+         f"{PAYMENTS.server} has been changed since stack prod (payments) wrote it.", UP),
     ]  # fmt: skip
 
 
@@ -273,7 +268,7 @@ def test_a_secret_for_other_readers(other):
     names = f"{PAYMENTS.user} and {PAYMENTS.password}"
     assert summary(changed_outside(MANAGED, live)) == [
         ("readers-changed", "warning", "organization acme",
-         f"{names} are for others than stack prod (payments) wrote them for.", UP),
+         f"{names} have other readers than stack prod (payments) set.", UP),
     ]  # fmt: skip
 
 
@@ -305,7 +300,7 @@ def test_a_key_as_it_should_be():
 def test_a_key_that_is_old():
     (finding,) = keys_of(MANAGED, AKIAa=replace(FRESH, made=NOW - timedelta(days=91)))
     assert summary([finding]) == [
-        ("old-key", "warning", OF_USER, "the published access key AKIAa is 91 days old, and at most 90 are wanted.",
+        ("old-key", "warning", OF_USER, "the published access key AKIAa is 91 days old; the maximum is 90.",
          ("pulumi config set --path 'registries.payments.keyGeneration' 2 --stack prod (in a program of your own: "
          "key_generation=2); then pulumi up --stack prod")),
     ]  # fmt: skip
@@ -324,8 +319,8 @@ def test_a_key_that_nobody_uses(used, last):
     findings = key_findings(MANAGED, {"AKIAa": live}, NOW, max_age_days=100, unused_days=90)
     assert summary(findings) == [
         ("unused-key", "warning", OF_USER, f"the published access key AKIAa {last}.",
-         ("pulumi config rm --path 'registries.payments' --stack prod (in a program of your own: take payments out of "
-         "it); then pulumi up --stack prod")),
+         ("pulumi config rm --path 'registries.payments' --stack prod (in a program of your own: remove payments); "
+         "then pulumi up --stack prod")),
     ]  # fmt: skip
 
 
@@ -336,9 +331,9 @@ def test_a_key_that_no_state_knows():
             "unmanaged-key",
             "warning",
             OF_USER,
-            "access key AKIAx (made 2026-11-20T00:00:00+00:00, Inactive) is in no state.",
-            "A run was killed while it made the key, or somebody made it by hand. IAM allows two keys a user, so it "
-            "blocks a rotation.",
+            "access key AKIAx (made 2026-11-20T00:00:00+00:00, Inactive) is not in the stack's state.",
+            "A run was killed while it created the key, or somebody created the key by hand. IAM allows two keys per "
+            "user, so the key blocks a rotation.",
             "aws iam delete-access-key --user-name codespaces-payments --access-key-id AKIAx, if nothing uses it",
         )
     ]
@@ -349,12 +344,12 @@ MORE = "arn:aws:iam::123456789012:policy/codespaces/more"
 
 def test_policies_that_no_state_knows():
     why = (
-        "Codespaces may do what it allows, and nobody reviewed that. Somebody made it by hand, or a run was killed "
-        "while it made the policy and the program was changed then."
+        "Codespaces may do what the policy allows, and nobody reviewed it. Somebody created the policy by hand, or a "
+        "run was killed while it created the policy, and the program was changed afterwards."
     )
     user = "--user-name codespaces-payments"
     assert policy_findings(MANAGED, ["login", "pull", "wider"], [MORE]) == [
-        Finding("unmanaged-policy", "warning", OF_USER, f"policy {policy} is in no state.", why, fix)
+        Finding("unmanaged-policy", "warning", OF_USER, f"policy {policy} is not in the stack's state.", why, fix)
         for policy, fix in (
             (MORE, f"aws iam detach-user-policy {user} --policy-arn {MORE}, if nobody needs it"),
             ("wider", f"aws iam delete-user-policy {user} --policy-name wider, if nobody needs it"),
@@ -391,13 +386,13 @@ ENDS = "Codespaces cannot log in with it."
     ("statuses", "live", "wanted"),
     [
         (("Active", "Active"), {"AKIAb": "Inactive"},
-         ("inactive-key", "error", "access key AKIAb is Inactive, and Active in the state.", ENDS)),
+         ("inactive-key", "error", "access key AKIAb is Inactive, but Active in the state.", ENDS)),
         (("Active", "Active"), {"AKIAa": "Inactive"},
-         ("inactive-key", "warning", "access key AKIAa is Inactive, and Active in the state.",
-          "Codespaces that run since before the rotation cannot log in with it any more.")),
+         ("inactive-key", "warning", "access key AKIAa is Inactive, but Active in the state.",
+          "Codespaces that started before the rotation can no longer log in.")),
         (("Inactive", "Active"), {},
-         ("revived-key", "warning", "access key AKIAa is Active, and Inactive in the state.",
-          "A key that was retired lets in again whoever has it.")),
+         ("revived-key", "warning", "access key AKIAa is Active, but Inactive in the state.",
+          "Everybody who has the retired key can log in again.")),
         (("Active", "Active"), {"AKIAb": None},
          ("missing-key", "error", "AWS has no access key AKIAb, which is published.", ENDS)),
         (("Active", "Active"), {"AKIAa": None},
@@ -437,23 +432,16 @@ def test_credentials_that_end():
         "other": {"expiresAt": "2026-11-27T00:00:00Z"},
         "text": "x",
     }
-    new = "give new ones (a token of Amazon ECR is renewed by every update); then pulumi up --stack prod"
+    new = "set new credentials (every update renews a token of Amazon ECR); then pulumi up --stack prod"
     assert summary(endings("prod", outputs, NOW)) == [
-        ("credentials-ended", "error", "stack prod", "the credentials of ended ended at 2026-11-26T00:00:00Z.", new),
+        ("credentials-ended", "error", "stack prod", "the credentials of ended expired at 2026-11-26T00:00:00Z.", new),
         ("credentials-ending", "warning", "stack prod",
-         "the credentials of ending end in 1 day, at 2026-11-27T00:00:00Z.", new),
+         "the credentials of ending expire in 1 day, at 2026-11-27T00:00:00Z.", new),
         ("credentials-ending", "warning", "stack prod",
-         "the credentials of azure end in 14 days, at 2026-12-10T00:00:00Z.", new),
+         "the credentials of azure expire in 14 days, at 2026-12-10T00:00:00Z.", new),
         ("credentials-ending", "warning", "stack prod",
-         "the credentials of soon end in 0 days, at 2026-11-26T11:00:00Z.", new),
+         "the credentials of soon expire in 0 days, at 2026-11-26T11:00:00Z.", new),
     ]  # fmt: skip
-
-
-def test_what_a_stack_exports():
-    marked = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "plaintext": '"CANARY"'}
-    stack = state("pulumi:pulumi:Stack", "access-prod", outputs={"a": {"b": 1}, "c": marked})
-    assert stack_outputs(state_text(*login(), stack)) == {"a": {"b": 1}, "c": SECRET}
-    assert stack_outputs(state_text(*login())) == {}
 
 
 # -- packages and development containers
@@ -463,11 +451,11 @@ def test_a_package_that_is_not_as_declared():
     findings = package_findings("prod", "base/image", ["package base/image is public, and so on"], "https://x")
     assert summary(findings) == [
         ("package-differs", "warning", "package base/image", "package base/image is public, and so on.",
-         "change it at https://x, or declare what is so; then pulumi up --stack prod"),
+         "change the package at https://x, or its declaration; then pulumi up --stack prod"),
     ]  # fmt: skip
 
 
-BOTH = managed_secrets(read_state(state_text(*ecr(), *login(readers=("api",)))))
+BOTH = managed_secrets(Stack.read(state_text(*ecr(), *login(readers=("api",)))))
 URNS = {secret_set.access.name: secret_set.access.urn for secret_set in BOTH}
 ECR_URN, AZURE_URN = URNS["payments"], URNS["azure"]
 
@@ -490,13 +478,13 @@ def test_logins_of_which_nobody_tells_where_to():
     assert (finding.severity, finding.what) == (
         "unseen",
         (
-            "its devcontainer.json needs an image of acme.azurecr.io, and whether A and B are for that registry is not "
-            "told."
+            "its devcontainer.json needs an image of acme.azurecr.io, and it is unknown whether A and B are for "
+            "that registry."
         ),
     )
-    hidden = managed_secrets(read_state(state_text(*login(server=SECRET))))
+    hidden = managed_secrets(Stack.read(state_text(*login(server=SECRET))))
     (finding,) = hosts_without_login("acme/web", ["acme.azurecr.io"], hidden, [hidden[0].access.urn], [])
-    assert finding.what.endswith("and whether AZURE is for that registry is not told.")
+    assert finding.what.endswith("and it is unknown whether AZURE is for that registry.")
 
 
 # -- what is printed
@@ -518,7 +506,7 @@ def test_a_list_of_objects():
     assert as_json([]) == "[]\n"
     assert json.loads(as_json([unseen("organization acme", "w.", "f")])) == [
         {"code": "unseen", "severity": "unseen", "resource": "organization acme", "what": "w.",
-         "why": "What is wrong there is not among these findings.", "fix": "f"},
+         "why": "Problems there are missing from these findings.", "fix": "f"},
     ]  # fmt: skip
 
 

@@ -62,13 +62,13 @@ def test_without_a_cli(tmp_path, monkeypatch):
     code, said = run()
     assert (code, said) == (
         1,
-        "Error: there is no `pulumi` on PATH (https://www.pulumi.com/docs/iac/download-install/).\n",
+        "Error: `pulumi` is not on PATH (https://www.pulumi.com/docs/iac/download-install/).\n",
     )
 
 
 def test_on_windows(monkeypatch):
     monkeypatch.setattr(plugin_install.os, "name", "nt")
-    with pytest.raises(plugin_install.NotInstalled, match=r"name the folder of the plugin in Pulumi\.yaml instead"):
+    with pytest.raises(plugin_install.NotInstalled, match=r"name the plugin's folder in Pulumi\.yaml instead"):
         plugin_install.install()
 
 
@@ -92,6 +92,6 @@ def test_the_launcher_names_the_command_where_its_environment_is_gone(tmp_path):
     process = start(tmp_path / "launcher", python)
     assert (process.returncode, process.stdout) == (1, "")
     assert process.stderr == (
-        f"pulumi-codespaces {VERSION}: {python} is gone. Run `codespaces plugin install` in the environment of your "
-        "program.\n"
+        f"pulumi-codespaces {VERSION}: {python} does not exist. Run `codespaces plugin install` in the environment of "
+        "your program.\n"
     )

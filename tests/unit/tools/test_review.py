@@ -8,8 +8,9 @@ from datetime import datetime, timezone
 import pytest
 from preview_digests import HOST, SECRETS, digest, ecr, login, state, urn
 
-from pulumi_codespaces.state.digest import UNKNOWN, read_digest
+from pulumi_codespaces.state.digest import read_digest
 from pulumi_codespaces.tools.review import Edge, review
+from pulumi_codespaces.values import UNKNOWN_TEXT as UNKNOWN
 
 IN_WEB = ", in codespaces of `acme/web`"
 NOW = datetime(2026, 11, 26, tzinfo=timezone.utc)
@@ -32,7 +33,7 @@ def test_many_repositories_join_and_one_leaves():
     result = review(read_digest(digest(ecr(), ecr(readers=MANY))), now=NOW)
     assert [change.text for change in result.changes] == [
         f"`acme/service-00`, `acme/service-01` and 10 more may pull `payments/api` from `{HOST}`.",
-        f"`acme/web` may no longer pull `payments/api` from `{HOST}`; running codespaces do until they stop.",
+        f"`acme/web` may no longer pull `payments/api` from `{HOST}`; running codespaces can until they stop.",
     ]
     assert result.changes[0].details == tuple(f"`acme/{name}`" for name in MANY)
 
@@ -86,7 +87,7 @@ SELECTION = "codespaces:index:RepositorySelection"
     ],
 )
 def test_a_public_repository_is_a_risk_when_it_joins(repository):
-    text = "`acme/api` is public; whoever may write to it can read the secrets."
+    text = "`acme/api` is public; everybody with write access can read the secrets."
     joined = [repository, *ecr(readers=("api", "web"))]
     assert reviewed(digest(ecr(), joined))[0] == [("public-repository", text)]
     assert reviewed(digest([], joined))[0] == [("public-repository", text)]
@@ -108,7 +109,7 @@ def among(resources, selected, selections=()):
 @pytest.mark.parametrize("called", ["site", "acme-site", "site (new)"])
 def test_a_public_repository_that_this_update_makes_may_go_by_its_resource(called):
     joined = [SITE, *among(ecr(), {"web": 0, called: UNKNOWN})]
-    text = f"`acme/{called}` is public; whoever may write to it can read the secrets."
+    text = f"`acme/{called}` is public; everybody with write access can read the secrets."
     assert reviewed(digest(ecr(), joined)) == (
         [("public-repository", text)],
         [f"`acme/{called}` may pull `payments/api` from `{HOST}`."],
@@ -153,7 +154,7 @@ def test_who_may_pull_may_be_known_only_after_the_update():
 @pytest.mark.parametrize("before", [ecr(), []])
 def test_a_public_repository_among_readers_that_only_the_update_tells(before, called, shown):
     after = [SITE, *among(ecr(), UNKNOWN, [selection(ids=called, repositories=[SITE])])]
-    text = f"`acme/{shown}` is public; whoever may write to it can read the secrets."
+    text = f"`acme/{shown}` is public; everybody with write access can read the secrets."
     assert reviewed(digest(before, after))[0] == [("public-repository", text)]
     risks = reviewed(digest([SITE, *before], after))[0]
     assert risks == ([("public-repository", text)] if shown in called else [])
@@ -185,7 +186,7 @@ def test_an_access_that_is_made_wide_by_adoption():
     risks, _ = reviewed(digest([], ecr(visibility="all", adopt=True)))
     assert [code for code, _ in risks] == ["wider-visibility", "adoption"]
     assert risks[1][1] == (
-        "Secrets of these names that exist are overwritten: the secrets `PAYMENTS_CONTAINER_REGISTRY_*`."
+        "Existing secrets with these names are overwritten: the secrets `PAYMENTS_CONTAINER_REGISTRY_*`."
     )
 
 
@@ -429,14 +430,14 @@ GIVERS = [
         "the group `admins` and the group `ops`",
     ),
     (f"{IAM}/groupMembership:GroupMembership", {"users": [IAM_USER], "group": "ops"}, "the group `ops`"),
-    (ATTACHMENT, {"user": IAM_USER, "policyArn": UNKNOWN}, "a policy that the update will tell"),
+    (ATTACHMENT, {"user": IAM_USER, "policyArn": UNKNOWN}, "a policy that is known only after the update"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("kind", "inputs", "named"), GIVERS)
 def test_permissions_that_the_stack_does_not_tell(kind, inputs, named):
     more = state(kind, "more", inputs)
-    text = f"`{IAM_USER}` has the permissions of {named} too{IN_WEB}; what they are is not told here."
+    text = f"`{IAM_USER}` also has the permissions of {named}{IN_WEB}; this review does not show what they allow."
     assert reviewed(digest(ecr(), [*ecr(), more])) == ([("wider-policy", text)], [])
     assert reviewed(digest([], [*ecr(), more]))[0] == [("wider-policy", text)]
     ends = f"`{IAM_USER}` no longer has the permissions of {named}."
@@ -475,11 +476,11 @@ def test_a_denial_under_a_condition_is_no_suspension():
 
 
 def test_a_suspension_and_its_end():
-    text = f"`codespaces-payments` is suspended: no codespace can pull from `{HOST}` until that ends."
+    text = f"`codespaces-payments` is suspended: no codespace can pull from `{HOST}` until the suspension ends."
     assert reviewed(digest(ecr(), ecr(suspended=True))) == ([("suspended", text)], [])
     assert reviewed(digest(ecr(suspended=True), ecr())) == (
         [],
-        ["The suspension of `codespaces-payments` ends; its key is proven first."],
+        ["The suspension of `codespaces-payments` ends; its key is verified first."],
     )
 
 
@@ -528,7 +529,7 @@ def test_the_secrets_of_one_repository():
 def test_a_user_that_is_replaced():
     ops = {"payments-user": "replace"}
     assert reviewed(digest(ecr(), ecr(), ops=ops))[0] == [
-        ("replaced-user", "The IAM user `codespaces-payments` is replaced, and its keys with it.")
+        ("replaced-user", "The IAM user `codespaces-payments` is replaced together with its keys.")
     ]
 
 
@@ -542,7 +543,7 @@ def test_an_old_key():
 
 def test_adoption_that_is_switched_on():
     assert reviewed(digest(ecr(), ecr(adopt=True)))[0] == [
-        ("adoption", "`adopt_existing` is switched on for `payments`: secrets that exist are overwritten.")
+        ("adoption", "`adopt_existing` is switched on for `payments`: existing secrets are overwritten.")
     ]
 
 
@@ -557,9 +558,9 @@ def test_roles_on_a_packages_repository():
     parent = ("codespaces:index:PackageAccess", "base")
     team = state("github:index/teamRepository:TeamRepository", "base-payments", {
         "teamId": "payments", "permission": "pull", "repository": "images"}, parent=parent)  # fmt: skip
-    gets = "The team `payments` gets the role `pull` on `images`, and so on the package."
+    gets = "The team `payments` gets the role `pull` on `images`, and with it access to the package."
     assert reviewed(digest([state(*parent)], [state(*parent), team])) == ([], [gets])
-    loses = "The team `payments` loses its role on `images`, and with it the package."
+    loses = "The team `payments` loses its role on `images`, and with it access to the package."
     assert reviewed(digest([state(*parent), team], [state(*parent)])) == ([], [loses])
 
 

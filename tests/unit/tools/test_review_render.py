@@ -10,7 +10,7 @@ from preview_digests import HOST, digest, ecr, login, state
 
 from pulumi_codespaces.state.digest import read_digest
 from pulumi_codespaces.tools.review import Change, Edge, Review, review
-from pulumi_codespaces.tools.review_render import COMMENT_LIMIT, as_json, as_markdown, as_text
+from pulumi_codespaces.tools.review.render import COMMENT_LIMIT, as_json, as_markdown, as_text
 
 WIDER = review(read_digest(digest(ecr(), ecr(readers=("web", "api"), repositories=("payments/api", "shared/*")))))
 ACTIONS = "ecr:BatchCheckLayerAvailability, ecr:BatchGetImage, ecr:GetDownloadUrlForLayer"
@@ -118,7 +118,7 @@ def test_nor_with_more_sentences_than_it_has_room_for():
     text = as_markdown(Review("access/prod", (), many, (), {}))
     assert len(text) <= COMMENT_LIMIT
     assert text.startswith("<!-- codespaces review: access/prod -->\n")
-    assert text.endswith("… and more than a comment has room for: see the preview itself.\n")
+    assert text.endswith("… The rest does not fit into a comment: see the preview itself.\n")
 
 
 def test_names_cannot_break_out_of_the_graph():

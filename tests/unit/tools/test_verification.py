@@ -16,6 +16,7 @@ from pulumi_codespaces.clients.errors import CloudError
 from pulumi_codespaces.clients.registry import RegistryCredentials
 from pulumi_codespaces.rules import RuleViolation
 from pulumi_codespaces.rules.registries import DOCKER_HUB
+from pulumi_codespaces.state.stack import Stack
 from pulumi_codespaces.tools import verification
 from pulumi_codespaces.tools.verification import Check, notes, read_registries, select_registries, verify, with_images
 
@@ -52,13 +53,13 @@ def stack_with(resources, secrets, images=(), *, part="outputs"):
 
 def of_login(server="acme.azurecr.io", user="pull", password=PASSWORD, images=()):
     secrets = values("AZURE", user, password, server)
-    (registry,) = read_registries(stack_with(login(server=server), secrets, images))
+    (registry,) = read_registries(Stack.read(stack_with(login(server=server), secrets, images)))
     return registry
 
 
 def of_ecr(images=(), **options):
     secrets = values("PAYMENTS", "AKIAIOSFODNN7EXAMPLE", PASSWORD, HOST)
-    (registry,) = read_registries(stack_with(ecr(**options), secrets, images))
+    (registry,) = read_registries(Stack.read(stack_with(ecr(**options), secrets, images)))
     return registry
 
 
@@ -89,7 +90,7 @@ def test_the_written_values_go_before_those_of_a_failed_update():
     secrets = values("AZURE", "pull", "old", "acme.azurecr.io")
     written = json.loads(stack_with(login(), secrets))["deployment"]["resources"]
     later = stack_with(written, values("AZURE", "pull", "new", "acme.azurecr.io"), part="inputs")
-    assert [registry.login.password for registry in read_registries(later)] == ["old"]
+    assert [registry.login.password for registry in read_registries(Stack.read(later))] == ["old"]
 
 
 @pytest.mark.parametrize(
@@ -110,8 +111,8 @@ def test_probe_images(server, probe_image, image):
 @pytest.mark.parametrize(
     ("server", "user", "password", "problem"),
     [
-        ("acme.azurecr.io", "", "x", "the state does not hold the values of its secrets; run `pulumi up`."),
-        ("acme.azurecr.io", "pull", None, "the state does not hold the values of its secrets; run `pulumi up`."),
+        ("acme.azurecr.io", "", "x", "the state does not have the values of the secrets; run `pulumi up`."),
+        ("acme.azurecr.io", "pull", None, "the state does not have the values of the secrets; run `pulumi up`."),
         ("ghcr.io", "bot", "github_pat_CANARY", "password of GitHub Container registry: it is a fine-grained token"),
         (f"https://me:{PASSWORD}@acme.azurecr.io", "pull", "x", "server '…@acme.azurecr.io': a scheme does not belong"),
     ],
@@ -128,14 +129,14 @@ def test_values_that_nobody_could_log_in_with(server, user, password, problem):
 def test_what_was_exported_without_secrets_holds_no_values():
     marked = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "v1:x"}
     text = stack_with(login(), values("AZURE", "", "", "", mark=lambda _: marked))
-    assert [registry.problem for registry in read_registries(text)] == [
-        "the state does not hold the values of its secrets; run `pulumi up`."
+    assert [registry.problem for registry in read_registries(Stack.read(text))] == [
+        "the state does not have the values of the secrets; run `pulumi up`."
     ]
 
 
 def test_secrets_of_no_registry_are_left_out():
     npm = state("codespaces:index:OrganizationSecrets", "npm", {"secrets": {"NPM_TOKEN": secret("x")}})
-    assert read_registries(json.dumps({"deployment": {"resources": [npm]}})) == []
+    assert read_registries(Stack.read(json.dumps({"deployment": {"resources": [npm]}}))) == []
 
 
 # -- which registries are selected
@@ -150,7 +151,7 @@ def test_a_registry_by_name_prefix_or_host(only):
 def test_a_registry_that_is_not_there():
     with pytest.raises(RuleViolation) as failure:
         select_registries([of_login()], "azur")
-    assert str(failure.value) == "registry 'azur': the stack has azure; did you mean 'azure'?"
+    assert str(failure.value) == "the stack has no registry 'azur', only azure; did you mean 'azure'?"
     with pytest.raises(RuleViolation, match=r"^the stack has no registry\.$"):
         select_registries([], None)
 
@@ -165,7 +166,7 @@ def test_further_images_go_to_their_registries():
     with pytest.raises(RuleViolation) as failure:
         with_images(registries[:1], ["ghcr.io/acme/app"])
     assert str(failure.value) == (
-        "image 'ghcr.io/acme/app' is of ghcr.io, to which codespaces do not log in: acme.azurecr.io."
+        "image 'ghcr.io/acme/app' is from ghcr.io, but codespaces log in only to acme.azurecr.io."
     )
 
 
@@ -219,7 +220,7 @@ PUSH = "POST /v2/team/app/blobs/uploads/"
     [
         (200, ("ok", "1 image")),
         (403, ("wrong", "reading team/app is refused (403)")),
-        (404, ("wrong", "there is no image team/app")),
+        (404, ("wrong", "image team/app does not exist")),
         (500, ("wrong", "reading team/app: answer 500")),
     ],
 )
@@ -235,7 +236,7 @@ def test_the_pull_of_an_image(monkeypatch, status, check):
         (403, ("ok", "refused")),
         (404, ("ok", "refused")),
         (405, ("ok", "refused")),
-        (202, ("wrong", "a push to team/app is accepted (202; it was broken off)")),
+        (202, ("wrong", "a push to team/app is accepted (202; the push was canceled)")),
         (500, ("wrong", "a push to team/app is not refused (500)")),
     ],
 )
@@ -265,7 +266,7 @@ def test_a_registry_that_asks_for_a_token(monkeypatch):
         "login": ("ok", "ok"),
         "pull": ("ok", "1 image"),
         "push": ("ok", "refused"),
-        "others": ("skipped", "for Amazon ECR alone"),
+        "others": ("skipped", "only checked at Amazon ECR"),
     }
     assert sorted(request for request in answers.asked if request.startswith("token")) == [
         "token",
@@ -333,7 +334,7 @@ def test_a_repository_that_is_not_listed(monkeypatch, repositories, unlisted, st
 def test_a_key_that_was_given_lists_nothing(monkeypatch):
     Answers(monkeypatch)
     registry = of_login(HOST, "AKIAIOSFODNN7EXAMPLE")
-    assert checks_of(registry)["others"] == ("skipped", "what is listed is not known; give --unlisted")
+    assert checks_of(registry)["others"] == ("skipped", "the listed repositories are unknown; give --unlisted")
     assert checks_of(registry, "payments/web")["others"] == ("ok", "refused")
 
 

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 from ...clients.errors import CloudError
 from ...clients.packages import compared
 from ...rules import RuleViolation
+from ...rules.devcontainers import DEVCONTAINER_PATHS, asks_for
 from ...rules.packages import (
-    DEVCONTAINER_PATHS,
     AccessPath,
     Package,
     Reader,
     access_path,
-    asks_for,
     check_package,
     clicks,
     permission_block,

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from ...clients.ecr import AccessKey, verify_key
 from ...clients.errors import ActionableError, CloudError
 from ...clients.github_token import token_info
-from ...clients.registry import RegistryCredentials as Login
-from ...clients.registry import try_login
+from ...clients.registry import RegistryCredentials, try_login
 from ...rules import RuleViolation
 from ...rules.github_host import api_of_registry
 from ...rules.registry_logins import as_published, check_credentials, check_scopes, ecr_pair, is_classic_token
@@ -60,7 +59,7 @@ class VerifiedLogin(Computed[LoginInputs, LoginState]):
             await self._check_token(run, urn, login, is_new=is_new)
         return replace(new, login=replace(new.login, password=Secret(published)))
 
-    async def _check_token(self, run: Run, urn: str, login: Login, *, is_new: bool) -> None:
+    async def _check_token(self, run: Run, urn: str, login: RegistryCredentials, *, is_new: bool) -> None:
         """Check the scopes of a token for GitHub's registry, which accepts a login with any token of a user.
 
         A problem with a token that codespaces have already is only a warning, so that it does not block the program.
@@ -110,7 +109,7 @@ class VerifiedLogin(Computed[LoginInputs, LoginState]):
         return new.login
 
 
-async def _try_key(run: Run, urn: str, login: Login, images: list[str]) -> None:
+async def _try_key(run: Run, urn: str, login: RegistryCredentials, images: list[str]) -> None:
     """Log in to Amazon ECR with an access key. GitHub swaps the key for a token, so the test must do the same.
 
     Raises:
@@ -123,7 +122,7 @@ async def _try_key(run: Run, urn: str, login: Login, images: list[str]) -> None:
         raise ActionableError(str(refused)) from None
 
 
-async def _try_login(run: Run, urn: str, login: Login, images: list[str]) -> None:
+async def _try_login(run: Run, urn: str, login: RegistryCredentials, images: list[str]) -> None:
     """Log in to a registry; try again while it is overloaded.
 
     Raises:
@@ -145,9 +144,9 @@ async def _try_login(run: Run, urn: str, login: Login, images: list[str]) -> Non
             return
 
 
-def _known_login(login: LoginState) -> Login | None:
+def _known_login(login: LoginState) -> RegistryCredentials | None:
     """The credentials; None if a part of them is not known yet."""
     server, user, password = login.credentials
     if isinstance(server, str) and isinstance(user, str) and isinstance(password, str):
-        return Login(server, user, password)
+        return RegistryCredentials(server, user, password)
     return None

@@ -7,10 +7,12 @@ import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from ...rules.wording import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .review import Change, Edge, Review
+    from .model import Change, Edge, Review
 
 COMMENT_LIMIT = 65_536
 """The maximum number of characters in a GitHub comment (https://github.com/orgs/community/discussions/41331)."""
@@ -37,7 +39,7 @@ def as_markdown(review: Review, limit: int = COMMENT_LIMIT) -> str:
         # Halving leaves out more lines than necessary, but the exact number is not worth a search.
         details = details[: len(details) // 2]
     lines = _head(review)
-    note = "… and more than a comment has room for: see the preview itself."
+    note = "… The rest does not fit into a comment: see the preview itself."
     while len("\n".join([*lines, note])) >= limit:
         lines = lines[: len(lines) // 2]
     return "\n".join([*lines, note]) + "\n"
@@ -153,7 +155,7 @@ def _details(review: Review) -> list[str]:
         extra = [*change.details, *(() if change.risk else change.diff)]
         if extra:
             lines += [f"- {change.text}", *(f"  - {line}" for line in extra)]
-    return [*lines, *(f"- warning on `{message.name}`: {_line(message.text)}" for message in review.messages)]
+    return [*lines, *(f"- warning on `{message.name}`: {_escaped_line(message.text)}" for message in review.messages)]
 
 
 def _folded(lines: Iterable[str]) -> list[str]:
@@ -165,5 +167,5 @@ def _plain(text: str) -> str:
     return text.replace("`", "").replace("**", "")
 
 
-def _line(text: str) -> str:
-    return " ".join(text.split()).replace("<", "&lt;")
+def _escaped_line(text: str) -> str:
+    return one_line(text).replace("<", "&lt;")

@@ -1,4 +1,4 @@
-"""What `codespaces doctor` finds. It reads states, GitHub and AWS, and changes nothing."""
+"""Reads states, GitHub and AWS, and applies the rules of the modules beside. It changes nothing."""
 
 from __future__ import annotations
 
@@ -6,27 +6,32 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from ..clients.codespaces_secrets import Place, Secrets
-from ..clients.credentials import configure
-from ..clients.errors import ActionableError, CloudError
-from ..clients.github import GitHub
-from ..clients.iam import holdings
-from ..clients.packages import compared
-from ..rules import RuleViolation
-from ..rules.devcontainers import images_in, needs_login, parse_devcontainer, registries_of
-from ..rules.packages import DEVCONTAINER_PATHS, Package
-from ..rules.secret_names import incomplete_triples, triples_in
-from ..state.digest import is_known, read_state, stack_outputs
-from ..state.providers import providers_of
-from . import doctor_findings
-from .access import reached
-from .doctor_findings import Finding, LiveSecret, LiveSecrets, ManagedSecrets
+from ...clients.codespaces_secrets import Place, Secrets
+from ...clients.concurrency import gather_limited
+from ...clients.credentials import configure
+from ...clients.errors import ActionableError, CloudError
+from ...clients.github import GitHub
+from ...clients.iam import holdings
+from ...clients.packages import compared
+from ...rules import RuleViolation
+from ...rules.devcontainers import DEVCONTAINER_PATHS, images_in, needs_login, parse_devcontainer, registries_of
+from ...rules.packages import Package
+from ...rules.secret_names import incomplete_triples, triples_in
+from ...rules.wording import shortened
+from ...state.resources import is_known
+from ..access import reached
+from .credentials import endings, key_findings, policy_findings
+from .finding import Finding, in_order, unseen
+from .packages import hosts_without_login, package_findings
+from .secrets import changed_outside, mixtures, name_findings, room, visible_secret_names, without_readers
+from .stacks import LiveSecret, LiveSecrets, ManagedSecrets, managed_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from ..state.digest import Resource
+    from ...state.resources import Resource
+    from ...state.stack import Stack
 
 _CONCURRENT = 5
 _REPOSITORIES = 300
@@ -54,7 +59,7 @@ class _Organization:
 
 
 def diagnose(
-    states: Sequence[str],
+    stacks: Sequence[Stack],
     now: datetime,
     *,
     max_age_days: int,
@@ -64,33 +69,28 @@ def diagnose(
     """Look for problems in the registry access of some stacks.
 
     Args:
-        states: the output of `pulumi stack export --show-secrets` for each stack.
+        stacks: the stacks, with clear secrets.
         now: the time that ages are measured from.
         max_age_days: the maximum age of a published access key.
         unused_days: the number of days without use after which a key counts as needed by nobody.
         progress: called with a message when the run has to wait.
-
-    Raises:
-        NoDigest: one of `states` is not a state.
     """
     organizations: dict[str, _Organization] = {}
     findings: list[Finding] = []
-    for state in states:
-        digest = read_state(state)
-        stack = digest.stack.rpartition("/")[2]
-        findings += doctor_findings.endings(stack, stack_outputs(state), now)
-        for secret_set in doctor_findings.managed_secrets(digest):
+    for stack in stacks:
+        findings += endings(stack.name, stack.outputs, now)
+        for secret_set in managed_secrets(stack):
             _find_or_add(organizations, secret_set.access.owner).secret_sets.append(secret_set)
-        for package in _packages(digest.after):
-            _find_or_add(organizations, package.organization).packages.append((stack, package))
-        for name, provider in providers_of(state).items():
+        for package in _packages(stack.resources):
+            _find_or_add(organizations, package.organization).packages.append((stack.name, package))
+        for name, provider in stack.providers.items():
             organization = _find_or_add(organizations, name)
             organization.provider = organization.provider or provider
     for organization in organizations.values():
         for secret_set in organization.secret_sets:
             findings += _user_findings(secret_set, now, max_age_days=max_age_days, unused_days=unused_days)
     findings += asyncio.run(_github_findings(list(organizations.values()), progress))
-    return doctor_findings.in_order(findings)
+    return in_order(findings)
 
 
 def _find_or_add(organizations: dict[str, _Organization], name: str) -> _Organization:
@@ -123,14 +123,10 @@ def _user_findings(secret_set: ManagedSecrets, now: datetime, *, max_age_days: i
         account = secret_set.user_arn.split(":")[4] if secret_set.user_arn.count(":") > 4 else ""
         whose = f"account {account}" if account else "its account"
         fix = f"codespaces doctor --stack {secret_set.stack}, with AWS credentials of {whose}"
-        return [
-            doctor_findings.unseen(f"user {user}", f"its access keys and policies were not looked at: {error}.", fix)
-        ]
+        return [unseen(f"user {user}", f"its access keys and policies were not checked: {error}.", fix)]
     return [
-        *doctor_findings.key_findings(
-            secret_set, inventory.keys, now, max_age_days=max_age_days, unused_days=unused_days
-        ),
-        *doctor_findings.policy_findings(secret_set, inventory.inline, inventory.attached),
+        *key_findings(secret_set, inventory.keys, now, max_age_days=max_age_days, unused_days=unused_days),
+        *policy_findings(secret_set, inventory.inline, inventory.attached),
     ]
 
 
@@ -142,9 +138,7 @@ async def _github_findings(organizations: Sequence[_Organization], progress: Cal
         try:
             github = GitHub(configure({**organization.provider, "owner": organization.name}), progress)
         except (ActionableError, RuleViolation) as error:
-            findings.append(
-                doctor_findings.unseen(f"organization {organization.name}", f"{error}", "export GITHUB_TOKEN=…")
-            )
+            findings.append(unseen(f"organization {organization.name}", f"{error}", "export GITHUB_TOKEN=…"))
             continue
         try:
             findings += await _Checkup(github, organization).findings()
@@ -172,10 +166,10 @@ class _Checkup:
         names = sorted(by_repository)
         left_out = names[_REPOSITORIES:]
         if left_out:
-            self._findings.append(doctor_findings.unseen(
+            self._findings.append(unseen(
                 f"organization {self._organization.name}",
-                f"the Codespaces secrets and the devcontainer.json of {doctor_findings.shortened(left_out)} were not "
-                f"looked at: of {len(names)} repositories, {_REPOSITORIES} were.",
+                f"the Codespaces secrets and the devcontainer.json of {shortened(left_out)} were not "
+                f"checked: the doctor checks {_REPOSITORIES} of {len(names)} repositories.",
                 f"gh secret list --app codespaces --repo {self._organization.name}/{left_out[0]}, and so on",
             ))  # fmt: skip
         await asyncio.gather(
@@ -193,9 +187,9 @@ class _Checkup:
             names = [name for name, _ in refusals]
             _, first_error = refusals[0]
             self._findings.append(
-                doctor_findings.unseen(
+                unseen(
                     f"organization {self._organization.name}",
-                    f"{what} of {doctor_findings.shortened(names)} could not be looked at: {first_error}",
+                    f"{what} of {shortened(names)} could not be read: {first_error}",
                     "codespaces doctor, with the credentials that the message asks for",
                 )
             )
@@ -213,13 +207,12 @@ class _Checkup:
             if listing[name].visibility != "selected":
                 return None
             try:
-                async with self._gate:
-                    return await secrets.secret_repositories(name)
+                return await secrets.secret_repositories(name)
             except CloudError as error:
                 self._not_read("the repositories", f"secret {name}", error)
                 return None
 
-        repositories = await asyncio.gather(*map(readers, listing))
+        repositories = await gather_limited(readers, listing, _CONCURRENT)
         live = LiveSecrets(str(secrets.place), secrets.place.flags, {
             name: LiveSecret(secret.updated_at, secret.visibility, selected)
             for (name, secret), selected in zip(listing.items(), repositories, strict=True)
@@ -227,10 +220,10 @@ class _Checkup:
         secret_sets = [secret_set for secret_set in self._organization.secret_sets if secret_set.of_organization]
         managed_names = {name for secret_set in secret_sets for name in secret_set.written_at}
         self._findings += [
-            *doctor_findings.name_findings(live, managed_names),
-            *doctor_findings.without_readers(live, managed_names),
-            *doctor_findings.room(live),
-            *(finding for secret_set in secret_sets for finding in doctor_findings.changed_outside(secret_set, live)),
+            *name_findings(live, managed_names),
+            *without_readers(live, managed_names),
+            *room(live),
+            *(finding for secret_set in secret_sets for finding in changed_outside(secret_set, live)),
         ]
         return live
 
@@ -275,10 +268,10 @@ class _Checkup:
         managed_names = {secret for secret_set in own_sets for secret in secret_set.written_at}
         names_above = await self._names_above(name, above, own)
         self._findings += [
-            *doctor_findings.mixtures(names_above, own, self._organization.name),
-            *doctor_findings.name_findings(own, managed_names, names_above),
-            *(doctor_findings.room(own) if own.secrets else ()),
-            *(finding for secret_set in own_sets for finding in doctor_findings.changed_outside(secret_set, own)),
+            *mixtures(names_above, own, self._organization.name),
+            *name_findings(own, managed_names, names_above),
+            *(room(own) if own.secrets else ()),
+            *(finding for secret_set in own_sets for finding in changed_outside(secret_set, own)),
         ]
 
     async def _names_above(self, name: str, above: LiveSecrets | None, own: LiveSecrets) -> list[str]:
@@ -292,7 +285,7 @@ class _Checkup:
             except CloudError as error:
                 self._not_read("the visibility", f"repository {name}", error)
         public = any(repository.visibility == "public" for repository in repositories)
-        return doctor_findings.visible_secret_names(above, name, public=public)
+        return visible_secret_names(above, name, public=public)
 
     async def _check_devcontainer(
         self, name: str, above: LiveSecrets | None, own: LiveSecrets, secret_sets: Sequence[ManagedSecrets]
@@ -307,13 +300,13 @@ class _Checkup:
         all_sets = self._organization.secret_sets
         servers = [server for secret_set in all_sets for server in secret_set.access.servers]
         hosts = [host for host in registries_of(images) if needs_login(host, servers)]
-        names_above = doctor_findings.visible_secret_names(above, name, public=False) if above else ()
+        names_above = visible_secret_names(above, name, public=False) if above else ()
         managed_names = {secret for secret_set in secret_sets for secret in secret_set.access.secrets}
         unmanaged_prefixes = [
             triple.prefix for triple in triples_in({*own.secrets, *names_above}) if not {*triple.names} <= managed_names
         ]
         urns = [secret_set.access.urn for secret_set in secret_sets]
-        self._findings += doctor_findings.hosts_without_login(
+        self._findings += hosts_without_login(
             f"{self._organization.name}/{name}", hosts, all_sets, urns, unmanaged_prefixes
         )
 
@@ -336,4 +329,4 @@ class _Checkup:
         except CloudError as error:
             self._not_read("the link and the visibility", f"package {package.name}", error)
             return
-        self._findings += doctor_findings.package_findings(stack, package.name, differences, package.settings_url)
+        self._findings += package_findings(stack, package.name, differences, package.settings_url)
