@@ -17,6 +17,7 @@ from .publishing import Audience, PublicationArgs, checked_audience, publish, su
 from .resources import KeyRotation, VerifiedEcrKey
 from .rules import RuleViolation
 from .rules.iam_users import check_user
+from .rules.numbers import check_whole_number
 from .rules.packing import LaterRepository, NewRepository, PullPolicy, pack
 from .rules.policies import login_document, repository_policy_statement, tagged_document
 from .rules.registries import ecr_registry_host, parse_ecr_host
@@ -305,14 +306,7 @@ def _host(argument: str, host: object) -> str:
 
 def _count(component: str, args: EcrPullAccessArgs, argument: str, default: int) -> pulumi.Input[int]:
     def check(count: object) -> int:
-        if count is None:
-            return default
-        if isinstance(count, float) and count.is_integer():  # programs in other languages send whole numbers so
-            count = int(count)
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            shown = repr(count) if isinstance(count, (str, int, float)) else f"({a_kind(count)})"
-            raise RuleViolation(argument, f"{argument} {shown}: must be a plain whole number of at least 1.")
-        return count
+        return default if count is None else check_whole_number(argument, count)
 
     return when_known(component, check, args.get(argument))
 

@@ -14,7 +14,7 @@ from .later import check_plain, is_later, when_known
 from .one_repository import OneRepository, check_repository, name_of
 from .repositories import SelectedRepositories, check_selected, selected
 from .resources import PackageCheck
-from .rules.packages import Package, check_package, permissions_of
+from .rules.packages import Package, check_package, permissions_by_role
 
 _PLAIN: dict[str, str] = dict.fromkeys(
     ("teams", "users"), "a role is a resource of its own; only the roles in it may be Outputs"
@@ -194,7 +194,7 @@ def _permissions(
     """Team or user -> permission on the repository, as GitHub's API calls it."""
 
     def permission(name: str, role: str) -> str:
-        return permissions_of(argument, {name: role}, repository)[name]
+        return permissions_by_role(argument, {name: role}, repository)[name]
 
     return {name: when_known(component, permission, name, role) for name, role in roles.items()}
 

@@ -14,9 +14,7 @@ SHARED = {
     **dict.fromkeys(
         (
             "KeyRotation",
-            "OrganizationSecrets",
             "PackageCheck",
-            "RepositorySecrets",
             "RepositorySelection",
             "VerifiedEcrKey",
             "VerifiedLogin",

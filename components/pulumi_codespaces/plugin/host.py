@@ -77,7 +77,7 @@ def main() -> None:
     """Run the plugin, and end the process. The engine's address is the first argument that is not a flag."""
     addresses = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     # httpx would import its command line, with rich and click. Without this module it does without.
-    cast("dict[str, object]", sys.modules)["httpx._main"] = None
+    cast("dict[str, object]", sys.modules).update({"httpx._main": None})
     asyncio.run(_main(addresses[0] if addresses else ""))
     # Every call is answered, and no task or thread is left. The engine waits for the end, and tearing down the
     # interpreter would take as long as half of a start. Only Pulumi's SDK, where it constructed components, still has

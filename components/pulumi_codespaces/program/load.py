@@ -17,7 +17,7 @@ from ..errors import InvalidArgument
 from ..rules import RuleViolation
 from ..rules.github_host import api_base_url, check_login
 from ..rules.iam_users import check_user
-from ..rules.packages import Package, check_package, permissions_of
+from ..rules.packages import Package, check_package, permissions_by_role
 from ..rules.packing import pack
 from ..rules.registries import check_server, parse_ecr_host
 from ..rules.registry_logins import check_credentials
@@ -365,7 +365,7 @@ def _checks(settings: Settings, config: pulumi.Config) -> Iterator[tuple[str, Ca
         yield f"{path}: ", partial(_check_output, name, settings)
         yield f"{path}.", partial(_check_package, settings.organization_of(package), package)
         for argument, roles in (("teams", package.teams), ("users", package.users)):
-            yield f"{path}.", partial(permissions_of, argument, roles, package.repository or "")
+            yield f"{path}.", partial(permissions_by_role, argument, roles, package.repository or "")
 
 
 def _ecr_checks(name: str, registry: EcrRegistry) -> Iterator[Callable[[], object]]:

@@ -132,7 +132,7 @@ def check_package(package: Package) -> None:
         )
 
 
-def permissions_of(argument: str, roles: Mapping[str, str], repository: str) -> dict[str, str]:
+def permissions_by_role(argument: str, roles: Mapping[str, str], repository: str) -> dict[str, str]:
     """Translate the roles of a package's readers on its repository into the permissions of GitHub's API.
 
     Args:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ..rules.lifetimes import moment
 from ..rules.policies import PULL_ACTIONS
 from ..rules.secret_names import triples_in
-from .permissions import IAM_TYPES, Grant, permissions_of
+from .permissions import IAM_TYPES, Grant, permissions_of_user
 from .resources import is_known
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def _with_permissions(access: Access, siblings: list[Resource], of_iam: list[Res
     if users:
         name = str(users[-1].inputs.get("name", ""))
         boundary = str(users[-1].inputs.get("permissionsBoundary") or "")
-    permissions = permissions_of(name, access.name, siblings, of_iam)
+    permissions = permissions_of_user(name, access.name, siblings, of_iam)
     return replace(
         access,
         user=name,

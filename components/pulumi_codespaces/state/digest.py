@@ -14,9 +14,9 @@ from .resources import (
     Resource,
     marked,
     masked,
-    name_of,
     object_in,
     objects,
+    resource_name,
     resource_of,
     stack_of,
     type_of,
@@ -117,7 +117,7 @@ def read_digest(text: str) -> Digest:
 def _message(diagnostic: dict[str, Any]) -> Message:
     severity = str(diagnostic.get("severity"))
     text = str(diagnostic.get("message", "")).strip().removeprefix(f"{severity}:").strip()
-    return Message(severity, name_of(str(diagnostic.get("urn") or "")), text)
+    return Message(severity, resource_name(str(diagnostic.get("urn") or "")), text)
 
 
 def _step(step: dict[str, Any]) -> Step:
@@ -126,7 +126,7 @@ def _step(step: dict[str, Any]) -> Step:
     before, after = _resource(old), None if op in _GONE else _resource(new)
     if before is None and after is None:
         urn = str(step.get("urn", ""))
-        after = Resource(urn, type_of(urn), name_of(urn), "", "", {}, {})
+        after = Resource(urn, type_of(urn), resource_name(urn), "", "", {}, {})
     return Step(op, before, after, tuple(step.get("detailedDiff") or step.get("diffReasons") or ()))
 
 

@@ -70,7 +70,7 @@ class Permissions:
     elsewhere: frozenset[tuple[str, str]]
 
 
-def permissions_of(user: str, name: str, siblings: list[Resource], of_iam: list[Resource]) -> Permissions:
+def permissions_of_user(user: str, name: str, siblings: list[Resource], of_iam: list[Resource]) -> Permissions:
     """The permissions of a user. The program may give the user more permissions than the component does.
 
     Args:

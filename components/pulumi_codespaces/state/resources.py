@@ -49,7 +49,7 @@ def resource_of(properties: dict[str, Any]) -> Resource:
     return Resource(
         urn,
         str(properties.get("type", "")),
-        name_of(urn),
+        resource_name(urn),
         str(properties.get("parent") or ""),
         str(properties.get("id") or ""),
         cast("dict[str, Any]", properties.get("inputs") or {}),
@@ -107,7 +107,7 @@ def objects(value: object) -> list[dict[str, Any]]:
     return [cast("dict[str, Any]", item) for item in items if isinstance(item, dict)]
 
 
-def name_of(urn: str) -> str:
+def resource_name(urn: str) -> str:
     """The name of a resource in the program."""
     return urn.rsplit("::", 1)[-1]
 

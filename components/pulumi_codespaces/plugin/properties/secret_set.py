@@ -163,7 +163,7 @@ class SecretSetState(Generic[TargetT]):
 
 
 @dataclass(frozen=True)
-class InputsParser(Generic[TargetT]):
+class SecretSetInputsParser(Generic[TargetT]):
     """Parses the inputs of a set whose target is parsed by `target`."""
 
     target: TargetParser[TargetT]
@@ -196,7 +196,7 @@ class InputsParser(Generic[TargetT]):
 
 
 @dataclass(frozen=True)
-class StateParser(Generic[TargetT]):
+class SecretSetStateParser(Generic[TargetT]):
     """Parses the state of a set whose target is parsed by `target`."""
 
     target: TargetParser[TargetT]

@@ -8,7 +8,7 @@ from ..endpoint import ResourceEndpoint
 from ..properties.key_rotation import RotationInputs, RotationState
 from ..properties.package_check import PackageInputs
 from ..properties.repository_selection import SelectionInputs, SelectionState
-from ..properties.secret_set import InputsParser, StateParser
+from ..properties.secret_set import SecretSetInputsParser, SecretSetStateParser
 from ..properties.secret_targets import OrganizationTarget, RepositoryTarget
 from ..properties.verified import EcrKeyInputs, EcrKeyState, LoginInputs, LoginState
 from .key_rotation import KeyRotation
@@ -28,9 +28,15 @@ RESOURCES: dict[str, Endpoint] = {
     for endpoint in (
         ResourceEndpoint(RepositorySelection(), SelectionInputs, SelectionState),
         ResourceEndpoint(
-            SecretSet(OrganizationScope()), InputsParser(OrganizationTarget), StateParser(OrganizationTarget)
+            SecretSet(OrganizationScope()),
+            SecretSetInputsParser(OrganizationTarget),
+            SecretSetStateParser(OrganizationTarget),
         ),
-        ResourceEndpoint(SecretSet(RepositoryScope()), InputsParser(RepositoryTarget), StateParser(RepositoryTarget)),
+        ResourceEndpoint(
+            SecretSet(RepositoryScope()),
+            SecretSetInputsParser(RepositoryTarget),
+            SecretSetStateParser(RepositoryTarget),
+        ),
         ResourceEndpoint(KeyRotation(), RotationInputs, RotationState),
         ResourceEndpoint(VerifiedEcrKey(), EcrKeyInputs, EcrKeyState),
         ResourceEndpoint(VerifiedLogin(), LoginInputs, LoginState),

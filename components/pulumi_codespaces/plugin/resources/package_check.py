@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ...clients.concurrency import gather_limited
 from ...clients.errors import CloudError
 from ...clients.packages import compared
 from ...rules import RuleViolation
@@ -95,17 +95,15 @@ class PackageCheck(Computed[PackageInputs, PackageInputs]):
     async def _access_paths(self, run: Run, urn: str, package: Package, names: list[str]) -> dict[str, AccessPath]:
         listing = await enough_repositories(run, Declared(names=tuple(names)), {})
         public = {repository.name.lower(): repository.visibility == "public" for repository in listing}
-        gate = asyncio.Semaphore(_CONCURRENT)
 
         async def path_of(name: str) -> AccessPath:
             reader = Reader(name, public.get(name.lower(), False))
             path = access_path(package, reader)
             if path is not AccessPath.BY_HAND or not package.inherits:
                 return path
-            async with gate:
-                return access_path(package, replace(reader, asks=await self._asks(run, urn, package, name)))
+            return access_path(package, replace(reader, asks=await self._asks(run, urn, package, name)))
 
-        paths = await asyncio.gather(*(path_of(name) for name in names))
+        paths = await gather_limited(path_of, names, _CONCURRENT)
         return dict(zip(names, paths, strict=True))
 
     async def _asks(self, run: Run, urn: str, package: Package, name: str) -> bool | None:

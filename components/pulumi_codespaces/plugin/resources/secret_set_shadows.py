@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
+from ...clients.concurrency import gather_limited
 from ...clients.errors import CloudError
 from ...clients.pace import Pace
 from ...rules.secret_names import mixed_logins, triples_in
+from ...rules.wording import shortened
 from ..run import Severity
 
 if TYPE_CHECKING:
@@ -36,31 +37,29 @@ async def warn_of_shadows(
     has_new_names = not declared <= set(state.plain if state else ())
     others = await scope.other_levels(run, state.target if state else None, new.target, has_new_names=has_new_names)
     examined, skipped = others[:_LISTINGS], others[_LISTINGS:]
-    gate = asyncio.Semaphore(_CONCURRENT_LISTINGS)
     pace = Pace(run.status_line(urn), "looking for secrets of the same names", len(examined))
 
     async def look(other: Secrets) -> None:
-        async with gate:
-            try:
-                candidates = {*await other.secrets(), *run.claimed(other.place)}
-                names = await scope.visible_names(other, candidates, new.target, declared)
-            except CloudError:
-                unseen.append(other.place.full_name)
-                return
-            finally:
-                pace.step()
+        try:
+            candidates = {*await other.secrets(), *run.claimed(other.place)}
+            names = await scope.visible_names(other, candidates, new.target, declared)
+        except CloudError:
+            unseen.append(other.place.full_name)
+            return
+        finally:
+            pace.step()
         levels = (declared, names) if other.place.repository else (names, declared)
         for triple, shared in mixed_logins(*levels).items():
             run.log(Severity.WARNING, urn, _mixture_warning(triple, shared, secrets.place, other.place))
 
-    await asyncio.gather(*(look(other) for other in examined))
+    await gather_limited(look, examined, _CONCURRENT_LISTINGS)
     unseen += [other.place.full_name for other in skipped]
     if unseen and triples_in(declared):
         run.log(
             Severity.INFO,
             urn,
             "it was not looked at whether there are Codespaces secrets of the same names in "
-            f"{_shortened(sorted(unseen))}; a repository's secret takes the place of one of the organization.",
+            f"{shortened(sorted(unseen))}; a repository's secret takes the place of one of the organization.",
         )
 
 
@@ -71,7 +70,3 @@ def _mixture_warning(triple: Triple, shared: list[str], place: Place, other: Pla
         f"of the {repository} takes the place of that of the {organization}, and the rest does not. Remove it with "
         f"`gh secret delete {shared[0]} --app codespaces {repository.flags}`, or give the repository all three."
     )
-
-
-def _shortened(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

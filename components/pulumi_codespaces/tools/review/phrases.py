@@ -33,7 +33,7 @@ def names_text(names: Collection[str]) -> str:
     return in_words(code(sorted(names)))
 
 
-def shortened(parts: Sequence[str], more: str = "more", *, all_up_to: int = MANY) -> str:
+def listed(parts: Sequence[str], more: str = "more", *, all_up_to: int = MANY) -> str:
     """The parts, or the first of them and the number of the others.
 
     Args:
@@ -58,7 +58,7 @@ def repositories_text(owner: str, names: Collection[str]) -> str:
     """The repositories, a longer list shortened."""
     if not names:
         return "no repository"
-    return shortened(code(_full_names(owner, names)))
+    return listed(code(_full_names(owner, names)))
 
 
 def repository_details(owner: str, names: Collection[str]) -> tuple[str, ...]:
@@ -88,7 +88,7 @@ def use_text(access: Access) -> str:
     """What the readers of a set of secrets may do."""
     if not access.prefixes:
         return f"read {secrets_text(access)}"
-    images = shortened(code(repository_name(arn) for arn in access.repositories), "more repositories")
+    images = listed(code(repository_name(arn) for arn in access.repositories), "more repositories")
     return f"pull {images} from {registry_text(access)}" if images else f"pull from {registry_text(access)}"
 
 
@@ -98,7 +98,7 @@ def uses_text(accesses: Sequence[Access]) -> str:
         return use_text(accesses[0])
     by_name = sorted(accesses, key=lambda access: access.name)
     parts = [registry_text(access) if access.prefixes else secrets_text(access) for access in by_name]
-    return f"pull from {shortened(parts)}"
+    return f"pull from {listed(parts)}"
 
 
 def secrets_text(access: Access) -> str:
@@ -107,7 +107,7 @@ def secrets_text(access: Access) -> str:
     others = sorted(set(access.secrets) - {name for triple in triples for name in triple.names})
     patterns = [f"{triple.prefix}_CONTAINER_REGISTRY_*" for triple in triples]
     noun = "the secrets" if len(access.secrets) > 1 else "the secret"
-    return f"{noun} {shortened(code([*patterns, *others]))}"
+    return f"{noun} {listed(code([*patterns, *others]))}"
 
 
 def secret_details(access: Access) -> tuple[str, ...]:
@@ -124,7 +124,7 @@ def registry_text(access: Access) -> str:
         return f"`{access.name}`"
     if not access.servers:
         return f"the registry of `{access.name}`"
-    return shortened(code(access.servers), all_up_to=_NAMED)
+    return listed(code(access.servers), all_up_to=_NAMED)
 
 
 def repository_name(arn: str) -> str:
