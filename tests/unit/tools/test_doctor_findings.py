@@ -19,6 +19,7 @@ from pulumi_codespaces.tools.doctor.finding import Finding, as_json, in_order, u
 from pulumi_codespaces.tools.doctor.packages import hosts_without_login, package_findings
 from pulumi_codespaces.tools.doctor.secrets import (
     changed_outside,
+    double_logins,
     mixtures,
     name_findings,
     room,
@@ -512,3 +513,50 @@ def test_a_list_of_objects():
 
 def test_some_of_many():
     assert [shortened(list(names)) for names in ("a", "abc", "abcde")] == ["a", "a, b, c", "a, b, c and 2 more"]
+
+
+# -- two logins for one registry
+
+
+def managed_by(stack, resources):
+    """The sets of secrets among the resources of a stack."""
+    return [replace(secret_set, stack=stack) for secret_set in managed_secrets(Stack.read(state_text(*resources)))]
+
+
+def logins(first, second):
+    """The logins of two stacks that share a registry, as the doctor reports them."""
+    return [
+        (finding.code, finding.severity, finding.resource, finding.what)
+        for finding in double_logins([*managed_by("one", first), *managed_by("two", second)])
+    ]
+
+
+def test_two_stacks_for_one_registry_and_one_repository():
+    assert logins(ecr("payments", readers=("api", "web")), ecr("base", readers=("web", "docs"))) == [
+        (
+            "double-login",
+            "error",
+            "organization acme",
+            f"repository web gets two logins for {HOST}: "
+            "PAYMENTS of stack one (payments) and BASE of stack two (base).",
+        )
+    ]
+    assert logins(ecr("payments", readers=("api",)), ecr("base", readers=("web",))) == []
+    assert logins(ecr("payments"), login("azure")) == []
+
+
+def test_a_wide_login_meets_every_selected_repository():
+    wide, selected = ecr("payments", visibility="private"), login("azure", server=HOST, readers=("api", "docs", "web"))
+    (finding,) = logins(wide, selected)
+    assert finding[3].startswith(f"repository api (and 2 other repositories) gets two logins for {HOST}: ")
+    assert logins(selected, wide)[0][3].startswith("repository api (and 2 other repositories) gets two logins")
+    (finding,) = logins(wide, ecr("base", visibility="all"))
+    assert finding[3].startswith(f"every private repository gets two logins for {HOST}: ")
+
+
+def test_the_way_out_of_two_logins_names_both_stacks():
+    (finding,) = double_logins([*managed_by("one", ecr("payments")), *managed_by("two", ecr("base"))])
+    assert finding.fix == (
+        "grant everything that repository web needs in one login, or select the repository in only one of the two; "
+        "then pulumi up --stack one and pulumi up --stack two"
+    )

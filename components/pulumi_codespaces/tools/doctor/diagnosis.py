@@ -23,7 +23,15 @@ from ..access import reached
 from .credentials import endings, key_findings, policy_findings
 from .finding import Finding, in_order, unseen
 from .packages import hosts_without_login, package_findings
-from .secrets import changed_outside, mixtures, name_findings, room, visible_secret_names, without_readers
+from .secrets import (
+    changed_outside,
+    double_logins,
+    mixtures,
+    name_findings,
+    room,
+    visible_secret_names,
+    without_readers,
+)
 from .stacks import LiveSecret, LiveSecrets, ManagedSecrets, managed_secrets
 
 if TYPE_CHECKING:
@@ -87,6 +95,7 @@ def diagnose(
             organization = _find_or_add(organizations, name)
             organization.provider = organization.provider or provider
     for organization in organizations.values():
+        findings += double_logins(organization.secret_sets)
         for secret_set in organization.secret_sets:
             findings += _user_findings(secret_set, now, max_age_days=max_age_days, unused_days=unused_days)
     findings += asyncio.run(_github_findings(list(organizations.values()), progress))

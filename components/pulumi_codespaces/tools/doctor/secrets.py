@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING
 
+from ...rules.registries import same_registry
 from ...rules.secret_names import SECRETS_LIMIT, incomplete_triples, mixed_logins, near_miss, triples_in, write_order
 from ...rules.wording import are, counted, in_words
 from .finding import Finding
@@ -206,6 +208,61 @@ def _has_other_readers(secret_set: ManagedSecrets, secret: LiveSecret) -> bool:
     if secret.visibility != secret_set.access.readers.visibility:
         return True
     return secret.repositories is not None and frozenset(secret.repositories) != secret_set.repository_ids
+
+
+def double_logins(secret_sets: Sequence[ManagedSecrets]) -> list[Finding]:
+    """Registries with two logins in one repository, by two sets of secrets of an organization and its repositories.
+
+    The preview refuses them in one program. Here the sets may belong to several stacks. The host of a login that
+    somebody set up by hand is not known, since GitHub does not return the values of secrets.
+    """
+    return [
+        _double_login(first, second, host, (prefix, other_prefix), shared)
+        for first, second in combinations(secret_sets, 2)
+        for prefix, host in first.access.hosts
+        for other_prefix, other_host in second.access.hosts
+        # The secret of a repository replaces the organization's secret of the same name.
+        if same_registry(host, other_host)
+        and (prefix != other_prefix or first.of_organization == second.of_organization)
+        and (shared := _shared_repositories(first, second))
+    ]
+
+
+def _double_login(
+    first: ManagedSecrets, second: ManagedSecrets, host: str, prefixes: tuple[str, str], shared: str
+) -> Finding:
+    return Finding(
+        "double-login",
+        "error",
+        f"organization {first.access.owner}",
+        f"{shared} gets two logins for {host}: {prefixes[0]} of {first.writer} and {prefixes[1]} of {second.writer}.",
+        "docker keeps one login for each registry, and nobody can tell which one a codespace uses, so pulls fail that "
+        "only the other one allows.",
+        f"grant everything that {shared} needs in one login, or select the repository in only one of the two; then "
+        f"pulumi up --stack {first.stack} and pulumi up --stack {second.stack}",
+    )
+
+
+def _shared_repositories(first: ManagedSecrets, second: ManagedSecrets) -> str:
+    """The repositories that read both sets of secrets, in words; "" if there are none."""
+    first_names, second_names = (
+        {name.lower(): name for name in secret_set.access.readers.names} for secret_set in (first, second)
+    )
+    wide = [secret_set.access.readers.visibility in ("all", "private") for secret_set in (first, second)]
+    match wide:
+        case [True, True]:
+            return "every private repository"
+        case [True, False]:
+            names = sorted(second_names.values())
+        case [False, True]:
+            names = sorted(first_names.values())
+        case _:
+            names = sorted(name for key, name in first_names.items() if key in second_names)
+    if not names:
+        return ""
+    others = len(names) - 1
+    more = f" (and {counted(others, 'other repository', 'other repositories')})" if others else ""
+    return f"repository {names[0]}{more}"
 
 
 # -- commands
