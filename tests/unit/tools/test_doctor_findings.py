@@ -537,8 +537,10 @@ def test_two_stacks_for_one_registry_and_one_repository():
             "double-login",
             "error",
             "organization acme",
-            f"repository web gets two logins for {HOST}: "
-            "PAYMENTS of stack one (payments) and BASE of stack two (base).",
+            (
+                f"repository web gets two logins for {HOST}: "
+                "PAYMENTS of stack one (payments) and BASE of stack two (base)."
+            ),
         )
     ]
     assert logins(ecr("payments", readers=("api",)), ecr("base", readers=("web",))) == []
