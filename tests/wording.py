@@ -33,6 +33,7 @@ CONSTRUCTIONS = {
     r"\b[Ww]hom\b": "name the person or the program",
     r"\b[Tt]here(by|in|of|upon)\b": "name the thing",
     r"\banew\b": "'again', or a verb such as 'restart'",
+    r"\b[Mm]end(s|ed|ing)?\b": "'fix' or 'repair'",
     r"\b([Tt]ells?|[Tt]old|[Tt]elling)\b": "'says', 'shows', 'returns' or 'lists'",
     r"\bWhoever\b": "'anyone who'",
     r"(^|[.;:] )What (is|are|was|were|has|have|had|cannot|does)\b[^?]*?[.;:]": "begin with the thing itself",
