@@ -8,7 +8,7 @@ PackageAccess          packages of GitHub Packages: roles that a package inherit
 RepositorySelection    which repositories: by name, topic, custom property or id
 OrganizationSecrets    Codespaces secrets that belong together, written in place and as one unit
 RepositorySecrets      the same for one repository
-Provider               where and as whom
+Provider               the organization and the credentials for GitHub
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a program is told that it broke a rule."""
+"""Reports a broken rule to the program."""
 
 from __future__ import annotations
 

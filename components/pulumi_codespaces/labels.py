@@ -1,4 +1,4 @@
-"""What the resources of a program are called before anything about them is known."""
+"""Names for a program's resources before their outputs are known."""
 
 from __future__ import annotations
 

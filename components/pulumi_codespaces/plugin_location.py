@@ -63,7 +63,7 @@ def assume_found() -> None:
 
 
 def is_found(root: Path, environment: Mapping[str, str]) -> bool:
-    """Whether the engine finds the plugin of this version, or was told where to download it.
+    """Whether the engine finds the plugin of this version, or has an address to download it from.
 
     Args:
         root: the folder of Pulumi.yaml.
@@ -116,5 +116,5 @@ def _names_plugin(project: object) -> bool:
 
 
 def _value(section: object, key: str) -> object:
-    """What a section of a YAML file has under a key; None for what is no map."""
+    """The value of a key in a section of a YAML file; None if the section is not a map."""
     return cast("dict[str, object]", section).get(key) if isinstance(section, dict) else None

@@ -102,7 +102,7 @@ class RepositorySelectionArgs(TypedDict):
     names: NotRequired[Sequence[pulumi.Input[str]]]
     """Repository names, without the owner."""
     topics: NotRequired[Sequence[pulumi.Input[str]]]
-    """Every repository with one of these topics. Whoever administers a repository may change its topics."""
+    """Every repository with one of these topics. The administrators of a repository may change its topics."""
     properties: NotRequired[Mapping[str, pulumi.Input[str]]]
     """Every repository on which one of these custom properties has this value."""
     ids: NotRequired[Mapping[str, pulumi.Input[int]]]

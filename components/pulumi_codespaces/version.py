@@ -17,8 +17,8 @@ VERSION = str(_plugin["version"])
 PLUGIN_URL: str | None = _plugin["server"] or None
 """Where the CLI may download the plugin: `git://`, and the host, repository and folder of a published copy.
 
-None until somebody publishes it: then the CLI downloads nothing, and no state stores an address. Whoever publishes a
-copy sets `server` in pulumi-plugin.json, and nothing else.
+None until somebody publishes it: then the CLI downloads nothing, and no state stores an address. To publish a
+copy, set only `server` in pulumi-plugin.json.
 """
 
 

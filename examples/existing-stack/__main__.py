@@ -18,7 +18,7 @@ def account(name: str) -> aws.Provider:
     return aws.Provider(name, region=region, assume_roles=[role])
 
 
-# What the stack has.
+# The stack as it is.
 payments, shared = account("payments"), account("shared")
 in_github = ResourceOptions(provider=github.Provider("github", owner=organization))
 in_payments, in_shared = ResourceOptions(provider=payments), ResourceOptions(provider=shared)
@@ -27,7 +27,7 @@ web = github.Repository("web", name="web", visibility="private", auto_init=True,
 api = aws.ecr.Repository("api", name="payments/api", opts=in_payments)
 base = aws.ecr.Repository("base", name="shared/base", opts=in_shared)
 
-# What is added: a user in one account, which the repository in the other one lets in.
+# The addition: a user in one account, which the repository in the other one lets in.
 pull = codespaces.EcrPullAccess(
     "payments",
     {

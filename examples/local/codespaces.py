@@ -85,16 +85,19 @@ def show(expected: dict[str, tuple[str, tuple[str, ...]]]) -> int:
     for name, (what, wanted) in expected.items():
         repository, logins = running[name]["repository"], running[name]["logins"]
         hosts = {login["server"] for login in logins if login["ok"]}
-        found: list[str] = []
+        results: list[str] = []
         for (title, image), want in zip(IMAGES.items(), wanted, strict=True):
             pull = ask("POST", f"/codespaces/{name}/pulls", {"image": image})
-            found.append(PULLED if pull["ok"] else REFUSED if image.split("/")[0] in hosts else NO_LOGIN)
-            if found[-1] != want:
-                wrong.append(f"{repository}, {what}: {title}: {found[-1]}, not {want}; {pull['reason'] or 'no error'}")
-        print_row(repository, what, *found)
-        wrong += [f"{repository}: login to {one['server']}: {one['reason']}" for one in logins if not one["ok"]]
-    for one in wrong:
-        print(f"  WRONG: {one}", file=sys.stderr)
+            result = REFUSED if image.split("/")[0] in hosts else NO_LOGIN
+            if pull["ok"]:
+                result = PULLED
+            results.append(result)
+            if result != want:
+                wrong.append(f"{repository}, {what}: {title}: {result}, not {want}; {pull['reason'] or 'no error'}")
+        print_row(repository, what, *results)
+        wrong += [f"{repository}: login to {login['server']}: {login['reason']}" for login in logins if not login["ok"]]
+    for problem in wrong:
+        print(f"  WRONG: {problem}", file=sys.stderr)
     return int(bool(wrong))
 
 

@@ -1,4 +1,4 @@
-"""Packages of GitHub Packages for codespaces: by what each repository reads them, and what is left to click."""
+"""Packages of GitHub Packages for codespaces: how each repository gets to read them, and what is left to click."""
 
 import pulumi
 
@@ -7,7 +7,7 @@ import pulumi_codespaces as codespaces
 token = pulumi.Config().require_secret("packagesToken")
 
 packages = {
-    # The repository that it comes from, one that asks for it in devcontainer.json, and one that does not.
+    # The repository that builds the package, a repository that asks for access in devcontainer.json, and another.
     "image": codespaces.PackageAccess(
         "image",
         {

@@ -1,4 +1,4 @@
-"""What the codespaces of one repository log in with and read; other repositories get nothing of it."""
+"""Secrets for the codespaces of one repository alone: a registry login and further secrets."""
 
 import pulumi
 import pulumi_github as github

@@ -1,6 +1,6 @@
 """The credentials for GitHub: from the program first, then from the environment.
 
-The variables are those of the stock GitHub provider
+The variables are the same as for the stock GitHub provider
 (https://www.pulumi.com/registry/packages/github/installation-configuration/), so that one environment serves both.
 """
 

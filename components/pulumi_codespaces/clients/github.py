@@ -118,7 +118,7 @@ class PackageInfo:
 
     Attributes:
         visibility: `private`, `internal` or `public`.
-        repository: the name of the repository that it is linked to; None if there is none, or it cannot be seen.
+        repository: the name of the repository that it is linked to; None if it is not linked or not visible.
     """
 
     visibility: str
@@ -196,19 +196,19 @@ class GitHub:
             return self._memory.repositories
 
     async def repositories_named(self, names: Sequence[str]) -> list[Repository]:
-        """Those of the named repositories that exist; one request for each name."""
+        """The named repositories that exist; one request for each name."""
         if self._memory.repositories is not None:
             wanted = {name.lower() for name in names}
             return [repository for repository in self._memory.repositories if repository.name.lower() in wanted]
         missing = [name for name in names if name not in self._memory.looked_up]
         answers = await asyncio.gather(*(self._lookup(f"/repos/{self.organization}/{name}") for name in missing))
-        for name, found in zip(missing, answers, strict=True):
+        for name, answer in zip(missing, answers, strict=True):
             # GitHub redirects a former name to the repository as it is called today, even under another owner. Only
             # the requested name counts here.
-            same = found and found.name.lower() == name.lower() and not found.moved_to
-            self._memory.looked_up[name] = found if same else None
-        found = (self._memory.looked_up[name] for name in names)
-        return [repository for repository in found if repository]
+            same = answer and answer.name.lower() == name.lower() and not answer.moved_to
+            self._memory.looked_up[name] = answer if same else None
+        named = (self._memory.looked_up[name] for name in names)
+        return [repository for repository in named if repository]
 
     async def repository_by_id(self, number: int, *, fresh: bool = False) -> Repository | None:
         """A repository by its id, whatever its name and owner are now; None if it cannot be seen.
@@ -298,8 +298,8 @@ class GitHub:
 
     async def close(self) -> None:
         """Close the connections; a request that follows opens new ones."""
-        # Requests hear that their connection is closed one after the other. What they send then must not use a client
-        # that is already closed.
+        # Requests hear that their connection is closed one after the other. When they retry, they must not use a
+        # client that is already closed.
         client = self._client
         self._client = None
         if client:
@@ -392,13 +392,13 @@ class GitHub:
     async def _answer(
         self, method: str, path: str, params: dict[str, Any] | None, json: dict[str, Any] | None
     ) -> httpx.Response:
-        """Send a request, and again if there is no answer or GitHub failed.
+        """Send a request, and repeat it if GitHub fails or does not answer.
 
         Returns:
             GitHub's answer, or its refusal to give an App's installation a token.
 
         Raises:
-            CloudError: there is no answer, or the request could not be sent.
+            CloudError: GitHub did not answer, or the request could not be sent.
         """
         import httpx  # noqa: PLC0415 - a preview may need no request
 
@@ -559,7 +559,9 @@ class GitHub:
             said = str(response.json().get("message", ""))
         except (ValueError, AttributeError):
             said = ""
-        what = f"{method} {path}: GitHub answers {status}{f' ({said})' if said else ''}"
+        what = f"{method} {path}: GitHub answers {status}"
+        if said:
+            what += f" ({said})"
         if status >= 500:
             kind = CloudError if method == "GET" or unsent else OutcomeUnknown
             return kind(f"{what}. GitHub failed; run `pulumi up` again.", status)

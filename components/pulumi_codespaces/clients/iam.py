@@ -17,12 +17,12 @@ _SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Holdings:
-    """What an IAM user has.
+    """The access keys and policies of an IAM user.
 
     Attributes:
         keys: id -> its access key.
-        inline: the names of the policies that are part of it.
-        attached: the ARNs of the managed policies that are attached to it.
+        inline: the names of the user's inline policies.
+        attached: the ARNs of the attached managed policies.
     """
 
     keys: dict[str, LiveKey]

@@ -16,22 +16,22 @@ class Pace:
     """The progress of an operation with many steps, shown every few seconds.
 
     Args:
-        tell: puts a text into the status line.
+        show: puts a text into the status line.
         what: the operation, such as `writing secrets`.
         total: how many steps it takes.
     """
 
-    def __init__(self, tell: Callable[[str], None], what: str, total: int) -> None:
-        self._tell = tell
+    def __init__(self, show: Callable[[str], None], what: str, total: int) -> None:
+        self._show = show
         self._what = what
         self._total = total
         self._done = 0
-        self._began = self._told = time.monotonic()
+        self._began = self._shown_at = time.monotonic()
 
     def step(self, steps: int = 1) -> None:
         """Count steps as taken."""
         self._done += steps
         now = time.monotonic()
-        if now - self._told >= SECONDS and self._done < self._total:
-            self._told = now
-            self._tell(f"{self._what}: {self._done} of {self._total} ({now - self._began:.0f} s)")
+        if now - self._shown_at >= SECONDS and self._done < self._total:
+            self._shown_at = now
+            self._show(f"{self._what}: {self._done} of {self._total} ({now - self._began:.0f} s)")

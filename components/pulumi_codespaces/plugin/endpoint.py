@@ -1,4 +1,4 @@
-"""A resource as the server calls it: parses the properties that were sent, and writes those of the answer."""
+"""A resource as the server calls it: parses the properties of a call, and writes the properties of the answer."""
 
 from __future__ import annotations
 

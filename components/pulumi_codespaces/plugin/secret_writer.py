@@ -190,7 +190,7 @@ async def _put(
 
 
 def _torn(pair: Sequence[str], touched: Collection[str], drifted: Collection[str]) -> list[str]:
-    """The names to put back after a failed write: those of the pair that were touched in this run or a killed one."""
+    """The names of a pair to put back after a failed write: each that this run or a killed run has written."""
     if not any(name in touched for name in pair):
         return []
     return [name for name in pair if name in touched or name in drifted]

@@ -245,13 +245,13 @@ def _meant(key: str) -> str:
     return did_you_mean(key, _keys(Settings))
 
 
-def _named(given: Any, *, names: bool = False) -> Iterator[str]:
+def _named(setting: Any, *, names: bool = False) -> Iterator[str]:
     """The keys of the stack that are named by a `...From`, or in a map of that name."""
-    if isinstance(given, dict):
-        for key, one in cast("dict[str, Any]", given).items():
-            yield from _named(one, names=names or key.endswith("From"))
-    elif names and isinstance(given, str):
-        yield given
+    if isinstance(setting, dict):
+        for key, value in cast("dict[str, Any]", setting).items():
+            yield from _named(value, names=names or key.endswith("From"))
+    elif names and isinstance(setting, str):
+        yield setting
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -85,7 +85,7 @@ class _Settings(BaseModel):
 
 
 class Organization(_Settings):
-    """A further GitHub organization, and credentials for it if those of the environment do not work there."""
+    """A further GitHub organization, with credentials if the environment's do not work there."""
 
     token_from: str | None = Field(default=None, description="The configuration key of a secret that holds a token.")
     installation_id: _Number | None = Field(

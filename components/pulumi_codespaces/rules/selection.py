@@ -279,7 +279,7 @@ def _resolve_name(
 
 
 def _leave_out(name: str, gone: Repository | int, result: Resolution) -> None:
-    """Leave out a repository that was transferred, or the id of one that is not visible anywhere."""
+    """Leave out a repository that was transferred, or the id of a repository that is not visible anywhere."""
     if isinstance(gone, Repository):
         number, why, became = gone.id, "transferred", f"was transferred to {gone.moved_to}"
     else:

@@ -92,7 +92,7 @@ class Digest:
 
 
 def read_digest(text: str) -> Digest:
-    """Read the output of `pulumi preview --json`. Other output of the CLI in front of it is skipped.
+    """Read the output of `pulumi preview --json`. Earlier output of the CLI is skipped.
 
     Raises:
         NoDigest: the text contains no digest.

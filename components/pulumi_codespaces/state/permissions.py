@@ -1,4 +1,4 @@
-"""What the policies of an IAM user allow, from a stack's resources.
+"""The permissions that an IAM user's policies grant, from a stack's resources.
 
 The policy pack reads the same from what the engine shows it (components/policy-pack/codespaces_policy.py). It cannot
 import this package, because Pulumi runs a policy pack in an environment of its own.
@@ -186,7 +186,7 @@ def _grants_of_statement(statement: dict[str, Any]) -> list[Grant]:
 
 
 def _elements(statement: dict[str, Any], name: str) -> list[str]:
-    """The values of the element `name` of a statement, and those of its opposite such as `NotAction`."""
+    """The values of a statement's element `name`, and of its opposite such as `NotAction`."""
     everything_but = [f"everything but {value}" for value in _items(statement.get(f"Not{name}") or [])]
     return [str(value) for value in _items(statement.get(name) or [])] + everything_but
 

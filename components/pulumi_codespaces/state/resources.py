@@ -89,7 +89,7 @@ def masked(value: object) -> Any:
 
 
 def object_in(text: str) -> dict[str, Any] | None:
-    """The first JSON object in a text; None if there is none. Other output of the CLI in front of it is skipped."""
+    """The first JSON object in a text, after any other output of the CLI; None without an object."""
     decoder = json.JSONDecoder()
     position = -1
     while (position := text.find("{", position + 1)) >= 0:
@@ -118,7 +118,7 @@ def type_of(urn: str) -> str:
 
 
 def stack_of(urns: Iterable[str]) -> str:
-    """`project/stack` of the resources; empty if there are none."""
+    """`project/stack` of the resources; empty without resources."""
     for urn in urns:
         parts = urn.removeprefix("urn:pulumi:").split("::")
         if len(parts) > 2:

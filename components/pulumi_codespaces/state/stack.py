@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class NoState(Exception):
-    """There is no state to read. The message says why, and what to do instead."""
+    """The state could not be read. The message says why, and what to do instead."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Stack:
 
     @classmethod
     def read(cls, text: str) -> Stack:
-        """Read the output of `pulumi stack export`. Other output of the CLI in front of it is skipped.
+        """Read the output of `pulumi stack export`. Earlier output of the CLI is skipped.
 
         Raises:
             NoState: the text is not a state.

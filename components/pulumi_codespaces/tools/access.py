@@ -101,7 +101,7 @@ async def _of_organization(github: GitHub, rows: Sequence[Row]) -> tuple[list[Ro
 
 
 def _expanded(row: Row, repositories: Iterable[Repository]) -> list[Row]:
-    """A row for each repository that a row of `EVERY` stands for; the row itself if there are none."""
+    """A row for each repository that a row of `EVERY` stands for; the row itself if no repository is listed."""
     if row.repository not in EVERY.values():
         return [row]
     single_rows = [replace(row, repository=repository.name) for repository in reached(repositories, row.visibility)]

@@ -156,7 +156,7 @@ async def verify(registries: Iterable[Registry], unlisted: str | None = None) ->
 
     Args:
         registries: the registries.
-        unlisted: an ECR repository that must not be readable; by default one that does not exist.
+        unlisted: an ECR repository that must not be readable; by default a repository that does not exist.
     """
     gate = asyncio.Semaphore(_CONCURRENT)
     return list(await asyncio.gather(*(_verdict(registry, unlisted, gate) for registry in registries)))
@@ -304,7 +304,7 @@ async def _log_in(registry: Registry) -> tuple[Check, RegistryCredentials | None
 
 
 async def _may_read(login: RegistryCredentials, image: str) -> str:
-    """The problem with the pull of an image; "" if there is none."""
+    """The problem with the pull of an image, or ""."""
 
     def judge(status: int) -> str:
         if 200 <= status < 300:

@@ -78,7 +78,7 @@ class Members:
     """The repositories that a selection resolved to.
 
     Attributes:
-        repositories: name -> id, UNKNOWN for one that the update creates.
+        repositories: name -> id, UNKNOWN for a repository that the update creates.
         renamed: name in the program -> current name.
         skipped: name -> why it is not a member.
     """

@@ -1,4 +1,4 @@
-"""What the parsers share: checks of the kind of an input, and readers of values that passed such a check."""
+"""Shared by the parsers: checks of the kind of an input, and readers of values that passed such a check."""
 
 from __future__ import annotations
 

@@ -36,9 +36,9 @@ _IMPORTED_SLOT = re.compile(r"(?P<slot>[ab]):(?P<generation>[1-9][0-9]*):(?P<ser
 class KeyRotation(Computed[RotationInputs, RotationState]):
     """The state of a key rotation. It changes nothing in a cloud: the access keys and the secrets follow its outputs.
 
-    Inputs: `generation`, `keepPreviousKey`, `prefixes` (of the registries that carry the key), `repository` (the one
-    that holds the secrets; "" for the organization), `userName`, `userPath`, `adoptExisting` (whether the rotation may
-    start although its secrets exist already).
+    Inputs: `generation`, `keepPreviousKey`, `prefixes` (of the registries that carry the key), `repository` (the
+    repository of the secrets; "" for the organization), `userName`, `userPath`, `adoptExisting` (whether the rotation
+    may start although its secrets exist already).
     Check decides, and stores its decision among the inputs, because it sees nothing else of the past. So a preview
     shows exactly the slot that will be renewed, and a refusal comes during the preview.
     """

@@ -35,7 +35,7 @@ _CONCURRENT = 5
 
 
 class PackageCheck(Computed[PackageInputs, PackageInputs]):
-    """Compares a package with its declaration, and determines how each selected repository gets access to it.
+    """Compares a package with its declaration, and determines how each selected repository gets access.
 
     Inputs: `package`, `packageType`, `repository` (the one it is linked to; "" for none), `visibility`, `inherits`
     (whether it inherits access from that repository, which GitHub's API does not return), `selectedRepositories` (name
@@ -109,7 +109,7 @@ class PackageCheck(Computed[PackageInputs, PackageInputs]):
     async def _asks(self, run: Run, urn: str, package: Package, name: str) -> bool | None:
         """Whether a repository's committed devcontainer.json asks for the package's repository.
 
-        None if there is no such file, or if it could not be read, which is logged as a warning.
+        None if the file does not exist, or could not be read, which is logged as a warning.
         """
         try:
             for path in DEVCONTAINER_PATHS:
@@ -130,7 +130,7 @@ class PackageCheck(Computed[PackageInputs, PackageInputs]):
 
 
 def _package(run: Run, inputs: PackageInputs) -> Package | None:
-    """The declared package; None if a part of it is not known yet."""
+    """The declared package; None while one of its inputs is unknown."""
     name, kind, repository, visibility = inputs.package, inputs.package_type, inputs.repository, inputs.visibility
     if (
         not isinstance(name, str)

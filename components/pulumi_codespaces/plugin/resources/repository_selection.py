@@ -26,7 +26,7 @@ class RepositorySelection(Computed[SelectionInputs, SelectionState]):
 
     Check resolves them, so that a preview knows the members and a single difference shows who joins and who leaves. The
     result stays among the inputs, because Check sees nothing else of the past: `seen` holds every name that ever
-    resolved. `public` lists the public members for a review; a change of it alone is not a difference.
+    resolved. `public` lists the public members for a review; a change of `public` alone is not a difference.
     """
 
     token = "codespaces:index:RepositorySelection"

@@ -1,4 +1,4 @@
-"""What differs between the secrets of an organization and those of a repository, as far as GitHub is asked."""
+"""The requests to GitHub that differ between the secrets of an organization and of a repository."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class SecretScope(Protocol[TargetT]):
     async def other_levels(
         self, run: Run, old: TargetT | None, new: TargetT, *, has_new_names: bool
     ) -> Sequence[Secrets]:
-        """The places where a secret of the same name would hide one of these secrets, or be hidden by it."""
+        """The places where a secret of the same name would hide one of these secrets, or be hidden."""
         ...
 
     async def visible_names(

@@ -150,8 +150,8 @@ async def check_against_github(
 def clashes(run: Run, urn: str, claim: Claim) -> list[Failure]:
     """Find secrets that another resource of this run declares too, and registries with two logins in one repository.
 
-    docker keeps one credential per registry (https://github.com/docker/cli/issues/5582), so of two triples for the same
-    server, the one that GitHub happens to log in with last wins. A repository's triple with the same prefix as an
+    docker keeps one credential per registry (https://github.com/docker/cli/issues/5582), so if two triples name the
+    same server, the last login wins, in an order that GitHub decides. A repository's triple with the same prefix as an
     organization's triple is harmless, because it replaces it.
     """
     return [*_double_declarations(run, urn, claim), *_double_logins(run, urn, claim)]

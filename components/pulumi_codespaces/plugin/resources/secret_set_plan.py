@@ -100,8 +100,8 @@ def _fallback(
     """The value to restore for each secret if its pair does not become whole.
 
     With a key rotation (`publishedAt` is set), the value is the key of the published slot, provided that the registry's
-    mark is still the one that the rotation saw. It is never the value in the state: a killed run may have published a
-    newer one. Without a rotation, it is the state's value if nobody has written the secret since.
+    mark has not changed since the rotation read it. It is never the value in the state: a killed run may have published
+    a newer one. Without a rotation, it is the state's value if nobody has written the secret since.
     """
     published_at = new.published_stamps
     if published_at is None:

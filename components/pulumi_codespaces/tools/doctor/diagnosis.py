@@ -51,7 +51,7 @@ _PACKAGE_CHECK = "codespaces:index:PackageCheck"
 
 @dataclass
 class _Organization:
-    """What the stacks say about an organization.
+    """An organization as the stacks declare it.
 
     Attributes:
         name: the organization.
@@ -284,7 +284,7 @@ class _Checkup:
         ]
 
     async def _names_above(self, name: str, above: LiveSecrets | None, own: LiveSecrets) -> list[str]:
-        """The names of the organization's secrets that could make up a login with those of a repository."""
+        """The names of the organization's secrets that could form a login together with a repository's secrets."""
         if above is None or not incomplete_triples(own.secrets):
             return []
         repositories: list[Any] = []

@@ -1,4 +1,4 @@
-"""What the doctor says about one problem."""
+"""A problem that the doctor reports."""
 
 from __future__ import annotations
 

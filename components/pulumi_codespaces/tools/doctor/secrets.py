@@ -104,7 +104,7 @@ def visible_secret_names(live: LiveSecrets, repository: str, *, public: bool) ->
 
 
 def without_readers(live: LiveSecrets, managed_names: Collection[str]) -> list[Finding]:
-    """Secrets that no repository may read. `changed_outside` reports those of a stack (`managed_names`)."""
+    """Secrets that no repository may read, except a stack's (`managed_names`): `changed_outside` reports them."""
     names = [
         name
         for name, secret in live.secrets.items()

@@ -61,7 +61,7 @@ def _published_key_changes(old: Access, new: Access) -> Iterable[Change]:
 
 
 def _retired_slot(old: Access, new: Access) -> str:
-    """The first slot whose key is deactivated; "" if there is none."""
+    """The first slot whose key is deactivated, or ""."""
     old_statuses = dict(old.statuses)
     slots = (slot for slot, status in new.statuses if status == "Inactive" and old_statuses.get(slot) == "Active")
     return next(slots, "")

@@ -67,7 +67,7 @@ def repository_details(owner: str, names: Collection[str]) -> tuple[str, ...]:
 
 
 def readers_text(owner: str, readers: Readers) -> str:
-    """Who may read a set of secrets."""
+    """The repositories that may read a set of secrets."""
     if readers.visibility == "all":
         return f"**every repository of `{owner}`, public ones too,**"
     if readers.visibility == "private":
@@ -85,7 +85,7 @@ def _full_names(owner: str, names: Iterable[str]) -> list[str]:
 
 
 def use_text(access: Access) -> str:
-    """What the readers of a set of secrets may do."""
+    """The access that a set of secrets gives its readers."""
     if not access.prefixes:
         return f"read {secrets_text(access)}"
     images = listed(code(repository_name(arn) for arn in access.repositories), "more repositories")
@@ -93,7 +93,7 @@ def use_text(access: Access) -> str:
 
 
 def uses_text(accesses: Sequence[Access]) -> str:
-    """What the readers of several sets of secrets may do."""
+    """The access that several sets of secrets give their readers."""
     if len(accesses) == 1:
         return use_text(accesses[0])
     by_name = sorted(accesses, key=lambda access: access.name)

@@ -89,7 +89,7 @@ def moves(old: Access, new: Access) -> bool:
 
 
 def width(readers: Readers) -> int:
-    """A number that is higher for more readers; more than 1 for those of a whole organization."""
+    """A number that is higher for more readers; more than 1 for a whole organization."""
     return {"repository": 0, "selected": 1, "private": 2, "all": 3}.get(readers.visibility, 3)
 
 
