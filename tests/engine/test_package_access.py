@@ -166,9 +166,9 @@ def test_what_the_credentials_cannot_see(github, new_stack, github_environment):
         ({"package_type": "maven"}, "PackageAccess base: package_type 'maven': such packages have no access settings"),
         ({"visibility": "secret"}, "visibility 'secret': must be one of private, internal, public"),
         ({"on_mismatch": "stop"}, "on_mismatch must be fail or warn"),
-        ({"repository": None}, "repository is missing: a package that inherits its access is linked to the repository"),
+        ({"repository": None}, "repository is missing: a package that inherits access must be linked to a repository"),
         ({"teams": {"payments": "reed"}}, "teams.payments 'reed': must be one of read, triage, write, maintain, admin"),
-        ({"repository": None, "inherits": False, "users": {"bob": "read"}}, "users: roles are given on a repository"),
+        ({"repository": None, "inherits": False, "users": {"bob": "read"}}, "users: a role applies to a repository"),
         ({"selected_repositories": ["wbe"]}, "has no repository 'wbe'"),
     ],
 )

@@ -220,7 +220,7 @@ def test_an_app_that_cannot_log_in(pem, new_stack):
         for changed, message in (
             ({"GITHUB_APP_INSTALLATION_ID": "78"}, "The GitHub App has no such installation: compare app_auth.id"),
             ({"GITHUB_APP_ID": "99"}, "The GitHub token or App key is wrong, expired or revoked; give a new one."),
-            ({"GITHUB_APP_PEM_FILE": "key-CANARY.pem"}, "is not a private key in PEM: give the contents of the file"),
+            ({"GITHUB_APP_PEM_FILE": "key-CANARY.pem"}, "is not a private key in PEM format; give the contents of the"),
         ):
             github.clear_requests()
             stack.environment |= app_environment(github, pem, **changed)

@@ -177,7 +177,7 @@ def test_a_repository_that_is_renamed_or_deleted_outside(github, new_stack):
     github.repository("acme/web").rename("shop")
     writes(github)
     renamed = stack.preview()
-    assert "web is called shop now and keeps its access; write shop in the program." in renamed.warnings[0]
+    assert "web is now called shop and keeps its access; use shop in the program." in renamed.warnings[0]
     stack.up()
     assert writes(github) == []
     assert held(github, "shop") == triple(secret=CANARY)
