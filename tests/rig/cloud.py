@@ -249,12 +249,14 @@ class _Control:
             return {
                 home.login: [
                     {
-                        "name": one.name,
-                        "visibility": one.visibility,
-                        "repositories": sorted(cloud.repositories_by_id[number].name for number in one.repository_ids),
-                        "updated_at": one.updated_at.isoformat(),
+                        "name": secret.name,
+                        "visibility": secret.visibility,
+                        "repositories": sorted(
+                            cloud.repositories_by_id[number].name for number in secret.repository_ids
+                        ),
+                        "updated_at": secret.updated_at.isoformat(),
                     }
-                    for one in home.secrets.values()
+                    for secret in home.secrets.values()
                 ]
                 for home in cloud.organizations.values()
             }

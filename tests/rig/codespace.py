@@ -122,11 +122,13 @@ def visible_secrets(github: GitHubStandIn | Cloud, repository: str, user: str | 
         found: Repository = cloud.repository(repository)
         home = found.organization
         shared = home.secrets.values() if home.has_codespaces_secrets else ()
-        secrets = {one.name: one.value for one in shared if _reaches(one, found)}
-        secrets |= {one.name: one.value for one in found.secrets.values()}
+        secrets = {secret.name: secret.value for secret in shared if _reaches(secret, found)}
+        secrets |= {secret.name: secret.value for secret in found.secrets.values()}
         person: User | None = cloud.users.get(user.lower()) if user else None
         if person:
-            secrets |= {one.name: one.value for one in person.secrets.values() if found.id in one.repository_ids}
+            secrets |= {
+                secret.name: secret.value for secret in person.secrets.values() if found.id in secret.repository_ids
+            }
     return secrets
 
 
@@ -658,7 +660,8 @@ def main(arguments: Iterable[str] | None = None) -> int:
         for image in given.images:
             pull = codespace.pull(image, tool=given.tool)
             failed |= not pull.ok
-            print(f"{repository}: pull {image}: {pull.reason or f'ok, {pull.digest}'}")
+            outcome = pull.reason or f"ok, {pull.digest}"
+            print(f"{repository}: pull {image}: {outcome}")
     return 1 if failed else 0
 
 

@@ -207,7 +207,11 @@ class Outcome:
     @property
     def warnings(self) -> list[str]:
         """The warnings of a preview."""
-        return [one["message"] for one in self.digest.get("diagnostics", []) if one["severity"] == "warning"]
+        return [
+            diagnostic["message"]
+            for diagnostic in self.digest.get("diagnostics", [])
+            if diagnostic["severity"] == "warning"
+        ]
 
     def step(self, name: str) -> dict[str, Any]:
         """The only step of a preview whose resource has this name."""
@@ -392,5 +396,5 @@ class Stack:
 
     def resource(self, name: str) -> dict[str, Any]:
         """The only resource in the state that has this name."""
-        (found,) = [one for one in self.resources() if one["urn"].rsplit("::", 1)[-1] == name]
+        (found,) = [resource for resource in self.resources() if resource["urn"].rsplit("::", 1)[-1] == name]
         return found

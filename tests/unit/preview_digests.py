@@ -49,7 +49,10 @@ def ecr(
 ):
     """The resources of an `EcrPullAccess`."""
     parent = ("codespaces:index:EcrPullAccess", name)
-    arns = [RepositoryArn.parse(f"arn:aws:ecr:eu-west-1:123456789012:repository/{one}") for one in repositories]
+    arns = [
+        RepositoryArn.parse(f"arn:aws:ecr:eu-west-1:123456789012:repository/{repository}")
+        for repository in repositories
+    ]
     secrets = {f"{name.upper()}_CONTAINER_REGISTRY_{part}": "[secret]" for part in ("USER", "PASSWORD", "SERVER")}
     readers = {one: index for index, one in enumerate(readers)}
     slots = {slot: {"generation": serial, "serial": serial} for slot, serial in zip("ab", serials, strict=True)}
@@ -109,14 +112,25 @@ def digest(before, after, *, diffs=None, ops=None, diagnostics=()):
         ops: name -> the engine's word, where it is not create, update, delete or same.
         diagnostics: as the CLI prints them.
     """
-    old, new = ({one["urn"]: one for one in some} for some in (before, after))
+    old, new = ({resource["urn"]: resource for resource in resources} for resources in (before, after))
     steps = []
     for key in {**old, **new}:
-        one, other = old.get(key), new.get(key)
+        resource, successor = old.get(key), new.get(key)
         name = key.rsplit("::", 1)[-1]
-        op = "create" if one is None else "delete" if other is None else "same" if one == other else "update"
+        if resource is None:
+            op = "create"
+        elif successor is None:
+            op = "delete"
+        else:
+            op = "same" if resource == successor else "update"
         paths = (diffs or {}).get(name, ())
-        steps.append({
-            "op": (ops or {}).get(name, "update" if paths else op), "urn": key, "oldState": one, "newState": other,
-            "detailedDiff": {path: {"kind": "update"} for path in paths} or None})  # fmt: skip
+        steps.append(
+            {
+                "op": (ops or {}).get(name, "update" if paths else op),
+                "urn": key,
+                "oldState": resource,
+                "newState": successor,
+                "detailedDiff": {path: {"kind": "update"} for path in paths} or None,
+            }
+        )
     return json.dumps({"steps": steps, "diagnostics": list(diagnostics)})

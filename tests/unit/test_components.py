@@ -282,8 +282,8 @@ def test_a_registry_in_another_region_than_that_of_the_aws_provider() -> None:
     verified = recorder.inputs(VERIFIED)
     assert (verified["servers"], verified["probeImages"]) == ([host], [f"{host}/payments/api"])
     documents = [
-        rpc.deserialize_properties(one.object)["policy"]
-        for one in recorder.of("aws:iam/userPolicy:UserPolicy").values()
+        rpc.deserialize_properties(policy.object)["policy"]
+        for policy in recorder.of("aws:iam/userPolicy:UserPolicy").values()
     ]
     arn = f"arn:aws:ecr:ap-south-1:{ACCOUNT}:repository/payments/api"
     assert [arn in document for document in documents].count(True) == 1
@@ -311,7 +311,7 @@ def test_a_summary_makes_no_output_of_each_repository(monkeypatch: pytest.Monkey
 
     register(lambda: program(members))
     register(lambda: program(RepositorySelection("all", {"ids": members})))
-    assert [one["repositories"] for one in summaries] == [sorted(members)] * 2
+    assert [summary["repositories"] for summary in summaries] == [sorted(members)] * 2
     assert len(made) < 1000
 
 
@@ -424,7 +424,7 @@ def test_repositories_of_one_name_in_the_program_are_all_pulled_from() -> None:
     policy = register(program).of("aws:iam/userPolicy:UserPolicy")["payments-pull"]
     (statement,) = json.loads(rpc.deserialize_properties(policy.object)["policy"])["Statement"]
     assert statement["Resource"] == [
-        f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{one}" for one in ("shop", "team/api", "web")
+        f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}" for name in ("shop", "team/api", "web")
     ]
 
 

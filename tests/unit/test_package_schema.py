@@ -162,7 +162,9 @@ def test_no_sentence_on_an_argument_is_written_twice() -> None:
 def test_every_reference_leads_somewhere(schema: dict[str, Any]) -> None:
     references = re.findall(r'"\$ref": "([^"]+)"', json.dumps(schema))
     assert references
-    assert {one.removeprefix("#/types/") for one in references if one != "pulumi.json#/Any"} <= {*schema["types"]}
+    assert {reference.removeprefix("#/types/") for reference in references if reference != "pulumi.json#/Any"} <= {
+        *schema["types"]
+    }
 
 
 @pytest.mark.parametrize("name", DEFAULTS)

@@ -102,11 +102,13 @@ def test_an_apps_key_is_the_only_secret_and_only_in_an_environment(path):
 def test_every_action_is_a_commit_with_its_version_beside(path):
     used = re.findall(r"uses: *(.*)", path.read_text())
     assert used
-    assert [one for one in used if not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", one)] == []
+    assert [
+        action for action in used if not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action)
+    ] == []
 
 
 def test_an_action_is_the_same_commit_everywhere():
-    used = {tuple(one.split("@")) for path in FILES for one in re.findall(r"uses: *(.*)", path.read_text())}
+    used = {tuple(action.split("@")) for path in FILES for action in re.findall(r"uses: *(.*)", path.read_text())}
     assert len({action for action, _ in used}) == len(used)
 
 

@@ -144,9 +144,8 @@ class Api:
         kept = [(name, value) for name, value in headers if name not in _HOP_BY_HOP | {"content-length"}]
         kept.append(("x-forwarded-proto", "https"))
         query = scope["query_string"].decode()
-        response = await core.upstream.request(
-            scope["method"], f"{core.emulator.url}/{f'?{query}' if query else ''}", headers=kept, content=body
-        )
+        url = f"{core.emulator.url}/?{query}" if query else f"{core.emulator.url}/"
+        response = await core.upstream.request(scope["method"], url, headers=kept, content=body)
         answer = Answer(
             response.status_code,
             response.content,

@@ -91,7 +91,7 @@ def snapshot(aws: LocalAws) -> dict[str, Any]:
         account: {
             "users": {name: asdict(user) for name, user in aws.users(account).items()},
             "policies": aws.managed_policies(account),
-            "repositories": [asdict(one) for one in aws.repositories(account)],
+            "repositories": [asdict(repository) for repository in aws.repositories(account)],
         }
         for account in aws.accounts
     }

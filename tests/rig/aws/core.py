@@ -124,7 +124,7 @@ class Core:
 
     def __init__(self, emulator: Emulator, administrators: Sequence[Credentials]) -> None:
         self.emulator = emulator
-        self.administrators = {one.access_key_id: one for one in administrators}
+        self.administrators = {administrator.access_key_id: administrator for administrator in administrators}
         self.faults = Faults()
         self.requests: list[AwsCall] = []
         self.registry_requests: list[AwsCall] = []
@@ -249,7 +249,9 @@ class Core:
             access_key_id, secret = administrator.account, None
         elif not access_key_id.startswith(("AKIA", "ASIA")) or not self.key_visible(access_key_id):
             return Authorization("UnrecognizedClientException", "", ())
-        answer = self.ask("authorize", access_key_id=access_key_id, secret=secret, checks=[list(one) for one in checks])
+        answer = self.ask(
+            "authorize", access_key_id=access_key_id, secret=secret, checks=[list(check) for check in checks]
+        )
         if "refused" in answer:
             return Authorization(answer["refused"], "", ())
         return Authorization(None, answer["principal"], tuple(answer["decisions"]))

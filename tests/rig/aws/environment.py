@@ -25,5 +25,5 @@ def write_environment_file(path: Path, variables: Mapping[str, str], unset: Iter
 def read_environment_file(path: Path) -> dict[str, str]:
     """The variables that such a file exports."""
     exported = (line.partition(" ")[2] for line in path.read_text().splitlines() if line.startswith("export "))
-    split = (shlex.split(one)[0].partition("=") for one in exported)
+    split = (shlex.split(assignment)[0].partition("=") for assignment in exported)
     return {name: value for name, _, value in split}

@@ -88,7 +88,7 @@ def _condition_key(key: str, arn: str) -> str | None:
     kind, _, tag = key.partition("resourcetag/")
     scope = repository_scope(arn) if kind in ("aws:", "ecr:") and tag else None
     repository: dict[str, Any] | None = ecr._repositories.get_scoped(*scope) if scope else None
-    tags: dict[str, str] = {one["Key"].lower(): one["Value"] for one in (repository or {}).get("tags", [])}
+    tags: dict[str, str] = {pair["Key"].lower(): pair["Value"] for pair in (repository or {}).get("tags", [])}
     return tags.get(tag)
 
 
@@ -229,7 +229,7 @@ def _check_tags(tags: Iterable[Mapping[str, str]]) -> None:
                 raise _invalid(
                     f"tags.1.member.{part}", value, f"Member must have length less than or equal to {longest}"
                 )
-            if any(not _TAG.fullmatch(one) for one in value):
+            if any(not _TAG.fullmatch(character) for character in value):
                 raise _invalid(
                     f"tags.1.member.{part}",
                     value,
@@ -262,7 +262,7 @@ def _check_create_user(parameters: Parameters) -> None:
 
 def _check_free(name: str) -> None:
     """User names are unique without regard to case, whatever their paths."""
-    if name.lower() in (one.lower() for one in iam._users.keys()):  # noqa: SIM118 - iterates the account's own
+    if name.lower() in (other.lower() for other in iam._users.keys()):  # noqa: SIM118 - iterates the account's own
         raise Refused(409, "EntityAlreadyExists", f"User with name {name} already exists.")
 
 
@@ -281,7 +281,7 @@ def _update_user(parameters: Parameters) -> Answer:
             if key["UserName"] == before:
                 key["UserName"] = name
         for group in iam._groups.values():
-            group["Users"] = [name if one == before else one for one in group.get("Users", [])]
+            group["Users"] = [name if member == before else member for member in group.get("Users", [])]
     head = user["Arn"].partition(":user/")[0]
     user.update(UserName=name, Path=path, Arn=f"{head}:user{path}{name}")
     answer: Answer = iam._xml(200, "UpdateUserResponse", "", ns="iam")
@@ -406,8 +406,8 @@ def _set_default_policy_version(parameters: Parameters) -> Answer:
     version = _given(parameters, "VersionId")
     if not policy or version not in policy["Versions"]:
         raise Refused(404, "NoSuchEntity", f"Policy version {version} does not exist or is not attachable.")
-    for one in policy["Versions"].values():
-        one["IsDefaultVersion"] = one["VersionId"] == version
+    for candidate in policy["Versions"].values():
+        candidate["IsDefaultVersion"] = candidate["VersionId"] == version
     policy["DefaultVersionId"] = version
     answer: Answer = iam._xml(200, "SetDefaultPolicyVersionResponse", "", ns="iam")
     return answer

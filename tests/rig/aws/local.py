@@ -406,8 +406,15 @@ class LocalAws:
         account = account or self.accounts[0]
         found = self._core.emulator.ask("repositories", account=account)["repositories"]
         return [
-            Repository(one["name"], account, one["region"], one["arn"], one["policy"], tuple(one["tags"]))
-            for one in found
+            Repository(
+                repository["name"],
+                account,
+                repository["region"],
+                repository["arn"],
+                repository["policy"],
+                tuple(repository["tags"]),
+            )
+            for repository in found
         ]
 
     def handed_out(self) -> set[str]:
@@ -478,7 +485,7 @@ class LocalAws:
             account: where the role is.
         """
         account = account or self.accounts[0]
-        principals = [f"arn:aws:iam::{one}:root" if one.isdigit() else one for one in trusts]
+        principals = [f"arn:aws:iam::{principal}:root" if principal.isdigit() else principal for principal in trusts]
         trust = {"Effect": "Allow", "Principal": {"AWS": principals}, "Action": "sts:AssumeRole"}
         document = _text({"Version": "2012-10-17", "Statement": [trust]})
         self._by_hand("iam", "CreateRole", {"RoleName": name, "AssumeRolePolicyDocument": document}, account)

@@ -204,7 +204,9 @@ class PlainRegistries:
             refused = registry.refusal(match["name"] if match else None, method, authorization)
             if refused:
                 return refused
-        url = f"{self._distribution.url}{path}{f'?{query}' if query else ''}"
+        url = f"{self._distribution.url}{path}"
+        if query:
+            url += f"?{query}"
         response = await self._core.upstream.request(method, url, headers=kept, content=body)
         shown = [(name, value) for name, value in response.headers.items() if name.startswith(_RETURNED)]
         if method == "HEAD":

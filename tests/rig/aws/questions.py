@@ -100,7 +100,7 @@ def _image(question: Question) -> dict[str, Any]:
     parsed = json.loads(manifest)
     wanted = [parsed["config"]["digest"], *(layer["digest"] for layer in parsed["layers"])]
     blobs = ecr._layer_blobs.get(name, {})
-    broken = [one for one in wanted if one not in blobs or digest_of(blobs[one]) != one]
+    broken = [blob for blob in wanted if blob not in blobs or digest_of(blobs[blob]) != blob]
     if digest_of(manifest) != digest:
         broken.insert(0, digest)
     return {"found": "image", "digest": digest, "blobs": wanted, "broken": broken}

@@ -234,9 +234,12 @@ class Registries:
             (name, value) for name, value in parse_qsl(scope["query_string"].decode()) if name not in ("mount", "from")
         ]
         kept = {name: headers[name] for name in ("content-type", "accept", "content-range") if name in headers}
+        url = f"{self._core.emulator.url}{scope['path']}"
+        if query:
+            url += f"?{urlencode(query)}"
         response = await self._core.upstream.request(
             scope["method"],
-            f"{self._core.emulator.url}{scope['path']}{f'?{urlencode(query)}' if query else ''}",
+            url,
             headers=kept | {"host": registry.host},
             content=body,
         )

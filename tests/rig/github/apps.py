@@ -75,7 +75,7 @@ def list_installations(call: Call) -> Answer:
     """Where the App is installed."""
     app = _app(call)
     shown, link = call.page([app.installations[number] for number in sorted(app.installations)])
-    return Answer(200, [_shown(call, app, one) for one in shown], link)
+    return Answer(200, [_shown(call, app, installation) for installation in shown], link)
 
 
 def _installation(call: Call) -> tuple[App, Installation]:
@@ -97,9 +97,9 @@ def get_installation(call: Call) -> Answer:
 def get_organization_installation(call: Call) -> Answer:
     """The App's installation on an organization."""
     app, home = _app(call), call.organization
-    for one in app.installations.values():
-        if one.account.lower() == home.login.lower():
-            return Answer(200, _shown(call, app, one))
+    for installation in app.installations.values():
+        if installation.account.lower() == home.login.lower():
+            return Answer(200, _shown(call, app, installation))
     raise Refusal(404, NOT_FOUND)
 
 
@@ -130,11 +130,15 @@ def list_repositories(call: Call) -> Answer:
         need = "You must authenticate with an installation access token"
         raise Refusal(403, f"{need} in order to list repositories for an installation.")
     home = call.cloud.organization(token.owner or "")
-    seen = [one for one in home.repositories.values() if token.repository_ids is None or one.id in token.repository_ids]
+    seen = [
+        repository
+        for repository in home.repositories.values()
+        if token.repository_ids is None or repository.id in token.repository_ids
+    ]
     shown, link = call.page(sorted(seen, key=lambda one: one.id))
     body = {
         "total_count": len(seen),
         "repository_selection": "all" if token.repository_ids is None else "selected",
-        "repositories": [minimal_repository(call, one) for one in shown],
+        "repositories": [minimal_repository(call, repository) for repository in shown],
     }
     return Answer(200, body, link)

@@ -20,9 +20,9 @@ def _at(call: Call, home: Repository, ref: str) -> Commit:
     """The commit that a branch, tag or sha names."""
     if home.commits and ref in (home.default_branch, f"refs/heads/{home.default_branch}", "HEAD", home.commits[-1].sha):
         return home.commits[-1]
-    for one in home.commits:
-        if one.sha == ref:
-            return one
+    for commit in home.commits:
+        if commit.sha == ref:
+            return commit
     if home.commits:
         raise Refusal(404, f"No commit found for the ref {ref}")
     raise Refusal(404, "This repository is empty." if call.operation.path == _CONTENTS else NOT_FOUND)
@@ -109,8 +109,8 @@ def list_commits(call: Call) -> Answer:
     last = _at(call, home, call.query.get("sha") or home.default_branch)
     line = home.commits[: home.commits.index(last) + 1]
     path = call.query.get("path")
-    shown, link = call.page([one for one in reversed(line) if path in (None, one.changed)])
-    return Answer(200, [show_commit(call, home, one) for one in shown], link)
+    shown, link = call.page([commit for commit in reversed(line) if path in (None, commit.changed)])
+    return Answer(200, [show_commit(call, home, commit) for commit in shown], link)
 
 
 @operation("GET", f"{_COMMITS}/{{ref}}", permission="contents", access="anyone")

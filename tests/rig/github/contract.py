@@ -147,7 +147,7 @@ def _reasons(error: BaseException) -> str:
     while cause is not None:
         errors = getattr(cause, "schema_errors", None)
         if errors:
-            reasons = (f"{'/'.join(map(str, one.absolute_path))}: {one.validator}" for one in errors)
+            reasons = (f"{'/'.join(map(str, failure.absolute_path))}: {failure.validator}" for failure in errors)
             return "; ".join(dict.fromkeys(reasons))
         cause = cause.__cause__
     return f"{type(error).__name__}: {error}"

@@ -27,21 +27,23 @@ def snapshot(cloud: Cloud, *, values: bool) -> dict[str, Any]:
 
 
 def _organization(home: Organization, *, values: bool) -> dict[str, Any]:
-    names = {one.id: one.name for one in home.repositories.values()}
+    names = {repository.id: repository.name for repository in home.repositories.values()}
     teams = {
-        one.name: {
-            "id": one.id,
-            "members": one.members,
-            "repositories": {names[number]: role for number, role in one.repositories.items()},
+        team.name: {
+            "id": team.id,
+            "members": team.members,
+            "repositories": {names[number]: role for number, role in team.repositories.items()},
         }
-        for one in home.teams.values()
+        for team in home.teams.values()
     }
     return {
         "id": home.id,
         "plan": home.plan,
         "members": home.members,
         "custom_properties": list(home.custom_properties.values()),
-        "repositories": {one.name: _repository(one, values=values) for one in home.repositories.values()},
+        "repositories": {
+            repository.name: _repository(repository, values=values) for repository in home.repositories.values()
+        },
         "secrets": _secrets(home, values=values),
         "teams": teams,
     }
@@ -89,7 +91,7 @@ def control(github: GitHubStandIn) -> Starlette:
         if request.method == "DELETE":
             github.clear_requests()
             return Response(status_code=204)
-        shown = [{key: value for key, value in vars(one).items() if key != "raw"} for one in github.requests]
+        shown = [{key: value for key, value in vars(entry).items() if key != "raw"} for entry in github.requests]
         return JSONResponse(shown)
 
     async def faults(request: Request) -> Response:

@@ -85,7 +85,7 @@ def cut(whole: dict[str, Any]) -> dict[str, Any]:
 def _cleaned(node: Any, *, names: bool = False) -> Any:
     """Leave out prose and examples; below `properties`, every key is a name and stays."""
     if isinstance(node, list):
-        return [_cleaned(one) for one in cast("list[Any]", node)]
+        return [_cleaned(item) for item in cast("list[Any]", node)]
     if not isinstance(node, dict):
         return node
     node = cast("dict[str, Any]", node)
@@ -108,8 +108,8 @@ def _cleaned(node: Any, *, names: bool = False) -> Any:
 
 def _follow(node: Any, whole: dict[str, Any], found: dict[str, dict[str, Any]]) -> None:
     if isinstance(node, list):
-        for one in cast("list[Any]", node):
-            _follow(one, whole, found)
+        for child in cast("list[Any]", node):
+            _follow(child, whole, found)
     elif isinstance(node, dict):
         node = cast("dict[str, Any]", node)
         reference = node.get("$ref")
@@ -120,8 +120,8 @@ def _follow(node: Any, whole: dict[str, Any], found: dict[str, dict[str, Any]]) 
                 if kind == "responses":
                     found[kind][name]["description"] = ""
                 _follow(found[kind][name], whole, found)
-        for one in node.values():
-            _follow(one, whole, found)
+        for child in node.values():
+            _follow(child, whole, found)
 
 
 def main(arguments: list[str]) -> None:

@@ -141,9 +141,9 @@ def with_names(target: str, cloud: Cloud) -> str | None:
         repository = cloud.repositories_by_id.get(number)
         return "/".join(["/repos", repository.full_name, *parts[3:]]) if repository else None
     if parts[1] == "organizations":
-        home = next((one for one in cloud.organizations.values() if one.id == number), None)
+        home = next((organization for organization in cloud.organizations.values() if organization.id == number), None)
         if home and len(parts) > 4 and parts[3] == "team":
-            team = next((one for one in home.teams.values() if str(one.id) == parts[4]), None)
+            team = next((candidate for candidate in home.teams.values() if str(candidate.id) == parts[4]), None)
             return "/".join(["/orgs", home.login, "teams", team.slug, *parts[5:]]) if team else None
         return "/".join(["/orgs", home.login, *parts[3:]]) if home else None
     if parts[1] == "teams":
@@ -234,8 +234,8 @@ class Front:
         if receive:
             waits.append(asyncio.ensure_future(receive()))
         await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        for one in waits:
-            one.cancel()
+        for wait in waits:
+            wait.cancel()
 
     def _faulty(self, action: Action, request: _Request) -> Answer:
         """The answer that a fault gives."""
@@ -319,7 +319,7 @@ class Front:
             headers["ETag"] = f"W/{tag}" if request.method == "GET" else tag
             headers["Cache-Control"] = "private, max-age=60, s-maxage=60"
             known = request.headers.get("if-none-match", "")
-            if request.method == "GET" and tag in [one.strip().removeprefix("W/") for one in known.split(",")]:
+            if request.method == "GET" and tag in [etag.strip().removeprefix("W/") for etag in known.split(",")]:
                 status, body = 304, b""
                 del headers["Content-Type"]
                 if operation.resource:

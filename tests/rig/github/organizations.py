@@ -98,7 +98,7 @@ def get_rate_limit(call: Call) -> Answer:
 def list_teams(call: Call) -> Answer:
     """The teams of an organization."""
     shown, link = call.page(sorted(call.organization.teams.values(), key=lambda one: one.slug))
-    return Answer(200, [team(call, one) for one in shown], link)
+    return Answer(200, [team(call, listed) for listed in shown], link)
 
 
 def _team(call: Call) -> Team:
@@ -137,7 +137,7 @@ def _parent(call: Call, home: Organization) -> Team | None:
     number = call.sent("parent_team_id", int)
     if number is None:
         return None
-    found = next((one for one in home.teams.values() if one.id == number), None)
+    found = next((candidate for candidate in home.teams.values() if candidate.id == number), None)
     if found is None:
         raise failed("Team", "Parent team not found", field="parent_team_id")
     return found
@@ -256,9 +256,9 @@ def list_packages(call: Call) -> Answer:
     if kind not in _PACKAGE_TYPES:
         raise Refusal(400, "Package type is required and must be one of: " + ", ".join(_PACKAGE_TYPES))
     visibility = call.query.get("visibility")
-    found = [one for one in home.packages if one.package_type == kind and visibility in (None, one.visibility)]
+    found = [item for item in home.packages if item.package_type == kind and visibility in (None, item.visibility)]
     shown, link = call.page(found)
-    return Answer(200, [package(call, home, one) for one in shown], link)
+    return Answer(200, [package(call, home, item) for item in shown], link)
 
 
 @operation(
@@ -272,7 +272,7 @@ def get_package(call: Call) -> Answer:
     """One package."""
     home = call.organization
     kind, name = call.parameters["package_type"], call.parameters["package_name"]
-    for one in home.packages:
-        if (one.package_type, one.name) == (kind, name):
-            return Answer(200, package(call, home, one))
+    for item in home.packages:
+        if (item.package_type, item.name) == (kind, name):
+            return Answer(200, package(call, home, item))
     raise Refusal(404, "Package not found.")

@@ -40,7 +40,7 @@ def _define(call: Call, home: Organization, name: str, given: dict[str, Any]) ->
 def list_properties(call: Call) -> Answer:
     """The properties that an organization defines."""
     home = call.organization
-    return Answer(200, [_shown(call, home, one) for one in home.custom_properties.values()])
+    return Answer(200, [_shown(call, home, definition) for definition in home.custom_properties.values()])
 
 
 @operation("PATCH", _SCHEMA, scopes=("admin:org",), permission=_PERMISSION, level="admin", access="owner")
@@ -49,7 +49,7 @@ def define_properties(call: Call) -> Answer:
     home = call.organization
     call.need("properties")
     given = cast("list[dict[str, Any]]", call.sent("properties", list))
-    return Answer(200, [_define(call, home, one["property_name"], one) for one in given])
+    return Answer(200, [_define(call, home, definition["property_name"], definition) for definition in given])
 
 
 @operation("GET", _PROPERTY, scopes=("admin:org", "read:org", "write:org"), permission=_PERMISSION)
@@ -79,8 +79,8 @@ def delete_property(call: Call) -> Answer:
     home = call.organization
     name = _definition(call, home)["property_name"]
     del home.custom_properties[name]
-    for one in home.repositories.values():
-        one.properties.pop(name, None)
+    for repository in home.repositories.values():
+        repository.properties.pop(name, None)
     call.cloud.changed("properties.changed", home.login, name)
     return Answer(204)
 
@@ -95,17 +95,17 @@ def _values(one: Repository) -> list[dict[str, Any]]:
 @operation("GET", _VALUES, scopes=("admin:org", "read:org", "write:org"), permission=_PERMISSION)
 def list_values(call: Call) -> Answer:
     """The values of all repositories, or of those that `repository_query` finds."""
-    seen = [one for one in call.organization.repositories.values() if call.caller.sees(one)]
+    seen = [repository for repository in call.organization.repositories.values() if call.caller.sees(repository)]
     found = matching(call.query.get("repository_query", ""), seen)
     shown, link = call.page(sorted(found, key=lambda one: one.id))
     entries = [
         {
-            "repository_id": one.id,
-            "repository_name": one.name,
-            "repository_full_name": one.full_name,
-            "properties": _values(one),
+            "repository_id": repository.id,
+            "repository_name": repository.name,
+            "repository_full_name": repository.full_name,
+            "properties": _values(repository),
         }
-        for one in shown
+        for repository in shown
     ]
     return Answer(200, entries, link)
 
@@ -119,10 +119,10 @@ def set_values(call: Call) -> Answer:
     if len(names) > 30:
         raise failed("CustomPropertyValue", "At most 30 repositories at a time")
     chosen = [home.repository(name) for name in names]
-    for one in chosen:
-        if one is None:
+    for repository in chosen:
+        if repository is None:
             raise Refusal(404, NOT_FOUND)
-        _set(call, one)
+        _set(call, repository)
     return Answer(204)
 
 
@@ -150,7 +150,7 @@ def _set(call: Call, one: Repository) -> None:
         if name not in defined:
             raise failed("CustomPropertyValue", f"Property '{name}' is not defined")
         allowed = defined[name].get("allowed_values")
-        wrong = [one for one in several if allowed and one not in (*allowed, None)]
+        wrong = [choice for choice in several if allowed and choice not in (*allowed, None)]
         if wrong:
             raise failed("CustomPropertyValue", f"Value '{wrong[0]}' is not allowed for property '{name}'")
         if value is None:

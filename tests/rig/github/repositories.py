@@ -52,9 +52,13 @@ def list_repositories(call: Call) -> Answer:
         sort = "created"
     down = call.query.get("direction", "asc" if sort == "full_name" else "desc") == "desc"
     wanted = _TYPES.get(call.query.get("type", "all"), _TYPES["all"])
-    seen = [one for one in call.organization.repositories.values() if call.caller.sees(one) and wanted(one)]
+    seen = [
+        repository
+        for repository in call.organization.repositories.values()
+        if call.caller.sees(repository) and wanted(repository)
+    ]
     shown, link = call.page(sorted(seen, key=_SORTS[sort], reverse=down))
-    return Answer(200, [listed_repository(call, one) for one in shown], link)
+    return Answer(200, [listed_repository(call, repository) for repository in shown], link)
 
 
 @operation("GET", _ONE, permission="metadata", access="anyone")
@@ -282,12 +286,12 @@ def search_repositories(call: Call) -> Answer:
     if not query:
         missing = {"resource": "Search", "field": "q", "code": "missing"}
         raise Refusal(422, "Validation Failed", errors=[missing])
-    everything = (one for home in call.cloud.organizations.values() for one in home.repositories.values())
-    found = matching(query, (one for one in everything if call.caller.sees(one)))
+    everything = (repository for home in call.cloud.organizations.values() for repository in home.repositories.values())
+    found = matching(query, (repository for repository in everything if call.caller.sees(repository)))
     if call.query.get("sort") == "updated":
         found.sort(key=_SORTS["updated"], reverse=call.query.get("order", "desc") == "desc")
     shown, link = call.page(found[:1000])
-    items = [minimal_repository(call, one) | {"score": 1.0} for one in shown]
+    items = [minimal_repository(call, repository) | {"score": 1.0} for repository in shown]
     return Answer(200, {"total_count": len(found), "incomplete_results": False, "items": items}, link)
 
 
@@ -300,7 +304,7 @@ def matching(query: str, repositories: Iterable[Repository]) -> list[Repository]
         repositories: where to look.
     """
     tests = [_test(word) for word in query.split()]
-    return [one for one in repositories if all(test(one) for test in tests)]
+    return [repository for repository in repositories if all(test(repository) for test in tests)]
 
 
 def _test(word: str) -> Callable[[Repository], bool]:

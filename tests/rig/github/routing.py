@@ -127,8 +127,8 @@ def operation(
 def _patterns() -> list[tuple[re.Pattern[str], dict[str, Operation]]]:
     """The paths of the table, those with more fixed parts first, so that `public-key` is no name of a secret."""
     by_path: dict[str, dict[str, Operation]] = {}
-    for one in OPERATIONS:
-        by_path.setdefault(one.path, {})[one.method] = one
+    for entry in OPERATIONS:
+        by_path.setdefault(entry.path, {})[entry.method] = entry
 
     def pattern(path: str) -> re.Pattern[str]:
         whole = path.endswith("/contents/{path}")
@@ -221,7 +221,9 @@ class Call:
             return value
         wanted = {str: "string", int: "integer", bool: "boolean", list: "array", dict: "object"}
         kinds = kind if isinstance(kind, tuple) else (kind,)
-        article = " or ".join(f"a{'n' if wanted[one][0] in 'aio' else ''} {wanted[one]}" for one in kinds)
+        article = " or ".join(
+            f"a{'n' if wanted[accepted][0] in 'aio' else ''} {wanted[accepted]}" for accepted in kinds
+        )
         raise invalid(f"For 'properties/{name}', {_shown(value)} is not {article}.")
 
     def need(self, *names: str) -> None:

@@ -105,7 +105,7 @@ def list_secrets(call: Call) -> Answer:
     holder = _holder(call)
     secrets, link = call.page([holder.secrets[name] for name in sorted(holder.secrets)])
     return Answer(
-        200, {"total_count": len(holder.secrets), "secrets": [_shown(call, holder, one) for one in secrets]}, link
+        200, {"total_count": len(holder.secrets), "secrets": [_shown(call, holder, secret) for secret in secrets]}, link
     )
 
 
@@ -163,7 +163,7 @@ def _audience(call: Call, holder: SecretHolder) -> tuple[str, set[int]]:
         return "selected", ids
     visibility = call.sent("visibility", str)
     if visibility not in _VISIBILITIES:
-        choices = ", ".join(f'"{one}"' for one in _VISIBILITIES)
+        choices = ", ".join(f'"{choice}"' for choice in _VISIBILITIES)
         raise invalid(f"For 'properties/visibility', \"{visibility}\" is not a member of [{choices}].")
     if ids and visibility != "selected":
         raise Refusal(422, "selected_repository_ids can only be given when visibility is selected.")  # unrecorded
@@ -173,13 +173,13 @@ def _audience(call: Call, holder: SecretHolder) -> tuple[str, set[int]]:
 def _selected_ids(call: Call, holder: SecretHolder) -> set[int]:
     ids = cast("list[Any]", call.sent("selected_repository_ids", list, []))
     if isinstance(holder, User):
-        ids = [int(one) if isinstance(one, str) and one.isdecimal() else one for one in ids]
-    for one in ids:
-        if not isinstance(one, int) or isinstance(one, bool):
+        ids = [int(number) if isinstance(number, str) and number.isdecimal() else number for number in ids]
+    for number in ids:
+        if not isinstance(number, int) or isinstance(number, bool):
             # See https://github.com/github/rest-api-description/issues/275.
-            shown = f'"{one}"' if isinstance(one, str) else one
+            shown = f'"{number}"' if isinstance(number, str) else number
             raise invalid(f"For 'properties/selected_repository_ids/items', {shown} is not an integer.")
-        _own_repository(call, holder, one, 422)
+        _own_repository(call, holder, number, 422)
     return set(cast("list[int]", ids))
 
 
@@ -228,11 +228,13 @@ def list_repositories(call: Call) -> Answer:
     """The repositories that may read a secret."""
     holder = _holder(call)
     secret = _found(call, holder)
-    visible = [call.cloud.repositories_by_id[one] for one in sorted(secret.repository_ids)]
-    visible = [one for one in visible if call.caller.sees(one)]
+    visible = [call.cloud.repositories_by_id[number] for number in sorted(secret.repository_ids)]
+    visible = [repository for repository in visible if call.caller.sees(repository)]
     shown, link = call.page(visible)
     return Answer(
-        200, {"total_count": len(visible), "repositories": [minimal_repository(call, one) for one in shown]}, link
+        200,
+        {"total_count": len(visible), "repositories": [minimal_repository(call, repository) for repository in shown]},
+        link,
     )
 
 

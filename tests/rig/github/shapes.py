@@ -137,7 +137,7 @@ def profile(call: Call, owner: Organization | User) -> dict[str, Any]:
 def organization(call: Call, home: Organization, *, for_owner: bool) -> dict[str, Any]:
     """An organization; its owners are shown more."""
     url = f"{call.base}/orgs/{home.login}"
-    private = sum(one.private for one in home.repositories.values())
+    private = sum(repository.private for repository in home.repositories.values())
     shown = {
         "login": home.login,
         "id": home.id,

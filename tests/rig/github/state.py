@@ -142,7 +142,7 @@ class SecretHolder:
             now = self.cloud.now()
             name = name.upper()
             before = self.secrets.get(name)
-            ids = {self.cloud.repository_id(self._event_scope[0], one) for one in repositories}
+            ids = {self.cloud.repository_id(self._event_scope[0], reference) for reference in repositories}
             secret = Secret(name, value, visibility, ids, before.created_at if before else now, now)
             self.secrets[name] = secret
             self._tell("secret.updated" if before else "secret.created", name)

@@ -93,7 +93,7 @@ class Caller:
         self.token = token
         scopes = list(token.scopes) if token else []
         for scope in scopes:
-            scopes.extend(one for one in INCLUDED_SCOPES.get(scope, ()) if one not in scopes)
+            scopes.extend(included for included in INCLUDED_SCOPES.get(scope, ()) if included not in scopes)
         self._scopes = frozenset(scopes)
 
     @property
@@ -231,7 +231,11 @@ class Tokens:
         """Make a token known; the arguments are those of a seed."""
         if kind not in ("classic", "fine-grained"):
             raise ValueError(f"kind of a token: {kind!r}, but a seed can only give 'classic' and 'fine-grained'")
-        ids = None if repositories is None else {self.cloud.repository_id(owner or "", one) for one in repositories}
+        ids = (
+            None
+            if repositories is None
+            else {self.cloud.repository_id(owner or "", repository) for repository in repositories}
+        )
         label = label or f"{kind}:{login}"
         self.cloud.user(login)
         self._tokens[value] = Token(
@@ -278,7 +282,7 @@ class Tokens:
             found = home.repository(name)
             asked.add(found.id if found else -1)
         if asked:
-            known = ids if ids is not None else {one.id for one in home.repositories.values()}
+            known = ids if ids is not None else {repository.id for repository in home.repositories.values()}
             if not asked <= known:
                 what = "There is at least one repository that does not exist or is not accessible"
                 raise Refusal(422, f"{what} to the parent installation.")
@@ -305,7 +309,11 @@ class Tokens:
     def _installation(self, number: int, given: Mapping[str, Any]) -> Installation:
         account = given["account"]
         chosen = given.get("repository_selection", "all") == "selected"
-        ids = {self.cloud.repository_id(account, one) for one in given.get("repositories", ())} if chosen else None
+        ids = (
+            {self.cloud.repository_id(account, repository) for repository in given.get("repositories", ())}
+            if chosen
+            else None
+        )
         return Installation(number, account, dict(given.get("permissions", {})), ids, given.get("suspended", False))
 
     def _app_token(self, value: str) -> Token:

@@ -51,11 +51,11 @@ def run(github: GitHubStandIn, work: Callable[[Secrets], Awaitable[None]]) -> li
 
 
 def asked(github: GitHubStandIn) -> list[tuple[str, int | None]]:
-    return [(f"{one.method} {one.path.removeprefix(SECRETS)}", one.status) for one in github.requests]
+    return [(f"{request.method} {request.path.removeprefix(SECRETS)}", request.status) for request in github.requests]
 
 
 def answered(github: GitHubStandIn) -> int:
-    return sum(1 for one in list(github.requests) if one.answered_at)
+    return sum(1 for request in list(github.requests) if request.answered_at)
 
 
 async def until(happened: Callable[[], bool]) -> None:
@@ -160,7 +160,7 @@ def test_a_rate_limit_that_one_request_meets_holds_up_all(github: GitHubStandIn)
     assert asked(github)[1] == ("PUT /S0", 403)
     assert sorted(asked(github)[2:]) == [("PUT /S0", 201), ("PUT /S1", 201)]
     refused, *later = github.requests[1:]
-    assert all(one.at - refused.at >= 2 for one in later)
+    assert all(request.at - refused.at >= 2 for request in later)
     assert said == ["GitHub's rate limit is reached: waiting 2 s, as GitHub asks"]
 
 
@@ -255,7 +255,7 @@ def test_who_gives_up_can_put_back_every_pair_in_hand(github: GitHubStandIn) -> 
 
     async def work(client: Secrets) -> None:
         pairs = [asyncio.create_task(pair(client, number)) for number in numbers]
-        await until(lambda: sum("/PASSWORD_" in one.path for one in list(github.requests)) == len(numbers))
+        await until(lambda: sum("/PASSWORD_" in request.path for request in list(github.requests)) == len(numbers))
         await client._github.give_up()
         await asyncio.gather(*pairs)
 

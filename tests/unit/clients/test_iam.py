@@ -20,7 +20,7 @@ KEYS = [
     {"UserName": USER, "AccessKeyId": f"AKIAIOSFODNN7EXAMP{end}", "Status": status, "CreateDate": MADE}
     for end, status in (("L1", "Active"), ("L2", "Inactive"))
 ]
-FIRST, SECOND = (one["AccessKeyId"] for one in KEYS)
+FIRST, SECOND = (key["AccessKeyId"] for key in KEYS)
 
 
 @pytest.fixture

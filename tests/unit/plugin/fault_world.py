@@ -331,7 +331,7 @@ class World:
 
     def published(self, triple):
         held = (self.github.held.get(name) for name in triple.names[:2])
-        return tuple(one.value if one else "" for one in held)
+        return tuple(secret.value if secret else "" for secret in held)
 
     def _observe(self, what, fault):
         if len(self.keys) > 2:
@@ -368,7 +368,9 @@ class World:
         """What one `pulumi up` does, in the order the components make the engine do it."""
         run = self.github.run(chance)
         marks = {
-            name: stamp for name, stamp in self.github.stamps().items() if any(name in one.names for one in triples)
+            name: stamp
+            for name, stamp in self.github.stamps().items()
+            if any(name in triple.names for triple in triples)
         }
         rotation = (
             first_rotation(generation, marks)
@@ -472,7 +474,7 @@ class World:
             if not orphans or not any("LimitExceeded" in line for line in self.trace[-12:]):
                 raise Broken("does not converge")
             for triple in triples:
-                if orphans & {int(one or 0) for one in self.published(triple)}:
+                if orphans & {int(number or 0) for number in self.published(triple)}:
                     raise Broken("the orphan is the published key")
             for orphan in orphans:
                 del self.keys[orphan]

@@ -183,7 +183,9 @@ class SecretSetMachine(RuleBasedStateMachine):
         else:
             self.github.trace.append(f"failed: {error}")
             for name in {*self.before, *self.github.held}:
-                now, then = (one[name].content if name in one else None for one in (self.github.held, self.before))
+                now, then = (
+                    secrets[name].content if name in secrets else None for secrets in (self.github.held, self.before)
+                )
                 assert now in (then, self.meant.get(name)) or name in str(error), (name, then, now)
         self.check_state()
         return error

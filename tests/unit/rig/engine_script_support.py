@@ -132,7 +132,7 @@ class Machine:
 
     @property
     def results(self) -> list[str]:
-        return sorted(re.sub("[0-9a-f]{12}$", "HASH", found.name) for found in self.cache.iterdir())
+        return sorted(re.sub("[0-9a-f]{12}$", "HASH", path.name) for path in self.cache.iterdir())
 
     def environment(self, **extra: str | None) -> dict[str, str]:
         variables: dict[str, str | None] = {

@@ -164,7 +164,7 @@ def test_a_renamed_user_keeps_keys_and_policies(aws: LocalAws, iam: Any, user: s
     renamed = aws.users()[f"{user}-new"]
     assert user not in aws.users()
     assert renamed.arn == f"arn:aws:iam::{ACCOUNT}:user/moved/{user}-new"
-    assert [one.id for one in renamed.access_keys] == [key.access_key_id]
+    assert [access_key.id for access_key in renamed.access_keys] == [key.access_key_id]
     assert list(renamed.inline_policies) == ["all"]
     assert aws.client("sts", key=key).get_caller_identity()["Arn"] == renamed.arn
     assert aws.client("iam", key=key).list_users()["Users"]
@@ -529,5 +529,7 @@ def test_other_processes_can_look_and_order(aws: LocalAws, user: str) -> None:
         assert client.patch("/_rig/settings", json={"nonsense": 1}).status_code == 400
         seed = {"accounts": {ACCOUNT: {"repositories": {"eu-west-1": {f"seeded/{user}": ["v1", "v2"]}}}}}
         client.post("/_rig/seed", json=seed).raise_for_status()
-        assert [one.tags for one in aws.repositories() if one.name == f"seeded/{user}"] == [("v1", "v2")]
+        assert [repository.tags for repository in aws.repositories() if repository.name == f"seeded/{user}"] == [
+            ("v1", "v2")
+        ]
         assert client.get("/_rig/state", headers={"host": "evil.example"}).status_code == 403

@@ -68,7 +68,7 @@ def first_line(process: subprocess.Popen[str]) -> str:
 
 def children(pid: int) -> list[int]:
     listed = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout
-    return [int(one) for one in listed.split()]
+    return [int(child) for child in listed.split()]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -105,7 +105,9 @@ def test_it_listens_on_the_loopback_address_only(process: subprocess.Popen[str])
     first_line(process)
     listening: list[tuple[int, str]] = []
     for pid in (process.pid, *children(process.pid)):
-        sockets = {str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir() if one.is_symlink()}
+        sockets = {
+            str(descriptor.readlink()) for descriptor in Path(f"/proc/{pid}/fd").iterdir() if descriptor.is_symlink()
+        }
         for table in ("tcp", "tcp6"):
             for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
                 fields = line.split()

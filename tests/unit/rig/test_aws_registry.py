@@ -527,5 +527,7 @@ def test_skopeo_pulls_and_pushes(aws: LocalAws, user: str, token: str, tmp_path:
     assert "403 (Forbidden)" in run(aws, tmp_path, *copy, folder, f"{image}:copied").stderr
     permit(aws, user, [*PUSH, *PULL], [ARN])
     assert run(aws, tmp_path, *copy, folder, f"{image}:copied").returncode == 0
-    tags = next(one.tags for one in aws.repositories() if (one.name, one.region) == (NAME, REGION))
+    tags = next(
+        repository.tags for repository in aws.repositories() if (repository.name, repository.region) == (NAME, REGION)
+    )
     assert "copied" in tags

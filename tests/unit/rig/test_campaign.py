@@ -29,8 +29,8 @@ def result(case, **details):
 def test_a_case_has_every_fault_that_fits_its_request_and_a_name_that_leads_back_to_it():
     cases = all_cases("ours", {"create": [CREATE_KEY], "suspend": [LISTING]})
     assert len(set(cases)) == len(cases)
-    assert [Case.named(one.name) for one in cases] == cases
-    at_github = {one.fault for one in cases if one.target == LISTING}
+    assert [Case.named(case.name) for case in cases] == cases
+    at_github = {case.fault for case in cases if case.target == LISTING}
     assert at_github == {name for name, fault in FAULTS.items() if fault.fits(LISTING)}
     assert "500" in at_github
     assert not at_github & {"AWS 500", "422, the public key was rotated", "hang until timeout, handled"}
@@ -38,14 +38,14 @@ def test_a_case_has_every_fault_that_fits_its_request_and_a_name_that_leads_back
 
 def test_a_failed_publication_is_followed_by_each_next_update_and_a_failed_listing_is_not():
     cases = all_cases("ours", {"rotation": [USER, LISTING]})
-    assert {one.then for one in cases if one.target == USER and one.fault == "502 at each try"} == {"", *NEXT}
-    assert {one.then for one in cases if one.target == LISTING} == {""}
+    assert {case.then for case in cases if case.target == USER and case.fault == "502 at each try"} == {"", *NEXT}
+    assert {case.then for case in cases if case.target == LISTING} == {""}
 
 
 def test_of_the_requests_for_each_of_nine_policies_the_first_and_the_last_are_struck():
     attachments = [Target("aws", "iam.AttachUserPolicy", number) for number in range(1, 10)]
     made = {"a policy of nine documents": [*attachments, LISTING]}
-    assert {one.target for one in all_cases("ours", made)} == {attachments[0], attachments[8], LISTING}
+    assert {case.target for case in all_cases("ours", made)} == {attachments[0], attachments[8], LISTING}
 
 
 def test_of_the_requests_that_assume_a_role_the_first_and_the_last_are_struck():
@@ -53,8 +53,8 @@ def test_of_the_requests_that_assume_a_role_the_first_and_the_last_are_struck():
     callers = [Target("aws", "sts.GetCallerIdentity", number) for number in range(1, 4)]
     for operation in ("rotation", "destroy"):
         cases = all_cases("ours", {operation: [*roles, *callers, LISTING]})
-        assert {one.target for one in cases} == {roles[0], roles[3], *callers, LISTING}
-        at_roles = {one.fault for one in cases if one.target == roles[0]}
+        assert {case.target for case in cases} == {roles[0], roles[3], *callers, LISTING}
+        at_roles = {case.fault for case in cases if case.target == roles[0]}
         assert at_roles == {name for name, fault in FAULTS.items() if fault.fits(roles[0])}
         assert {"AWS throttles at each try", "AWS denies everything from then on", "AWS hangs"} < at_roles
 
@@ -63,10 +63,10 @@ def test_portions_hold_every_case_and_operations_that_leave_what_the_next_needs_
     made = {name: [LISTING] for name in OPERATIONS}
     cases = all_cases("ours", made)
     portions = chunks(cases, seed=1)
-    assert sorted(one.name for some in portions for one in some) == sorted(one.name for one in cases)
+    assert sorted(case.name for portion in portions for case in portion) == sorted(case.name for case in cases)
     assert portions == chunks(cases, seed=1) != chunks(cases, seed=2)
-    for some in portions:
-        operations = [one.operation for one in some]
+    for portion in portions:
+        operations = [case.operation for case in portion]
         (turn,) = {next((names for names in TURNS if name in names), (name,)) for name in operations}
         assert operations == [turn[number % len(turn)] for number in range(len(operations))]
 
@@ -78,19 +78,19 @@ def test_a_sample_is_the_same_for_a_seed_and_has_as_many_of_each_operation():
     chosen = sample(cases, 7, 60)
     assert chosen == sample(cases, 7, 60) != sample(cases, 8, 60)
     assert [
-        sum(one.operation == name for one in chosen) for name in ("create", "the first rotation", "value change")
+        sum(case.operation == name for case in chosen) for name in ("create", "the first rotation", "value change")
     ] == [20] * 3
-    assert {one.fault for one in chosen} == {one.fault for one in cases}
-    assert sorted(one.name for one in sample(cases, 7, 10_000)) == sorted(one.name for one in cases)
+    assert {case.fault for case in chosen} == {case.fault for case in cases}
+    assert sorted(case.name for case in sample(cases, 7, 10_000)) == sorted(case.name for case in cases)
 
 
 def test_cases_in_common_are_those_of_the_same_request_of_the_same_operation():
     ours = all_cases("ours", {"create": [CREATE_KEY, LISTING]})
     stock = all_cases("stock", {"create": [CREATE_KEY, USER]})
     common = in_common(stock, ours, stock)
-    assert {one.target for one in common} == {CREATE_KEY}
+    assert {case.target for case in common} == {CREATE_KEY}
     mirrored = in_common(ours[::-1], ours, stock)
-    assert [one.name.partition(" | ")[2] for one in mirrored] == [one.name.partition(" | ")[2] for one in common]
+    assert [case.name.partition(" | ")[2] for case in mirrored] == [case.name.partition(" | ")[2] for case in common]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_summary_counts_what_came_to_its_request():
         "orphans left": "0",
         "other problems": "0",
     }
-    assert [good(one) for one in lines] == [True, True, False]
+    assert [good(line) for line in lines] == [True, True, False]
 
 
 def test_rows_stand_in_the_order_of_the_definitions_however_the_trials_were_mixed():
@@ -204,9 +204,9 @@ def test_results_of_other_code_do_not_count(tmp_path, capsys):
     new = [{"requests": made, "code": "new"}, {"case": "b", "code": "new"}]
     path.write_text("".join(json.dumps(line) + "\n" for line in (*old, *new)))
     lines, found = command._read(path, "new")
-    assert [one["case"] for one in lines] == ["b"]
+    assert [line["case"] for line in lines] == ["b"]
     assert found == {"ours": {"create": [Target("aws", "iam.CreateUser", 1)]}}
     assert capsys.readouterr().err == f"2 lines of {path} are of other code and left out\n"
-    assert [one["case"] for one in command._read(path, "old")[0]] == ["a"]
-    assert [one["case"] for one in command._read(path, None)[0]] == ["b"]
+    assert [line["case"] for line in command._read(path, "old")[0]] == ["a"]
+    assert [line["case"] for line in command._read(path, None)[0]] == ["b"]
     assert command._read(tmp_path / "none", None) == ([], {})

@@ -64,7 +64,7 @@ def test_the_environment_leads_to_both_clouds(cloud: LocalCloud) -> None:
 
 def test_the_default_seed(cloud: LocalCloud) -> None:
     assert sorted(cloud.github.organization("acme").repositories) == ["api", "docs", "infra", "web"]
-    found = {one.name: one.tags for one in cloud.aws.repositories()}
+    found = {repository.name: repository.tags for repository in cloud.aws.repositories()}
     assert found == {"payments/api": ("latest",), "payments/web": ("latest",), "shared/base": ("latest",)}
 
 

@@ -424,7 +424,7 @@ RANGES = {
 
 def test_the_oldest_packages_are_the_floors_of_the_product() -> None:
     floors = {
-        name: [Version(one.version) for one in requirement.specifier if one.operator == ">="]
+        name: [Version(specifier.version) for specifier in requirement.specifier if specifier.operator == ">="]
         for name, requirement in RANGES.items()
     }
     assert len(floors) == 13

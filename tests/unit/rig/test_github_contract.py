@@ -23,8 +23,8 @@ def test_description_is_of_what_is_served() -> None:
     described = {
         (method.upper(), path) for path, methods in contract.description()["paths"].items() for method in methods
     }
-    assert described == {(one.method, one.path) for one in OPERATIONS} - {("POST", "/graphql")}
-    assert len(OPERATIONS) == len({(one.method, one.path) for one in OPERATIONS})
+    assert described == {(operation.method, operation.path) for operation in OPERATIONS} - {("POST", "/graphql")}
+    assert len(OPERATIONS) == len({(operation.method, operation.path) for operation in OPERATIONS})
 
 
 def test_description_names_its_origin() -> None:
@@ -133,7 +133,7 @@ def test_same_exchange_is_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
         with GitHubStandIn(seed()) as github, client(github) as api:
             for _ in range(3):
                 api.get("/repos/acme/web")
-    assert [(one.method, one.path) for one in checked] == [("GET", "/repos/acme/web")]
+    assert [(sample.method, sample.path) for sample in checked] == [("GET", "/repos/acme/web")]
 
 
 def test_failure_tells_no_value(monkeypatch: pytest.MonkeyPatch) -> None:

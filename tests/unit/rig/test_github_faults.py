@@ -43,8 +43,8 @@ def test_nth_request_fails_and_takes_no_effect(github: GitHubStandIn, api: httpx
     assert statuses == [201, 502, 502, 201]
     assert names(github) == ["A", "D"]
     assert (rule.seen, rule.hit) == (4, 2)
-    puts = [one for one in github.requests if one.method == "PUT"]
-    assert [(one.fault, one.status, one.handled_at is None) for one in puts] == [
+    puts = [request for request in github.requests if request.method == "PUT"]
+    assert [(request.fault, request.status, request.handled_at is None) for request in puts] == [
         (None, 201, False),
         ("status", 502, True),
         ("status", 502, True),
@@ -216,7 +216,7 @@ def test_callback_decides_before_the_effect(github: GitHubStandIn, api: httpx.Cl
     assert names(github) == ["A", "B", "D"]
     assert (asked[0].path, asked[0].token_label, asked[0].status) == (f"{SECRETS}/A", "classic:platform", None)
     assert asked[0].body["visibility"] == "all"
-    assert [one.number for one in asked] == [2, 4, 6, 8]
+    assert [request.number for request in asked] == [2, 4, 6, 8]
 
 
 def test_callback_sees_the_effect_before_the_answer(github: GitHubStandIn, api: httpx.Client) -> None:
@@ -249,9 +249,9 @@ def test_request_log(github: GitHubStandIn, api: httpx.Client) -> None:
     assert second.answered_at is not None
     assert before <= first.at <= second.at <= second.handled_at <= second.answered_at <= third.at <= time.time()
     assert (third.path, third.query) == ("/repos/acme/web/topics", "per_page=5")
-    assert all(b"canary-value" not in one.raw for one in github.requests)
+    assert all(b"canary-value" not in request.raw for request in github.requests)
     assert b'"visibility":"selected"' in second.raw
     assert b"user-agent: python-httpx" in second.raw
-    assert all(b"owner" not in one.raw for one in github.requests)
+    assert all(b"owner" not in request.raw for request in github.requests)
     github.clear_requests()
     assert github.requests == []

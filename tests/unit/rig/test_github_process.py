@@ -62,7 +62,7 @@ def test_process_serves_until_it_is_told_to_stop(tmp_path: Path, by: signal.Sign
         assert err == "not served here: GET /nothing\n"
         assert closed(url)
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
-    assert [(one["method"], one["path"], one["status"], one["token_label"]) for one in lines] == [
+    assert [(line["method"], line["path"], line["status"], line["token_label"]) for line in lines] == [
         ("GET", SECRETS, 200, "classic:platform"),
         ("GET", "/nothing", 404, "classic:platform"),
     ]
@@ -80,7 +80,7 @@ def test_process_can_be_controlled(tmp_path: Path) -> None:
         assert api.get("/repos/globex/x", headers={"Authorization": "token late"}).status_code == 200
         assert api.post("/_rig/faults", json={"method": "GET", "path": "/user", "kind": "status"}).status_code == 204
         assert [api.get("/user").status_code for _ in range(2)] == [500, 200]
-        assert [one["fault"] for one in api.get("/_rig/requests").json()] == [None, "status", None]
+        assert [request["fault"] for request in api.get("/_rig/requests").json()] == [None, "status", None]
         assert api.delete("/_rig/requests").status_code == api.delete("/_rig/faults").status_code == 204
         assert api.get("/_rig/requests").json() == []
         before = api.get(f"{SECRETS}/public-key").json()
@@ -154,11 +154,11 @@ def test_githubkit() -> None:
             secret_name="A",
             per_page=1,
         )
-        assert [one.name for one in pages] == ["web", "api"]
+        assert [repository.name for repository in pages] == ["web", "api"]
         github.faults.add("GET", "/orgs/acme/codespaces/secrets", kind="secondary_limit", retry_after=1)
         assert kit.rest.codespaces.list_org_secrets("acme").parsed_data.total_count == 1
         assert kit.rest.repos.get("acme", "web").parsed_data.id == 11
-        assert [one.fault for one in github.requests].count("secondary_limit") == 1
+        assert [request.fault for request in github.requests].count("secondary_limit") == 1
         assert github.contract_failures == []
 
 

@@ -100,8 +100,8 @@ def seed_for(interactions: list[dict[str, Any]]) -> dict[str, Any]:
     text = json.dumps(interactions)
     number = re.search(rf"{HOST}/organizations/(\d+)/|/u/(\d+)", text)
     repositories: dict[str, Any] = {"test-repository": {"id": 11}}
-    for one in re.findall(r'"/repositories/(\d+)/', text)[:1]:
-        repositories["numbered"] = {"id": int(one)}
+    for digits in re.findall(r'"/repositories/(\d+)/', text)[:1]:
+        repositories["numbered"] = {"id": int(digits)}
     home: dict[str, Any] = {"id": int(number[1] or number[2]) if number else 1, "repositories": repositories}
     first = interactions[0]["response"]["body"]
     description = first.get("organization", {}).get("description")
@@ -111,12 +111,12 @@ def seed_for(interactions: list[dict[str, Any]]) -> dict[str, Any]:
         login: {"id": one, "repositories": {"test-repository": old | {"id": 20 + one}}}
         for login, one in OTHER_OWNERS.items()
     }
-    scopes = {one["response"]["headers"].get("X-Oauth-Scopes") for one in interactions}
+    scopes = {interaction["response"]["headers"].get("X-Oauth-Scopes") for interaction in interactions}
     tokens = {
-        str(one): {"kind": "classic", "scopes": one.split(", ")}
-        if one
+        str(scope): {"kind": "classic", "scopes": scope.split(", ")}
+        if scope
         else {"kind": "fine-grained", "owner": "test-organization", "permissions": {"codespaces_secrets": "write"}}
-        for one in scopes
+        for scope in scopes
     }
     return {"organizations": {"test-organization": home, **owners}, "tokens": tokens}
 
@@ -200,7 +200,7 @@ def body_differences(was: Any, now: Any, where: str, year: int) -> list[str]:
 
 
 def seconds_apart(was: str, now: str) -> float:
-    first, second = (datetime.fromisoformat(one.replace("Z", "+00:00")) for one in (was, now))
+    first, second = (datetime.fromisoformat(moment.replace("Z", "+00:00")) for moment in (was, now))
     return abs((first - second).total_seconds())
 
 

@@ -39,7 +39,7 @@ def api(github: GitHubStandIn) -> Iterator[httpx.Client]:
 
 
 def names(response: httpx.Response) -> list[str]:
-    return [one["name"] for one in response.json()]
+    return [item["name"] for item in response.json()]
 
 
 def test_accounts(api: httpx.Client) -> None:
@@ -157,7 +157,7 @@ def test_archived_repository_is_read_only(github: GitHubStandIn, api: httpx.Clie
         api.put(f"{WEB}/topics", json={"names": []}),
         api.put(f"{WEB}/contents/a", json={"message": "m", "content": ""}),
     ]
-    assert {(one.status_code, one.json()["message"]) for one in refused} == {
+    assert {(answer.status_code, answer.json()["message"]) for answer in refused} == {
         (403, "Repository was archived so is read-only.")
     }
     assert api.patch(WEB, json={"archived": False}).json()["archived"] is False
@@ -190,7 +190,7 @@ def test_topics(github: GitHubStandIn, api: httpx.Client) -> None:
 )
 def test_search(api: httpx.Client, query: str, expected: list[str]) -> None:
     found = api.get("/search/repositories", params={"q": query}).json()
-    assert ([one["name"] for one in found["items"]], found["total_count"]) == (expected, len(expected))
+    assert ([repository["name"] for repository in found["items"]], found["total_count"]) == (expected, len(expected))
 
 
 def test_search_that_is_not_known(api: httpx.Client) -> None:
@@ -200,7 +200,7 @@ def test_search_that_is_not_known(api: httpx.Client) -> None:
 
 def test_definitions_of_custom_properties(github: GitHubStandIn, api: httpx.Client) -> None:
     schema = "/orgs/acme/properties/schema"
-    assert [one["property_name"] for one in api.get(schema).json()] == ["team", "tier"]
+    assert [definition["property_name"] for definition in api.get(schema).json()] == ["team", "tier"]
     made = api.put(f"{schema}/owner", json={"value_type": "string", "description": "who"})
     assert (made.status_code, made.json()["description"], made.json()["required"]) == (200, "who", False)
     assert api.put(f"{schema}/owner", json={"value_type": "colour"}).status_code == 422
@@ -212,7 +212,7 @@ def test_definitions_of_custom_properties(github: GitHubStandIn, api: httpx.Clie
 
 
 def names_of_properties(response: httpx.Response) -> list[str]:
-    return [one["property_name"] for one in response.json()]
+    return [definition["property_name"] for definition in response.json()]
 
 
 def test_values_of_custom_properties(github: GitHubStandIn, api: httpx.Client) -> None:
@@ -227,7 +227,7 @@ def test_values_of_custom_properties(github: GitHubStandIn, api: httpx.Client) -
         }
     ]
     found = api.get(values, params={"repository_query": "props.team:core"}).json()
-    assert [one["repository_name"] for one in found] == ["api"]
+    assert [repository["repository_name"] for repository in found] == ["api"]
     change = {"repository_names": ["web", "docs"], "properties": [{"property_name": "team", "value": "core"}]}
     assert api.patch(values, json=change).status_code == 204
     assert github.repository("acme/docs").properties == {"team": "core"}
@@ -242,7 +242,7 @@ def test_teams(github: GitHubStandIn, api: httpx.Client) -> None:
     team = "/orgs/acme/teams/platform-team"
     assert names(api.get("/orgs/acme/teams")) == ["Platform Team"]
     assert api.get(team).json() == api.get("/organizations/501/team/900").json() == api.get("/teams/900").json()
-    assert [one["login"] for one in api.get(f"{team}/members").json()] == ["dev"]
+    assert [member["login"] for member in api.get(f"{team}/members").json()] == ["dev"]
     made = api.post("/orgs/acme/teams", json={"name": "New Team", "parent_team_id": 900, "privacy": "closed"}).json()
     assert (made["slug"], made["parent"]["id"], made["members_count"]) == ("new-team", 900, 1)
     assert api.post("/orgs/acme/teams", json={"name": "new team"}).status_code == 422
@@ -266,7 +266,7 @@ def test_repositories_of_a_team(github: GitHubStandIn, api: httpx.Client) -> Non
         False,
     )
     assert names(api.get(f"{team}/repos")) == ["web", "api"]
-    assert [(one["slug"], one["permission"]) for one in api.get(f"{WEB}/teams").json()] == [
+    assert [(entry["slug"], entry["permission"]) for entry in api.get(f"{WEB}/teams").json()] == [
         ("platform-team", "maintain")
     ]
     assert api.put(f"{team}/repos/acme/web", json={"permission": "king"}).status_code == 422
@@ -278,7 +278,9 @@ def test_repositories_of_a_team(github: GitHubStandIn, api: httpx.Client) -> Non
 def test_collaborators(github: GitHubStandIn, api: httpx.Client) -> None:
     at = f"{WEB}/collaborators"
     assert api.put(f"{at}/bob", json={"permission": "triage"}).status_code == 204
-    assert [(one["login"], one["role_name"]) for one in api.get(at).json()] == [("bob", "triage")]
+    assert [(collaborator["login"], collaborator["role_name"]) for collaborator in api.get(at).json()] == [
+        ("bob", "triage")
+    ]
     assert api.get(f"{at}/bob/permission").json()["permission"] == "admin"  # no members listed: everybody is an owner
     github.organization("acme").members = {"platform": "admin"}
     assert api.get(f"{at}/bob/permission").json()["permission"] == "read"
@@ -286,7 +288,7 @@ def test_collaborators(github: GitHubStandIn, api: httpx.Client) -> None:
     assert api.get(f"{at}/eve").status_code == 404
     invited = api.put(f"{at}/eve", json={"permission": "push"})
     assert (invited.status_code, invited.json()["permissions"]) == (201, "write")
-    assert [one["invitee"]["login"] for one in api.get(f"{WEB}/invitations").json()] == ["eve"]
+    assert [invitation["invitee"]["login"] for invitation in api.get(f"{WEB}/invitations").json()] == ["eve"]
     assert api.delete(f"{WEB}/invitations/{invited.json()['id']}").status_code == 204
     assert api.get(f"{WEB}/invitations").json() == []
     assert api.delete(f"{at}/bob").status_code == 204
@@ -296,7 +298,7 @@ def test_collaborators(github: GitHubStandIn, api: httpx.Client) -> None:
 def test_alerts(api: httpx.Client) -> None:
     at = f"{WEB}/vulnerability-alerts"
     statuses = [api.get(at), api.put(at), api.get(at), api.delete(at), api.get(at)]
-    assert [one.status_code for one in statuses] == [404, 204, 204, 204, 404]
+    assert [response.status_code for response in statuses] == [404, 204, 204, 204, 404]
 
 
 def test_files(github: GitHubStandIn, api: httpx.Client) -> None:
@@ -309,7 +311,9 @@ def test_files(github: GitHubStandIn, api: httpx.Client) -> None:
     assert b64decode(shown["content"]) == text
     assert (shown["size"], shown["encoding"], len(shown["content"].splitlines()[0])) == (75, "base64", 60)
     assert api.get(at, headers={"Accept": "application/vnd.github.raw"}).content == text
-    assert [(one["name"], one["type"]) for one in api.get(f"{WEB}/contents/").json()] == [(".devcontainer", "dir")]
+    assert [(entry["name"], entry["type"]) for entry in api.get(f"{WEB}/contents/").json()] == [
+        (".devcontainer", "dir")
+    ]
     assert names(api.get(f"{WEB}/contents/.devcontainer?ref=main")) == ["devcontainer.json"]
     new = {"message": "change", "content": b64encode(b"{}").decode()}
     assert api.put(at, json=new).status_code == 422
@@ -321,7 +325,7 @@ def test_files(github: GitHubStandIn, api: httpx.Client) -> None:
     changed = api.put(at, json=new | {"sha": shown["sha"]})
     assert (changed.status_code, changed.json()["commit"]["parents"][0]["sha"]) == (200, made.json()["commit"]["sha"])
     history = api.get(f"{WEB}/commits?path=.devcontainer/devcontainer.json").json()
-    assert [one["commit"]["message"] for one in history] == ["change", "add"]
+    assert [commit["commit"]["message"] for commit in history] == ["change", "add"]
     assert api.get(f"{WEB}/commits/{history[1]['sha']}").json()["files"][0]["sha"] == shown["sha"]
     assert api.get(f"{WEB}/branches/main").json()["commit"]["sha"] == history[0]["sha"]
     assert api.put(f"{WEB}/contents/b", json=new | {"branch": "other"}).status_code == 404
@@ -332,7 +336,7 @@ def test_files(github: GitHubStandIn, api: httpx.Client) -> None:
 
 def test_packages(api: httpx.Client) -> None:
     listed = api.get("/orgs/acme/packages?package_type=container").json()
-    assert [(one["name"], one["repository"]["name"], one["visibility"]) for one in listed] == [
+    assert [(package["name"], package["repository"]["name"], package["visibility"]) for package in listed] == [
         ("acme/base", "api", "private")
     ]
     assert api.get("/orgs/acme/packages/container/acme%2Fbase").json() == listed[0]

@@ -219,7 +219,7 @@ def test_list_in_pages(github: GitHubStandIn, api: httpx.Client) -> None:
     walked, url = [], f"{github.url}{SECRETS}?per_page=1"
     while url:
         answer = api.get(url)
-        walked += [one["name"] for one in answer.json()["secrets"]]
+        walked += [secret["name"] for secret in answer.json()["secrets"]]
         url = answer.links.get("next", {}).get("url")
     assert walked == ["A", "B", "C"]
 
@@ -235,7 +235,7 @@ def test_links_and_urls_below_the_prefix(github: GitHubStandIn) -> None:
 
 
 def ids_of(api: httpx.Client, name: str = "A") -> list[int]:
-    return [one["id"] for one in api.get(f"{SECRETS}/{name}/repositories").json()["repositories"]]
+    return [repository["id"] for repository in api.get(f"{SECRETS}/{name}/repositories").json()["repositories"]]
 
 
 def test_selected_repositories(github: GitHubStandIn, api: httpx.Client) -> None:
@@ -255,7 +255,7 @@ def test_repositories_of_a_secret_come_in_pages(github: GitHubStandIn, api: http
     github.organization("acme").put_secret("A", "x", "selected", ["web", "api", "docs"])
     answer = api.get(f"{SECRETS}/A/repositories?per_page=2&page=2")
     assert answer.json()["total_count"] == 3
-    assert [one["full_name"] for one in answer.json()["repositories"]] == ["acme/docs"]
+    assert [repository["full_name"] for repository in answer.json()["repositories"]] == ["acme/docs"]
     assert answer.links.keys() == {"prev", "first"}
 
 
@@ -335,7 +335,7 @@ def test_secrets_of_a_user(github: GitHubStandIn, api: httpx.Client) -> None:
         "visibility": "selected",
         "selected_repositories_url": f"{github.url}/user/codespaces/secrets/MINE/repositories",
     }
-    assert [one["id"] for one in api.get(f"{at}/MINE/repositories").json()["repositories"]] == [11, 21]
+    assert [repository["id"] for repository in api.get(f"{at}/MINE/repositories").json()["repositories"]] == [11, 21]
     assert api.delete(f"{at}/MINE/repositories/21").status_code == 204
     assert github.cloud.users["platform"].secrets["MINE"].repository_ids == {11}
 

@@ -47,7 +47,7 @@ def test_unknown_token(github: GitHubStandIn) -> None:
         assert answer(response) == (401, "Bad credentials")
         assert "x-oauth-scopes" not in response.headers
         assert api.get("/repos/acme/docs").status_code == 401
-    assert [one.token_label for one in github.requests] == ["unknown token"] * 2
+    assert [request.token_label for request in github.requests] == ["unknown token"] * 2
 
 
 def test_revoked_and_expired_tokens(github: GitHubStandIn) -> None:
@@ -65,7 +65,7 @@ def test_anonymous_caller(github: GitHubStandIn) -> None:
         assert answer(api.get(SECRETS)) == (401, "Requires authentication")
         assert api.get("/repos/acme/docs").json()["permissions"]["push"] is False
         assert answer(api.get("/repos/acme/web")) == (404, "Not Found")
-        assert [one["name"] for one in api.get("/orgs/acme/repos").json()] == ["docs"]
+        assert [repository["name"] for repository in api.get("/orgs/acme/repos").json()] == ["docs"]
         assert api.get("/orgs/acme").headers["x-ratelimit-limit"] == "60"
 
 
@@ -99,7 +99,7 @@ def test_missing_scope(github: GitHubStandIn) -> None:
 
 def test_scope_for_public_repositories_alone(github: GitHubStandIn) -> None:
     with client(github, "public-only") as api:
-        assert [one["name"] for one in api.get("/orgs/acme/repos").json()] == ["docs"]
+        assert [repository["name"] for repository in api.get("/orgs/acme/repos").json()] == ["docs"]
         assert answer(api.get("/repos/acme/web")) == (404, "Not Found")
         assert answer(api.post("/orgs/acme/repos", json={"name": "x", "private": True})) == (404, "Not Found")
         assert api.post("/orgs/acme/repos", json={"name": "x"}).status_code == 201
@@ -150,7 +150,7 @@ def test_fine_grained_token_of_some_repositories(github: GitHubStandIn) -> None:
     permissions = {"codespaces_secrets": "write"}
     github.tokens.add("some", kind="fine-grained", owner="acme", permissions=permissions, repositories=["api"])
     with client(github, "some") as api:
-        assert {one["name"] for one in api.get("/orgs/acme/repos").json()} == {"api", "docs"}
+        assert {repository["name"] for repository in api.get("/orgs/acme/repos").json()} == {"api", "docs"}
         assert put(api, "A", at="/repos/acme/api/codespaces/secrets").status_code == 201
         assert answer(api.get("/repos/acme/web/codespaces/secrets")) == (404, "Not Found")
 
@@ -158,12 +158,15 @@ def test_fine_grained_token_of_some_repositories(github: GitHubStandIn) -> None:
 def test_app_signs_for_itself(github: GitHubStandIn) -> None:
     with app_client(github, json_web_token()) as app:
         assert app.get("/app").json()["slug"] == "platform"
-        assert [one["repository_selection"] for one in app.get("/app/installations").json()] == ["all", "selected"]
+        assert [installation["repository_selection"] for installation in app.get("/app/installations").json()] == [
+            "all",
+            "selected",
+        ]
         assert app.get("/app/installations/78").json()["account"]["login"] == "acme"
         assert app.get("/orgs/acme/installation").json()["id"] == 77
         assert answer(app.post(TOKENS.format(99), json={})) == (404, "Integration not found")
         assert answer(app.get(SECRETS)) == (403, "Resource not accessible by integration")
-        assert [one.token_label for one in github.requests][:1] == ["app:1234"]
+        assert [request.token_label for request in github.requests][:1] == ["app:1234"]
     with client(github) as api:
         assert answer(api.get("/app")) == (401, UNREADABLE)
 
@@ -211,11 +214,11 @@ def test_installation_on_some_repositories(github: GitHubStandIn) -> None:
         assert app.post(TOKENS.format(78), json={}).json()["repository_selection"] == "selected"
         narrowed = app.post(TOKENS.format(77), json={"repository_ids": [12]}).json()
         assert narrowed["repository_selection"] == "selected"
-        assert [one["name"] for one in narrowed["repositories"]] == ["api"]
+        assert [repository["name"] for repository in narrowed["repositories"]] == ["api"]
     with client(github, installation_token(github, 78)) as api:
         seen = api.get("/installation/repositories").json()
         assert (seen["total_count"], seen["repository_selection"]) == (1, "selected")
-        assert {one["name"] for one in api.get("/orgs/acme/repos").json()} == {"web", "docs"}
+        assert {repository["name"] for repository in api.get("/orgs/acme/repos").json()} == {"web", "docs"}
         assert answer(api.get("/repos/acme/api")) == (404, "Not Found")
         assert answer(api.get("/repositories/12")) == (404, "Not Found")
 
@@ -223,7 +226,9 @@ def test_installation_on_some_repositories(github: GitHubStandIn) -> None:
 def test_narrowed_installation_token(github: GitHubStandIn) -> None:
     body = {"repositories": ["api"], "permissions": {"organization_codespaces_secrets": "read"}}
     with client(github, installation_token(github, 77, body)) as api:
-        assert [one["name"] for one in api.get("/installation/repositories").json()["repositories"]] == ["api"]
+        assert [repository["name"] for repository in api.get("/installation/repositories").json()["repositories"]] == [
+            "api"
+        ]
         assert api.get(SECRETS).status_code == 200
         assert answer(api.delete(f"{SECRETS}/A")) == (403, "Resource not accessible by integration")
     with app_client(github, json_web_token()) as app:
@@ -259,5 +264,5 @@ def test_token_shows_nowhere(github: GitHubStandIn) -> None:
         api.get(SECRETS)
     shown = repr(github.requests)
     assert value not in shown
-    assert all(value.encode() not in one.raw for one in github.requests)
+    assert all(value.encode() not in request.raw for request in github.requests)
     assert "installation:77" in shown

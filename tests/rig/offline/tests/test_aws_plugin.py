@@ -1513,9 +1513,9 @@ def test_what_sts_refuses_while_it_configures(unconfigured: Engine, cloud: Cloud
 
 
 def test_an_account_that_is_not_allowed_is_refused(unconfigured: Engine, cloud: Cloud) -> None:
-    for given in ({"allowedAccountIds": '["111111111111"]'}, {"forbiddenAccountIds": json.dumps([ACCOUNT])}):
+    for restriction in ({"allowedAccountIds": '["111111111111"]'}, {"forbiddenAccountIds": json.dumps([ACCOUNT])}):
         with pytest.raises(RefusedError, match=f"AWS account ID not allowed: {ACCOUNT}"):
-            unconfigured.configure(**settings(cloud, **given))
+            unconfigured.configure(**settings(cloud, **restriction))
     unconfigured.configure(**settings(cloud, allowedAccountIds=json.dumps([ACCOUNT])))
 
 

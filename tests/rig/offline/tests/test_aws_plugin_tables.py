@@ -321,8 +321,8 @@ def test_the_partition_follows_the_region(region: str, partition: str, suffix: s
 def test_settings_arrive_as_json_and_as_values() -> None:
     role = {"roleArn": "arn:aws:iam::1:role/x", "duration": "1h30m", "tags": {"a": "b"}, "policyArns": ["p"]}
     secret = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "value": role}
-    for given in ([role], json.dumps([role]), json.dumps([secret])):
-        (found,) = configuration.configure({"region": "eu-west-1", "assumeRoles": given}).assume_roles
+    for roles in ([role], json.dumps([role]), json.dumps([secret])):
+        (found,) = configuration.configure({"region": "eu-west-1", "assumeRoles": roles}).assume_roles
         request = found.request()
         assert request.pop("RoleSessionName").startswith("aws-go-sdk-")
         assert request == {

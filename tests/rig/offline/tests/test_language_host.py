@@ -1178,7 +1178,11 @@ class TestQuestions:
         def prompts(host: Host, options: dict[str, str]) -> list[tuple[str, list[tuple[str, str]], str]]:
             request = language_pb2.RuntimeOptionsRequest(info=host.info(root, options))
             return [
-                (prompt.key, [(one.stringValue, one.displayName) for one in prompt.choices], prompt.default.stringValue)
+                (
+                    prompt.key,
+                    [(choice.stringValue, choice.displayName) for choice in prompt.choices],
+                    prompt.default.stringValue,
+                )
                 for prompt in host.stub.RuntimeOptionsPrompts(request).prompts
             ]
 
