@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 
-# A machine that is busy with something else is no failure; how many examples there are bounds the time.
+# A busy machine must not fail a test; the number of examples bounds the time.
 settings.register_profile("suite", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 

@@ -103,12 +103,12 @@ def login(name="azure", server="acme.azurecr.io", readers=("web",), secrets=("US
 
 
 def digest(before, after, *, diffs=None, ops=None, diagnostics=()):
-    """What the CLI prints for a preview from some resources to others.
+    """The CLI's output for a preview that changes `before` into `after`.
 
     Args:
         before: the resources as they are.
         after: the resources as they will be.
-        diffs: name -> the properties that differ, where they cannot be told from what is masked.
+        diffs: name -> the properties that differ, if masking hides the difference.
         ops: name -> the engine's word, where it is not create, update, delete or same.
         diagnostics: as the CLI prints them.
     """

@@ -1,4 +1,4 @@
-"""How the components wire their resources: what the engine is told when one is registered.
+"""How the components wire their resources: the registrations that the engine gets.
 
 The names and types below are in the states of everybody who has deployed; another one there replaces what they have.
 """
@@ -123,7 +123,7 @@ def register(program: Any, rotation: dict[str, Any] | None = None) -> Recorder:
             pulumi_mocks.test(program)()
         return recorder
 
-    # The SDK takes the event loop of each of its threads, or makes one that it never closes.
+    # The SDK takes the event loop of each of its threads, or makes a loop that it never closes.
     try:
         with ThreadPoolExecutor(1, initializer=new_loop) as thread:
             return thread.submit(run).result()
@@ -590,7 +590,7 @@ def registered(component: str, arguments: Callable[[], dict[str, Any]]) -> dict[
 
 
 def test_there_is_an_example_of_every_argument() -> None:
-    # Who may read is said by one repository, or by the others.
+    # The readers come from one repository, or from the others.
     left_out = {"EcrPullAccess": {"repository", "repository_id"}, "RegistryLogin": {"repository", "repository_id"}}
     assert {name: {*INPUTS[name]} - {*examples} for name, examples in EXAMPLES.items()} == {
         "PackageAccess": set(),

@@ -1,4 +1,4 @@
-"""Where the engine finds the plugin, and what a program is told where it would not."""
+"""Where the engine finds the plugin, and the message for a program whose plugin it would not find."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def github() -> Iterator[GitHubStandIn]:
 
 
 def run(github: GitHubStandIn, work: Callable[[Secrets], Awaitable[None]]) -> list[str]:
-    """Do some work with an organization's secrets; gives what it told a person meanwhile."""
+    """Do some work with an organization's secrets; returns the messages that a person saw meanwhile."""
     said: list[str] = []
 
     async def with_client() -> None:
@@ -59,7 +59,7 @@ def answered(github: GitHubStandIn) -> int:
 
 
 async def until(happened: Callable[[], bool]) -> None:
-    """Wait for what happens in the stand-in's thread, and for the client to hear of it."""
+    """Wait for an event in the stand-in's thread, and for the client's reaction."""
     while not happened():  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.5)

@@ -1,4 +1,4 @@
-"""What IAM is asked of a user, and how its refusals are told."""
+"""The requests to IAM about a user, and the messages for its refusals."""
 
 from __future__ import annotations
 

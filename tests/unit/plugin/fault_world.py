@@ -1,7 +1,7 @@
 """The world that searches run the plugin in: GitHub, IAM and the engine's state in memory, with faults and kills.
 
 It has clocks with one-second stamps, answers that are lost, and processes that are killed. Chance is handed in, as
-dice or as a script, so that a random search and a state machine of hypothesis run the very same world. What is under
+dice or as a script, so that a random search and a state machine of hypothesis run the very same world. The code under
 test is real: the rotation, the writer and `OrganizationSecrets`.
 """
 
@@ -33,7 +33,7 @@ SECRETS = RESOURCES["codespaces:index:OrganizationSecrets"]
 
 
 class Killed(BaseException):
-    """The process was killed; nothing of it runs any more."""
+    """The process was killed; none of its code runs any more."""
 
 
 class Broken(AssertionError):
@@ -41,7 +41,7 @@ class Broken(AssertionError):
 
 
 class Fault(Enum):
-    """What can happen to a request."""
+    """The fates of a request."""
 
     REFUSED = "refused"
     UNHANDLED = "no answer, and not handled"
@@ -55,10 +55,10 @@ class Script:
     """Chance that is written down, so that hypothesis can shrink it.
 
     Attributes:
-        faults: number of a request, from 1 -> what happens to it.
-        write_faults: the same, of the requests alone that write a secret, where there is most to lose.
+        faults: number of a request, from 1 -> its fate.
+        write_faults: the same, but only for requests that write a secret, where there is most to lose.
         delays: how many seconds each write takes, over and over.
-        swapped: whether what may come in any order comes in the other one.
+        swapped: whether requests whose order is free come in the other order.
     """
 
     faults: dict[int, Fault] = field(default_factory=dict)
@@ -261,11 +261,11 @@ class _Client:
 
 @dataclass
 class Stored:
-    """What the engine remembers of one resource.
+    """The engine's record of one resource.
 
     Attributes:
         inputs: of the last update.
-        state: the outputs; empty where it has no such resource.
+        state: the outputs; empty without the resource.
         failed: whether the last update was not finished, so that the next one comes whatever Diff says.
     """
 
@@ -280,7 +280,7 @@ def travelled(value):
 
 
 async def up(run, inputs, stored):
-    """What the engine does with a resource in `up`; gives what it remembers then, and the error."""
+    """Handle a resource as the engine does in `up`; returns its new record, and the error."""
     try:
         new = travelled(await SECRETS.check(run, URN, stored.inputs, travelled(inputs)))
         if not stored.state:
@@ -296,7 +296,7 @@ async def up(run, inputs, stored):
 
 
 async def refresh(run, stored):
-    """What the engine does with a resource in `refresh`; gives what it remembers then."""
+    """Handle a resource as the engine does in `refresh`; returns its new record."""
     if not stored.state:
         return stored
     found = await SECRETS.read(run, URN, "id", stored.inputs, stored.state)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Operation:
-    """One operation of the engine: a run of its own, and the warnings of it."""
+    """One operation of the engine: its own run and warnings."""
 
     def __init__(self, github: GitHubStandIn, token: str) -> None:
         self.warnings: list[str] = []

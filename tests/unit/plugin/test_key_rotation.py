@@ -1,4 +1,4 @@
-"""`KeyRotation`: what Check decides against GitHub's listing, what a preview shows of it, and how it is imported."""
+"""`KeyRotation`: the decision of Check from GitHub's listing, its preview, and its import."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def inputs(generation: Any = 1, **changes: Any) -> dict[str, Any]:
 
 
 class Stack:
-    """A rotation and what the engine remembers of it; every check is a run of its own."""
+    """A rotation and the engine's record of it. Every check is a run of its own."""
 
     def __init__(self, github: GitHubStandIn) -> None:
         self.github = github
@@ -138,7 +138,7 @@ def test_the_difference_names_the_slot(stack: Stack) -> None:
 
 
 def test_secrets_that_are_there_already_are_not_taken_for_its_own(stack: Stack) -> None:
-    """So it is with --replace, a rename without an alias, and a state that was lost: the engine tells no past."""
+    """The engine passes no old state for --replace, a rename without an alias, or a lost state."""
     stack.publish()
     with pytest.raises(InvalidInputs) as refused:
         stack.up()

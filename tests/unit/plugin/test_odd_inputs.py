@@ -104,7 +104,7 @@ anything = settings(
 
 
 def told(error):
-    """A refusal that tells what to do is fine; a crash is not."""
+    """A refusal that says what to do is fine; a crash is not."""
     assert error.code() is grpc.StatusCode.UNKNOWN, error.details()
 
 

@@ -1,6 +1,6 @@
 """Searches for an update, a fault, a kill or an edit by hand that breaks the rotation, and shrinks what it finds.
 
-The world tells whether an invariant holds after every request. `test_rotation_under_faults` throws dice in the same
+The world checks the invariants after every request. `test_rotation_under_faults` throws dice in the same
 world.
 """
 

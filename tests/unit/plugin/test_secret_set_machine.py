@@ -1,7 +1,7 @@
 """Searches for a sequence of changes, faults, kills and strangers that breaks a set of secrets, and shrinks it.
 
-The model is what GitHub is meant to hold: what the program declares after an update that is green, and after one that
-is not, of each secret what was there before or what is declared, or else a name in the error.
+The model is the content that GitHub should hold. After a green update, that is what the program declares. After a
+failed one, each secret has its old or its declared content, or the error names it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class SecretSetMachine(RuleBasedStateMachine):
         self.version += 1
         return f"{name.lower()}-{self.version}.example"
 
-    # What the program does.
+    # The program's steps.
 
     @rule(some=sets)
     def declare(self, some):
@@ -101,7 +101,7 @@ class SecretSetMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.github.held)
     @rule(number=st.integers(0, 20), new=readers)
     def edit_readers_outside_and_then_in_the_program(self, number, new):
-        """What was done by hand is written down afterwards, and the state is told before the program runs."""
+        """The program takes over a change by hand, after a refresh has brought it into the state."""
         self.edit_readers_outside(number, new)
         self.refresh(Script())
         self.readers = new
@@ -119,7 +119,7 @@ class SecretSetMachine(RuleBasedStateMachine):
         held = sorted(self.github.held)
         return held[number % len(held)]
 
-    # What the engine does.
+    # The engine's steps.
 
     @rule(script=chances)
     def update(self, script):
@@ -191,7 +191,7 @@ class SecretSetMachine(RuleBasedStateMachine):
         return error
 
     def check_state(self):
-        """Where the stamp is still the one in the state, the state tells what GitHub holds."""
+        """While a secret still has the stamp in the state, the state describes the secret at GitHub."""
         state = self.stored.state
         secrets, stamps = plain_map(state.get("secrets")), plain_map(state.get("updatedAt"))
         for name, written in stamps.items():

@@ -183,7 +183,7 @@ def test_a_pair_that_a_killed_run_wrote_is_put_back_as_a_whole_or_not_at_all(kin
 
 
 def test_a_mark_that_waited_long_is_set_again_right_after_its_pair():
-    """It tells a publication from a pair that was put back and a SERVER that somebody edited later."""
+    """The mark sets a publication apart from a pair that was put back and from a SERVER that was edited later."""
     store = holding("old", PAY, slow={3: 600})
     written = write(store, values("new", PAY))
     pair = [f"PUT {PAY.user}!", f"PUT {PAY.password}!"]

@@ -27,7 +27,7 @@ PROPERTIES = encode({"secrets": {"A": Secret(CANARY)}, "open": "visible"})
 
 
 class Thing(Endpoint):
-    """Does what it is told."""
+    """Does as instructed."""
 
     token = "codespaces:index:Thing"
 

@@ -69,7 +69,7 @@ def test_only_the_parsers_name_properties_by_strings(path):
         if isinstance(node, ast.Subscript)
         and isinstance(node.slice, ast.Constant)
         and isinstance(node.slice.value, str)
-        # A group of a regular expression is no property.
+        # A group of a regular expression is not a property.
         and ast.unparse(node.value) != "match"
     ]
     assert subscripts == []

@@ -900,7 +900,7 @@ def test_a_login_for_those_that_a_package_leaves_out(read, mistakes):
     ]
 
 
-# -- Amazon ECR by token, and what the form of given credentials tells
+# -- Amazon ECR by token, and hints from the form of credentials
 
 TOKEN = {"ecrToken": True, "repositories": ["web"]}
 

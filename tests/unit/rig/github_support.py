@@ -1,4 +1,4 @@
-"""What the tests of the GitHub stand-in share."""
+"""Helpers for the tests of the GitHub stand-in."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def seal(key: dict[str, str], value: str | bytes) -> str:
 
 
 def put(api: httpx.Client, name: str, value: str | bytes = "value", at: str = SECRETS, **body: Any) -> httpx.Response:
-    """Seal a value and write it, with visibility `all` unless told otherwise; None leaves a property out."""
+    """Seal a value and write it, by default with visibility `all`; None leaves a property out."""
     key = api.get(f"{at}/public-key").json()
     whole = {"encrypted_value": seal(key, value), "key_id": key["key_id"], "visibility": "all"} | body
     return api.put(f"{at}/{name}", json={name: one for name, one in whole.items() if one is not None})

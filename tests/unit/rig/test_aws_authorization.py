@@ -1,4 +1,4 @@
-"""What the local AWS says about rights, held against what MiniStack's own enforcement of signed API calls does."""
+"""The local AWS's answers about rights, compared with MiniStack's own enforcement of signed API calls."""
 
 from __future__ import annotations
 
@@ -254,7 +254,7 @@ def test_temporary_credentials_are_no_login_without_their_session_token(aws: Loc
 
 
 def test_time_alone_can_end_a_right(aws: LocalAws, key: Credentials) -> None:
-    """What was answered before must not be remembered past the time that a condition names."""
+    """An answer must not be cached past the time in a condition."""
     end = datetime.now(timezone.utc) + timedelta(seconds=3)
     until = {"Condition": {"DateLessThan": {"aws:CurrentTime": end.isoformat()}}}
     aws.put_user_policy(owner(aws, key), "p", document(allow(PULL, "*", **until)))
@@ -310,7 +310,7 @@ def test_the_front_says_what_ministack_enforces_whatever_the_policies(
 
 
 def test_conditions_of_iam_itself(aws: LocalAws) -> None:
-    """By which a deployer gives users only what is meant for them: the boundary, the policies, and the path of both."""
+    """They limit the rights that a deployer may give to users: the boundary, the policies, and the path of both."""
     base, deployer = f"arn:aws:iam::{ACCOUNT}", f"deployer-{uuid4().hex[:8]}"
     edge = {"StringEquals": {"iam:PermissionsBoundary": f"{base}:policy/edge"}}
     ours = {"ArnLike": {"iam:PolicyARN": f"{base}:policy/codespaces/*"}}

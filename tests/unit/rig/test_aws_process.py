@@ -1,4 +1,4 @@
-"""The local AWS as a process: it serves this machine only, and nothing of it outlives it."""
+"""The local AWS as a process: it serves this machine only, and leaves nothing behind."""
 
 from __future__ import annotations
 

@@ -395,7 +395,7 @@ def test_every_npm_package_is_locked_with_a_hash() -> None:
     assert packages.pop("")["dependencies"] == wanted
     assert len(packages) > 100
     assert [name for name, one in packages.items() if not one["integrity"].startswith("sha512-")] == []
-    # They come from the user's registry, as those of the other package managers do.
+    # They come from the user's registry, like the packages of the other package managers.
     assert [name for name, one in packages.items() if "resolved" in one] == []
 
 

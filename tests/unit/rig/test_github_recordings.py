@@ -69,7 +69,7 @@ VALUES_SINCE = {
 }
 HEADERS_SINCE = {
     "status": 9999,  # went with HTTP/2
-    "x-github-api-version-selected": 2023,  # of its own day, which is the only one that is served here
+    "x-github-api-version-selected": 2023,  # the version of its day; the stand-in serves no other
     "x-accepted-oauth-scopes": 2014,
     "x-github-media-type": 2014,
     "cache-control": 2014,

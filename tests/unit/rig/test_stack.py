@@ -1,4 +1,4 @@
-"""What the tests of the engine use to run the CLI."""
+"""The helper that runs the CLI for the tests of the engine."""
 
 from __future__ import annotations
 

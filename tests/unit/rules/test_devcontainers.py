@@ -172,7 +172,7 @@ def test_a_devcontainer_that_is_no_json():
     ids=["slashes", "urls", "commas in comments", "commas", "openings", "backslashes", "texts", "spaces"],
 )
 def test_no_text_takes_long(text):
-    """Whoever may write to a repository can put it there, and every preview reads it."""
+    """Anyone who may write to a repository can add the file, and every preview reads it."""
     started = time.process_time()
     with contextlib.suppress(RuleViolation):
         read_devcontainer(text)

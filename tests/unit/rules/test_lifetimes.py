@@ -1,4 +1,4 @@
-"""When the end of credentials is to be told."""
+"""When to warn that credentials end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may read a package from a codespace, by what, and what is left to do by hand."""
+"""Access to packages from a codespace, its reasons, and the steps left to do by hand."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class PackingMachine(RuleBasedStateMachine):
 
     @property
     def wanted(self):
-        """What is declared, as the actions that it needs on each ARN."""
+        """The declared access, as the needed actions on each ARN."""
         pulls = {(action, self.arn(repository)) for repository in self.listed for action in PULL_ACTIONS}
         return pulls | {(action, self.arn(f"{prefix}/*")) for prefix in self.caches for action in CACHE_ACTIONS}
 

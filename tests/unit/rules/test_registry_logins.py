@@ -1,4 +1,4 @@
-"""What the registries take for a user and a password."""
+"""The users and passwords that the registries accept."""
 
 from __future__ import annotations
 

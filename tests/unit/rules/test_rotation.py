@@ -69,7 +69,7 @@ def decide(old: Rotation, generation: int, marks: dict[str, str], *triples: Trip
     ],
 )
 def test_movement(before: str, after: str, expected: Movement) -> None:
-    """A letter stands for a secret that is there; a capital, for one that was written since."""
+    """A letter stands for an existing secret, a capital for one written since."""
     names = dict(zip("ups", ONE.names, strict=True))
     at = {names[letter]: stamp(1) for letter in before}
     now = {names[letter.lower()]: stamp(2 if letter.isupper() else 1) for letter in after}
@@ -191,7 +191,7 @@ def test_the_key_before_is_retired_once_the_new_one_is_published_and_comes_back(
     assert (retired.slots, retired.current) == (old.slots, old.current)
     assert decide(retired, 2, written(2), keep=False) is retired
     assert decide(retired, 2, written(2)).statuses == {"a": "Active", "b": "Active"}
-    # What is published stays Active while the next one is on its way, whatever happens to the one before.
+    # The published key stays Active while the next one is on its way, whatever happens to its predecessor.
     assert decide(retired, 3, written(2), keep=False).statuses == {"a": "Active", "b": "Active"}
 
 

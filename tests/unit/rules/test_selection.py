@@ -138,7 +138,7 @@ def test_who_joined_and_who_left_and_why():
         "old leaves: it is archived",
         "gone leaves: it no longer exists in the organization",
     ]
-    # Where the program itself took the topic away, who leaves is no news.
+    # When the program itself removed the topic, repositories that leave are not reported.
     assert joined_and_left(old, new, {}, [], None) == []
 
 
