@@ -356,7 +356,7 @@ def _refusal(service: str, operation: str, error: Any, client: Any, ending: str)
     answer = error.response
     code, message = answer.get("Error", {}).get("Code", ""), answer.get("Error", {}).get("Message", "")
     about = answer.get("ResponseMetadata", {})
-    # What was refused may have been a request in front of this one, such as AssumeRole.
+    # AWS may have refused a request in front of this one, such as AssumeRole.
     asked = error.operation_name or operation
     known = client is not None and asked == operation and _is_modelled(client, operation, code)
     what = f"{code}: {message}" if known else f"api error {code}: {message}"

@@ -88,7 +88,7 @@ class AssumedRole:
 
 @dataclass(frozen=True)
 class Configuration:
-    """What a provider instance works with. What is empty or None is left to AWS's default chain."""
+    """The settings of a provider instance. AWS's default chain supplies those that are empty or None."""
 
     region: str = ""
     own_region: str = ""
@@ -171,7 +171,7 @@ def configure(given: Mapping[str, Value]) -> Configuration:
 
 
 def check(given: Properties, connect: Callable[[Configuration], Aws]) -> tuple[Properties, list[str]]:
-    """Check a provider's inputs, and, unless told not to, that its credentials are good.
+    """Check a provider's inputs, and its credentials unless the inputs skip that.
 
     Args:
         given: the inputs.

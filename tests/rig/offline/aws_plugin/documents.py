@@ -1,6 +1,6 @@
 """IAM policy documents: text that means the same must not be a change.
 
-The rules are those of terraform-provider-aws (`internal/verify/json.go`) and of the comparison that it uses
+The rules come from terraform-provider-aws (`internal/verify/json.go`) and the comparison that it uses
 (https://github.com/hashicorp/awspolicyequivalence).
 """
 
@@ -27,7 +27,7 @@ def in_go_style(text: str) -> str:
 
 
 def normalize(text: str) -> str:
-    """The form in which a managed policy and a repository policy are stored and sent; text that is no JSON stays."""
+    """The form in which a managed policy and a repository policy are stored and sent; text that is not JSON stays."""
     try:
         return to_json(json.loads(text))
     except ValueError:
@@ -68,7 +68,7 @@ def check_policy(text: str) -> str | None:
 
 
 def check_json(text: str) -> str | None:
-    """Why a text is no JSON, or None."""
+    """Why a text is not JSON, or None."""
     return _check_json("policy", text)
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong, in the words of the real provider.
+"""The failures, in the words of the real provider.
 
 ProviderError              a message for a person
 ├── PartialFailure         something exists or was changed before the failure; carries what the state must say now

@@ -40,7 +40,7 @@ def invoke(token: str, aws: Aws, arguments: Mapping[str, Any]) -> Properties:
     """Call a function.
 
     Raises:
-        ProviderError: there is none of that name, or it failed.
+        ProviderError: no function has that name, or it failed.
     """
     function = FUNCTIONS.get(token)
     if function is None:

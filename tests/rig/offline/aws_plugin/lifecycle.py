@@ -1,4 +1,4 @@
-"""What is done with every resource, whatever its kind: what the bridge and the Terraform SDK do in the real plugin.
+"""The steps for every kind of resource: the part of the bridge and the Terraform SDK in the real plugin.
 
 Source: https://github.com/pulumi/pulumi-terraform-bridge/blob/v3.137.0/pkg/tfbridge/provider.go
 """
@@ -148,7 +148,7 @@ def create(
 def read(
     resource: Resource, aws: Aws, urn: str, identifier: str, inputs: Mapping[str, Value], properties: Properties
 ) -> tuple[str, Properties, Properties] | None:
-    """Read a resource: one of the state, or, with no properties, one that is to be imported.
+    """Read a resource of the state, or, with no properties, a resource to import.
 
     Returns:
         Its id, inputs and properties, or None if it does not exist.
@@ -259,7 +259,7 @@ def _adopt(resource: Resource, aws: Aws, identifier: str) -> State | None:
     try:
         state = resource.adopt(aws, identifier)
     except AwsError:
-        # The bridge takes an importer that fails for one that found nothing.
+        # To the bridge, an importer that fails has found nothing.
         return None
     if state is not None:
         for entry in resource.schema.properties:

@@ -28,10 +28,10 @@ _ORDER = (
 
 
 def make(arguments: Mapping[str, Any]) -> Properties:
-    """What the function returns.
+    """The result of the function.
 
     Raises:
-        ProviderError: a Sid is used twice, or a document is none.
+        ProviderError: a Sid is used twice, or a document is not a valid one.
     """
     merged: dict[str, Any] = {}
     _merge_sources(merged, arguments.get("sourcePolicyDocuments") or [])

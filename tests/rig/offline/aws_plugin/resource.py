@@ -21,7 +21,7 @@ class State:
     """A resource while something is done with it.
 
     Attributes:
-        id: "" until it exists. From then on, whatever fails, the engine is told that it exists.
+        id: "" until it exists. From then on, the engine learns that it exists, whatever fails.
         values: its properties: first as planned, then as AWS says they are.
     """
 
@@ -37,7 +37,7 @@ class Resource(ABC):
 
     schema: ClassVar[Schema]
     label: ClassVar[str]
-    """What the real provider calls it in its messages, such as "IAM User"."""
+    """The name of the kind in the real provider's messages, such as "IAM User"."""
     service: ClassVar[str] = "IAM (Identity & Access Management)"
     reads_after_create: ClassVar[bool] = True
 
@@ -87,7 +87,7 @@ class Resource(ABC):
         raise NotImplementedError
 
     def adopt(self, aws: Aws, identifier: str) -> State | None:
-        """What can be told from the id that a person imports; `read` finds the rest.
+        """The values that follow from an id to import; `read` finds the rest.
 
         Returns:
             None if the id cannot be one.

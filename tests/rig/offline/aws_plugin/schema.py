@@ -1,6 +1,6 @@
-"""What a resource's properties are, as tables; and what follows from a table alone: inputs checked, changes found.
+"""Tables of resources' properties, and what follows from a table alone: checks of inputs, and changes.
 
-The rules are those of the Terraform SDK and of the bridge: what an input that is left out means, which changes replace,
+The rules come from the Terraform SDK and the bridge: what an input that is left out means, which changes replace,
 and what a preview can know (https://github.com/pulumi/pulumi-terraform-bridge/tree/v3.137.0/pkg/tfbridge: `schema.go`,
 `detailed_diff.go`; https://github.com/hashicorp/terraform-plugin-sdk).
 """
@@ -164,7 +164,7 @@ def _text(value: Value) -> Value:
 
 
 def problems(table: tuple[Property, ...], given: Mapping[str, Value], path: str = "") -> Iterator[tuple[str, str]]:
-    """What is wrong with inputs: pairs of a property path ("" for none) and a reason."""
+    """The errors in inputs: pairs of a property path ("" for none) and a reason."""
     by_name = {each.name: each for each in table}
     for name in given:
         if name not in by_name or by_name[name].output:
@@ -250,7 +250,7 @@ def planned(table: tuple[Property, ...], old: Mapping[str, Value] | None, given:
         given: checked inputs.
 
     Returns:
-        A value for each property of the table; `UNKNOWN` for what only AWS can tell.
+        A value for each property of the table; `UNKNOWN` for values that only AWS knows.
     """
     plan: Properties = {}
     for entry in table:
@@ -305,7 +305,7 @@ def differences(
         if entry.output or _equal(entry, before, after):
             continue
         here = path + entry.name
-        # The first entries of a map that is there, if empty, are told one by one.
+        # Entries added to an empty map are reported one by one; a map that was missing is reported as a whole.
         fills_map = entry.kind is Kind.MAP and before == {} and not _absent(after)
         if ((_absent(before) or _absent(after)) and not fills_map) or isinstance(after, Unknown):
             found[here] = (_change(before, after), entry.replaces or _inside_replaces(entry))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from .resource import Resource
 
-# What the engine's own servers accept (sdk/go/common/util/rpcutil/serve.go); Python's default is 4 MB.
+# The limit of the engine's own servers (sdk/go/common/util/rpcutil/serve.go); Python's default is 4 MB.
 _MAX_MESSAGE_BYTES = 400 * 1024 * 1024
 _MAX_THREADS = 64
 _FINISH_SECONDS = 5.0
@@ -53,7 +53,7 @@ class Server(provider_pb2_grpc.ResourceProviderServicer):
     """Serves one provider instance.
 
     Args:
-        stops_on_cancel: whether the engine that calls is the one that started this process. A process that an engine
+        stops_on_cancel: whether the calling engine started this process. A process that an engine
             only attached to (PULUMI_DEBUG_PROVIDERS) serves the next one too.
 
     Attributes:
@@ -121,7 +121,7 @@ class Server(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(self, request: Any, context: Any) -> Any:
         with self._answering(context):
             settings = configuration.configure(decode(request.args))
-            # As the real one, it connects anew although CheckConfig may have done so a moment ago.
+            # Like the real plugin, it connects again although CheckConfig may have done so a moment ago.
             aws = Aws(settings, self.abandoned)
             configuration.connect(aws)
             self._aws = aws

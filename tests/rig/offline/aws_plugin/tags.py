@@ -1,4 +1,4 @@
-"""Tags: those of a resource, those that the provider adds to every resource, and those that it leaves alone."""
+"""Tags of a resource, tags that the provider adds to every resource, and tags that it leaves alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SYSTEM = "aws:"
 
 @dataclass(frozen=True)
 class TagRules:
-    """What the provider's configuration says about tags.
+    """The settings of tags in the provider's configuration.
 
     Attributes:
         default: put on every resource that can have tags, unless it sets the key itself.

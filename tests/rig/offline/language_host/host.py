@@ -45,9 +45,9 @@ if TYPE_CHECKING:
 
 # Seconds that a program gets after it was interrupted (`cmd.WaitDelay` in `Run`).
 GRACE = 5.0
-# What the engine's own servers accept (sdk/go/common/util/rpcutil/serve.go); Python's default is 4 MB.
+# The limit of the engine's own servers (sdk/go/common/util/rpcutil/serve.go); Python's default is 4 MB.
 MAX_MESSAGE_BYTES = 400 * 1024 * 1024
-# The exit status by which pulumi-language-python-exec tells that the user has been shown what went wrong.
+# pulumi-language-python-exec exits with this status when the user has already seen the error.
 ALREADY_EXPLAINED = 32
 # Each running plugin keeps a thread for as long as it lives. Threads start when they are needed.
 MAX_THREADS = 256
@@ -211,7 +211,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         else:
             arguments = [folder, *request.args]
         command = toolchain.command(*arguments)._replace(folder=folder if is_policy else request.pwd)
-        # What the engine hands on wins: a plugin sees PATH and VIRTUAL_ENV of the shell, not of its own environment.
+        # The engine's variables win: a plugin sees PATH and VIRTUAL_ENV of the shell, not of its own environment.
         handed_on = dict(entry.split("=", 1) for entry in request.env)
         run = self._run_policy_pack if is_policy else self._run_plugin
         status = yield from _stream(

@@ -91,7 +91,7 @@ class Pip(Toolchain):
 
     @override
     def install(self, folder: str, output: Output) -> None:
-        """Follows `InstallDependencies` in pip.go, which says "virtual environment" also where there is none."""
+        """Follows `InstallDependencies` in pip.go, which says "virtual environment" even without one."""
         if self.virtualenv:
             self._make(output)
         output.line("Updating pip, setuptools, and wheel in virtual environment...")

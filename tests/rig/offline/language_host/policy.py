@@ -1,8 +1,8 @@
-"""What stands between the engine and a policy pack in Python: `PolicyProxy` in `sdk/policy_proxy.go`.
+"""The proxy between the engine and a policy pack in Python: `PolicyProxy` in `sdk/policy_proxy.go`.
 
 The engine configures a policy pack after it has started. The SDK of policy packs wants the stack and its configuration
-in the environment variables of its process. So the engine is given this proxy first, and the pack starts once the
-engine has told the proxy about the stack.
+in the environment variables of its process. So the engine gets this proxy first, and the pack starts once the
+proxy knows the stack.
 """
 
 import contextlib
@@ -51,10 +51,10 @@ class PolicyProxy:
             self._server.stop(_LAST_ANSWERS)
 
     def configuration(self) -> dict[str, str]:
-        """Waits for the first call; returns the environment variables that tell the pack about the stack.
+        """Waits for the first call; returns the environment variables that describe the stack to the pack.
 
         Returns:
-            No variables if the first call is another than `ConfigureStack`, as in `pulumi policy publish`.
+            No variables if the first call is not `ConfigureStack`, as in `pulumi policy publish`.
         """
         configured = self._configuration.result()
         if configured is None:
@@ -133,7 +133,7 @@ class Port:
         return self._port.result()
 
     def end(self) -> None:
-        """Takes note that there is no more output."""
+        """Notes the end of the output."""
         if not self._port.done():
             self._fail("unexpected EOF")
 

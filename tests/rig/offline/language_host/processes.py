@@ -30,11 +30,11 @@ class HostError(Exception):
 
 
 class CommandError(HostError):
-    """A command did not start or did not end well; the text is that of Go's `os/exec`.
+    """A command did not start or did not end well; the text follows Go's `os/exec`.
 
     Attributes:
         status: The exit status; -1 after a signal, None if the command did not start.
-        stderr: What the command wrote to stderr, if that was captured.
+        stderr: The command's stderr, if it was captured.
     """
 
     def __init__(self, text: str, status: int | None = None, stderr: bytes = b"") -> None:
@@ -94,7 +94,7 @@ class Processes:
 
         Args:
             command: What to start.
-            piped: Whether its output can be read from it; otherwise it goes where the output of the host goes.
+            piped: Whether its output can be read; otherwise it goes where the output of the host goes.
             grace: Seconds that the process gets after an interruption (SIGINT). Without any, it is killed at once.
 
         Raises:

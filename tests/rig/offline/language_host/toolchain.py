@@ -43,7 +43,7 @@ class Package(NamedTuple):
 
 
 class Installed(NamedTuple):
-    """What is installed, and where a package has its pulumi-plugin.json: name -> path, empty without such a file."""
+    """The installed packages and their pulumi-plugin.json: name -> path, empty without such a file."""
 
     packages: list[Package]
     plugins: dict[str, str]
@@ -58,7 +58,7 @@ class About(NamedTuple):
 
 
 def search_up(folder: str, name: str) -> str | None:
-    """Returns the nearest folder with a file of this name: `folder` or one that it lies in."""
+    """Returns the nearest folder with a file of this name: `folder` or one of its parents."""
     for candidate in (Path(folder), *Path(folder).parents):
         if (candidate / name).exists():
             return str(candidate)

@@ -36,7 +36,7 @@ class Uv(Toolchain):
             virtualenv: An absolute path, or empty.
 
         Raises:
-            HostError: `uv` is not on PATH, is too old, or does not tell its version.
+            HostError: `uv` is not on PATH, is too old, or does not print its version.
         """
         super().__init__(processes)
         if not shutil.which("uv", path=os.environ.get("PATH", "")):
@@ -173,7 +173,7 @@ def parse_uv_version(printed: str) -> tuple[int, int, int]:
 
 
 def _project_name(folder: str) -> str:
-    """The `name` in the nearest Pulumi.yaml; empty where there is none."""
+    """The `name` in the nearest Pulumi.yaml; empty without one."""
     import yaml
 
     place = search_up(folder, "Pulumi.yaml")

@@ -135,7 +135,7 @@ class Host:
         return {package.name: (package.version, package.server) for package in packages}
 
     def install(self, root: Path, options: Mapping[str, object] | None = None, *, plugin: bool = False) -> str:
-        """What is shown of an installation."""
+        """The output of an installation."""
         info = self.info(root, options)
         responses = self.stub.InstallDependencies(language_pb2.InstallDependenciesRequest(info=info, is_plugin=plugin))
         return b"".join(response.stdout + response.stderr for response in responses).decode()
@@ -188,7 +188,7 @@ def environment_of(notes: Path, **variables: str) -> dict[str, str]:
 def started(
     notes: Path, *arguments: str, kind: str = "rig", address: str | None = None, **variables: str
 ) -> Generator[Host, None, None]:
-    """Start a host; `arguments` come before the address of the engine, by default that of one that keeps logs."""
+    """Start a host; `arguments` come before the address of the engine, by default an engine that keeps logs."""
     engine = Engine()
     server = grpc.server(futures.ThreadPoolExecutor(4))
     engine_pb2_grpc.add_EngineServicer_to_server(engine, server)

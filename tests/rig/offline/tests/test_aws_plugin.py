@@ -112,7 +112,7 @@ class Fault:
 
 @dataclass
 class Cloud:
-    """MiniStack, and what was asked of it."""
+    """MiniStack, and the requests to it."""
 
     url: str
     port: int
@@ -253,7 +253,7 @@ def _error(fault: Fault, *, is_json: bool) -> tuple[str, bytes]:
 
 
 def _names_of_result(token: str) -> set[str]:
-    """What the SDK expects a function to return."""
+    """The result that the SDK expects from a function."""
     module, _, kind = token.removeprefix("aws:").partition("/")
     package: Any = pulumi_aws if module == "index" else getattr(pulumi_aws, module)
     name = kind.rpartition(":")[2]
@@ -859,7 +859,7 @@ def test_another_user_means_another_key(engine: Engine, cloud: Cloud) -> None:
 
 
 def test_a_key_of_a_user_who_was_renamed_is_orphaned(engine: Engine, cloud: Cloud) -> None:
-    """Observed of the real provider: the key's delete asks under the old name, is told 404, and takes that for done."""
+    """Observed in the real provider: the key's delete asks under the old name, gets a 404, and takes that for done."""
     user = engine.create(USER, "bot", {"name": "old"})
     key = engine.create(KEY, "key", {"user": "old"})
     engine.update(USER, "bot", user, {"name": "new"})

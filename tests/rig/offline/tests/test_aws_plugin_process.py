@@ -171,7 +171,7 @@ def test_an_engine_that_attached_does_not_end_it(attached: Plugin) -> None:
 
 
 class SlowCloud:
-    """Answers CreateAccessKey when it is told to; until then it lets callers wait, or refuses them."""
+    """Answers CreateAccessKey on command; until then it lets callers wait, or refuses them."""
 
     def __init__(self) -> None:
         self.asked, self.answer = threading.Event(), threading.Event()

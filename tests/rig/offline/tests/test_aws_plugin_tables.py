@@ -30,7 +30,7 @@ def module_of(token: str) -> Any:
     snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
     if package == "index":
         return importlib.import_module(f"pulumi_aws.{snake}")
-    # The SDK loads its packages lazily, and one that is loaded by its own module's import lacks that module's names.
+    # The SDK loads its packages lazily, and a package loaded by its own module's import lacks that module's names.
     assert getattr(pulumi_aws, package).outputs
     return importlib.import_module(f"pulumi_aws.{package}.{snake}")
 

@@ -165,7 +165,7 @@ def test_another_release_of_the_cli_is_built_when_it_is_asked_for(machine: Machi
     assert [name for name in machine.results if name.startswith("cli")] == ["cli-3.259.0-HASH", f"cli-{release}-HASH"]
     assert machine.run(PULUMI_CODESPACES_CLI=chosen).stdout == other.stdout
     assert machine.run(PULUMI_CODESPACES_CLI="3.259.0").stdout == pinned
-    # What is in the repository stays the pinned one.
+    # The release in the repository stays the pinned one.
     assert "pkg/v3 v3.259.0" in (machine.rig / "offline/cli/go.mod").read_text()
 
 

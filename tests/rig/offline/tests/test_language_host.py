@@ -42,7 +42,7 @@ from pulumi.runtime.proto import analyzer_pb2, analyzer_pb2_grpc, language_pb2, 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-# Notes how it was started, says something, and ends as it is told: at once, or when it is killed.
+# Notes how it was started, says something, and ends at once or when it is killed.
 PROGRAM = """
 import json, os, pathlib, signal, sys, time
 notes = pathlib.Path(os.environ["NOTES"])
@@ -60,7 +60,7 @@ print("world", file=sys.stderr, flush=True)
 time.sleep(float(os.environ.get("SECONDS", "0")))
 sys.exit(int(os.environ.get("STATUS", "0")))
 """
-# In place of the engine: starts a host (the arguments from the second on), and a plugin by it (the first).
+# In place of the engine: starts a host (the arguments from the second on), and through the host a plugin (the first).
 ENGINE_OF_A_PLUGIN = """
 import subprocess, sys
 import grpc
@@ -112,7 +112,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def python(file: Path) -> Path:
-    """Make a Python that tells itself from others."""
+    """Make a Python that can be distinguished from others."""
     return executable(file, f'#!/bin/sh\nWHICH={file} exec "{OWN}" "$@"\n')
 
 
@@ -262,7 +262,7 @@ class TestProgram:
         ],
     )
     def test_cancel_interrupts_it(self, start: Start, root: Path, notes: Path, status: str, error: str) -> None:
-        """`Cancel`, and what `Run` makes of it."""
+        """`Cancel`, and its effect on `Run`."""
         python(root / "env/bin/python")
         with start(SECONDS="60", STOPPED=status) as host:
             call = host.stub.Run.future(host.run_request(root, {"virtualenv": "env"}))
@@ -456,7 +456,7 @@ class TestUv:
             assert details(error) == EXEC.format("plugin program") + NO_FILE.format(root / "venv/bin/python")
 
     def test_what_it_requires(self, start: Start, root: Path, notes: Path, tools: Path) -> None:
-        """`uv.EnsureVenv`, `uv.ListPackages`, `uvVirtualPackages`; names and versions are those of uv.lock."""
+        """`uv.EnsureVenv`, `uv.ListPackages`, `uvVirtualPackages`; names and versions come from uv.lock."""
         (root / "uv.lock").write_text(LOCK)
         package = root / "site/pulumi_mine"
         package.mkdir(parents=True)
@@ -581,7 +581,7 @@ class TestPlugin:
         assert not (root / place).exists()
 
     def test_how_it_is_started(self, start: Start, root: Path, tmp_path: Path) -> None:
-        """`RunPlugin`: the engine's variables win over those of its environment, and its output is buffered."""
+        """`RunPlugin`: the engine's variables win over its environment, and its output is buffered."""
         python(root / "venv/bin/python")
         variables = {"VIRTUAL_ENV": "/shell", "PYTHONPATH": "/modules", "PATH": "/usr/bin:/bin"}
         with start(OF_HOST="1", VIRTUAL_ENV="/host") as host:
@@ -595,7 +595,7 @@ class TestPlugin:
 
     @pytest.mark.parametrize(("status", "last"), [("0", []), ("7", [7])])
     def test_it_passes_on_output_and_status(self, start: Start, root: Path, status: str, last: list[int]) -> None:
-        """`RunPlugin`: nothing tells the status 0."""
+        """`RunPlugin`: the status 0 is not reported."""
         python(root / "venv/bin/python")
         with start() as host:
             responses = list(host.run_plugin(root, STATUS=status))
@@ -666,7 +666,7 @@ class TestPlugin:
         assert (run.arguments, run.folder) == ("-m pulumi.run.plugin mine 127.0.0.1:5", str(root))
 
     def test_a_package_with_an_sdk_that_cannot_run_it(self, start: Start, root: Path, notes: Path) -> None:
-        """`RunPlugin`: its folder is run, and Python tells what is missing."""
+        """`RunPlugin`: its folder is run, and Python reports what is missing."""
         (root / "__main__.py").unlink()
         (root / "pyproject.toml").write_text('[project]\nname = "mine"\n[build-system]\nbuild-backend = "x"\n')
         fails = "case $1 in -c) echo ModuleNotFoundError: No module named pulumi.run >&2; exit 1;; esac"
@@ -1208,7 +1208,7 @@ class TestQuestions:
 
 
 class TestRigAlone:
-    """What the rig's host does otherwise than the official one."""
+    """Differences between the rig's host and the official one."""
 
     def test_its_version_is_that_of_the_sdk(self, notes: Path) -> None:
         with started(notes) as host:
@@ -1278,7 +1278,7 @@ class TestRigAlone:
         assert (notes / "stopped").read_text() == "SIGINT\n"
 
     def test_it_is_quiet_when_it_is_interrupted_while_it_starts(self, tmp_path: Path) -> None:
-        # grpc is what it imports first; this one tells that it is being imported, and then takes its time.
+        # grpc is what it imports first; this one reports its import, and then takes its time.
         (tmp_path / "grpc.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
         environment = {**os.environ, "PYTHONPATH": f"{OFFLINE}:{tmp_path}"}
         command = [OWN, "-m", "language_host", "executor", "127.0.0.1:1"]

@@ -244,7 +244,7 @@ class RepositoryPolicy(Resource):
             )
 
         def names_someone_new(error: AwsError) -> bool:
-            # ECR refuses a policy that names a user whom it does not see yet.
+            # ECR refuses a policy that names a user before it sees the user.
             return error.code == "InvalidParameterException" and "Invalid repository policy provided" in str(error)
 
         with doing(f"putting ECR Repository Policy ({state['repository']})"):

@@ -85,7 +85,7 @@ def _prefix_of(name: str) -> str:
 
 
 def _document_of(answer: Any) -> str:
-    """A policy document of an answer, as JSON. IAM escapes it for URLs; botocore makes an object of it where it can."""
+    """A policy document of an answer, as JSON. IAM escapes it for URLs; botocore parses it into an object if it can."""
     return unquote(answer) if isinstance(answer, str) else to_json(answer)
 
 
@@ -486,7 +486,7 @@ class Policy(Resource):
             versions = aws.everything("iam", "ListPolicyVersions", "Versions", PolicyArn=arn)
         old = [each for each in versions if not each["IsDefaultVersion"]]
         if len(versions) >= _POLICY_VERSIONS and old:
-            # Versions that were made within one second are told apart by their numbers.
+            # Versions made within one second differ only in their numbers.
             oldest = min(old, key=lambda each: (each["CreateDate"], int(each["VersionId"][1:])))
             self._delete_version(aws, arn, oldest["VersionId"])
 
