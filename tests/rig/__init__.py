@@ -1,1 +1,1 @@
-"""What the tests and the examples run on; the README tells of its parts."""
+"""The ground that the tests and the examples run on; the README describes its parts."""

@@ -68,25 +68,25 @@ DEFAULT_SEED: dict[str, Any] = {
 _TOKEN_SCOPES = ["admin:org", "repo", "read:packages"]
 _DELETE_KEY = re.compile(r"aws iam delete-access-key --user-name (\S+) --access-key-id ([A-Z0-9]+)")
 _URL, _TOKEN = "LOCAL_CLOUD_URL", "LOCAL_CLOUD_TOKEN"
-# An App goes before a token, and one that a person has is for the real GitHub.
+# An App takes precedence over a token, and the person's own App is for the real GitHub.
 _APP = ("GITHUB_APP_ID", "GITHUB_APP_INSTALLATION_ID", "GITHUB_APP_PEM_FILE")
 
 
 class LocalCloud:
-    """All of it; use it as a context manager.
+    """The whole local cloud; use it as a context manager.
 
     Attributes:
         github: the GitHub stand-in.
         aws: the local AWS.
-        organization: the one that `environment` names.
-        codespaces: those that were started by name.
+        organization: the login of the organization in `environment`.
+        codespaces: the codespaces that were started with a name.
     """
 
     def __init__(self, seed: Mapping[str, Any] | None = None, *, docker: Docker = "auto") -> None:
         """Start it.
 
         Args:
-            seed: `{"github": …, "aws": …}`, each as the README tells; `DEFAULT_SEED` if left out. Where the part for
+            seed: `{"github": …, "aws": …}`, each as in the README; `DEFAULT_SEED` if left out. Where the part for
                 GitHub has no tokens, a classic one with the scopes for everything is made.
             docker: how codespaces log in, see `rig.codespace.Codespace`.
 
@@ -144,7 +144,7 @@ class LocalCloud:
             user: whose codespace it is.
 
         Raises:
-            KeyError: there is no such repository.
+            KeyError: the repository does not exist.
         """
         codespace = start_codespace(self.github, self.aws, repository, user=user, docker=self._docker)
         name = name or f"{repository}-{next(self._numbers)}"

@@ -97,7 +97,7 @@ class Pull:
 
 
 class Refused(Exception):
-    """What was asked for was refused; says why."""
+    """A request was refused; the message says why."""
 
 
 # -- which secrets a codespace gets
@@ -112,10 +112,10 @@ def visible_secrets(github: GitHubStandIn | Cloud, repository: str, user: str | 
     Args:
         github: the stand-in, or its state.
         repository: `organization/name`.
-        user: whose codespace it is; without one there are no secrets of a user.
+        user: the owner of the codespace; left out, the codespace has no user's secrets.
 
     Raises:
-        KeyError: there is no such repository.
+        KeyError: the repository does not exist.
     """
     cloud: Any = getattr(github, "cloud", github)
     with cloud.lock:
@@ -150,7 +150,7 @@ def triples(secrets: Mapping[str, str]) -> list[Triple]:
 
 
 def _host(server: str) -> str:
-    """The host name that docker takes from what it is told to log in to."""
+    """The host name that docker takes from a server to log in to."""
     bare = server.partition("://")[2] if "://" in server else server
     host = bare.split("/", 1)[0]
     return "index.docker.io" if host in _HUB_HOSTS else host
@@ -545,7 +545,7 @@ def start_codespace(
         docker: see `Codespace`.
 
     Raises:
-        KeyError: there is no such repository.
+        KeyError: the repository does not exist.
     """
     return Codespace(repository, visible_secrets(github, repository, user), Network.of(aws), docker=docker)
 
@@ -573,7 +573,7 @@ def judge_secrets(secrets: Mapping[str, str], aws: LocalAws, image: str) -> Pull
     verdict = Pull(False)
     for triple in candidates:
         try:
-            # The last login that worked is the one that docker keeps.
+            # Docker keeps the last login that worked.
             verdict = _judge_triple(triple, aws, name.repository, name.reference)
         except _LoginRefused as refused:
             verdict = verdict if verdict.ok or verdict.reason else Pull(False, str(refused))

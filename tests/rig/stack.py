@@ -28,7 +28,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 COMPONENTS = REPOSITORY / "components"
 # The virtual environment of the tests, in which programs and the plugin run too.
 ENVIRONMENT = Path(sys.prefix)
-# The folder of a stack with its plugin; the process of the plugin is known by it.
+# The folder of a stack with its plugin, which identifies the plugin's process.
 PLUGIN_FOLDER = "codespaces-plugin"
 _OFFLINE = {
     "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -48,7 +48,7 @@ _TIMEOUT_SECONDS = 300
 
 @cache
 def engine_folder() -> Path:
-    """The folder with `pulumi`: the one on PATH, else the one that `engine.sh` prepares."""
+    """The folder with `pulumi`: from PATH, or prepared by `engine.sh`."""
     found = shutil.which("pulumi")
     if found:
         return Path(found).parent
@@ -87,7 +87,7 @@ def link_plugins(folder: Path) -> None:
 
 
 def kill_beside(run: subprocess.Popen[str], *files: Path, seconds: float = 10) -> None:
-    """Send SIGKILL to a process at a moment when the JSON files that it writes are whole; leave one that has ended.
+    """Send SIGKILL to a process at a moment when the JSON files that it writes are whole; do nothing if it has ended.
 
     Raises:
         AssertionError: they have not been whole for that long.
@@ -112,7 +112,7 @@ def kill_beside(run: subprocess.Popen[str], *files: Path, seconds: float = 10) -
 
 
 def _process_state(number: int) -> str:
-    """The first letter of what `ps` says of a process; empty where there is none."""
+    """The first letter of what `ps` says of a process; empty without the process."""
     said = subprocess.run(["ps", "-o", "state=", "-p", str(number)], capture_output=True, text=True, check=False)
     return said.stdout.strip()[:1]
 
@@ -152,7 +152,7 @@ def copy_components(folder: Path, *, pip: str | None = None) -> Path:
     library = make_environment(components / options.get("virtualenv", "venv"))
     if pip is not None:
         (library / "pip").mkdir()
-        # Without it, the one of the tests would be found before this one.
+        # Without it, the plugin of the tests would be found before this one.
         (library / "pip/__init__.py").touch()
         (library / "pip/__main__.py").write_text(pip)
     return components
@@ -220,17 +220,17 @@ class Outcome:
 
 
 class Stack:
-    """A project in a temporary folder and one stack of it.
+    """A project in a temporary folder, and one of its stacks.
 
     Args:
-        folder: where everything of it lives.
+        folder: holds all files of the project.
         environment: what the CLI and the plugins get beside the paths, such as `LocalCloud.environment`.
         program: the text of `__main__.py`, or the folder of a project, which is copied.
         project: the name of the project; that of a folder is in its Pulumi.yaml.
         virtualenv: the environment of the program.
-        plugin: the folder of the plugin, which Pulumi.yaml then names. True: one that runs the code of this clone in
-            the environment of the tests. False: none, so that the engine looks for the plugin itself.
-        launcher: whether the engine starts that plugin itself, as one that is installed; a language host, which starts
+        plugin: the folder of the plugin, which Pulumi.yaml then names. True: a plugin that runs the code of this clone
+            in the environment of the tests. False: none, so that the engine looks for the plugin itself.
+        launcher: whether the engine starts that plugin itself, like an installed one; a language host, which starts
             it otherwise, kills it when the engine is gone.
     """
 
@@ -293,7 +293,7 @@ class Stack:
 
     @property
     def state_description(self) -> Path:
-        """What the backend notes beside the state.
+        """The file that the backend writes beside the state.
 
         It is the one file that a kill may tear: the state itself is renamed into its place, this one is written there.
         No command can read the stack then ("failed to load checkpoint: EOF"), until it is removed.

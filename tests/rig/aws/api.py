@@ -196,7 +196,7 @@ class Api:
 async def carry_out(
     core: Core, call: AwsCall, forward: Forward, refusal: Callable[[AwsCall, int, str, str], Answer]
 ) -> Answer:
-    """Let a call take effect, with the faults that were ordered for it, and tell the observers.
+    """Let a call take effect, with the faults that were ordered for it, and notify the observers.
 
     Args:
         core: the state of the stand-in.
@@ -315,7 +315,7 @@ def _signature_failure(scope: Scope, headers: dict[str, str], body: bytes, secre
 
 
 def error_code(answer: Answer) -> str:
-    """The error code in an answer of any of the protocols; empty where there is none."""
+    """The error code in an answer of any of the protocols; empty without one."""
     if answer.body.lstrip().startswith(b"{"):
         try:
             parsed = json.loads(answer.body)
@@ -330,7 +330,7 @@ def error_code(answer: Answer) -> str:
 
 
 def text_of(body: bytes, tag: str) -> str:
-    """The text of the first element of that name; raises LookupError where there is none."""
+    """The text of the first element of that name; raises LookupError without one."""
     for element in ET.fromstring(body).iter():  # noqa: S314 - the rig's own answer
         if element.tag.rpartition("}")[2] == tag:
             return element.text or ""

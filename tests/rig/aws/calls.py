@@ -1,4 +1,4 @@
-"""What the local AWS writes down: the calls that it got, and the changes that they made."""
+"""The log of the local AWS: the calls that it received, and the changes that they made."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class AwsCall:
 
 @dataclass(frozen=True)
 class Event:
-    """One change of state, as the observers are told.
+    """One change of state, as observers receive it.
 
     Attributes:
         kind: `user.created`, `user.updated`, `user.deleted`, `key.created`, `key.updated`, `key.deleted`,
@@ -117,7 +117,7 @@ def writes(service: str, action: str) -> bool:
 
 
 def event_of(call: AwsCall) -> Event | None:
-    """What the observers are told about a call that changed something; None where nobody can see the change yet."""
+    """The event for observers of a call that changed something; None while nobody can see the change."""
     if call.action in _PARTS_OF_A_PUSH:
         return None
     kind, parameter = _KINDS.get(call.action, ("other.changed", ""))

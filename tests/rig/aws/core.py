@@ -1,4 +1,4 @@
-"""What the parts of the local AWS share: keys, tokens, faults, the log, the observers, and MiniStack itself."""
+"""State that the parts of the local AWS share: keys, tokens, faults, the log, the observers, and MiniStack itself."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Token:
-    """What is known of a registry password."""
+    """The access key, Region and expiry of a registry password."""
 
     access_key_id: str
     region: str
@@ -106,7 +106,7 @@ class Tokens:
         return token
 
     def find(self, password: str) -> Token | None:
-        """What is known of a password; None if it is no token."""
+        """The token behind a password; None if the password is not a valid token."""
         return self._tokens.get(password)
 
     def __iter__(self) -> Iterator[str]:
@@ -120,7 +120,7 @@ class Tokens:
 
 
 class Core:
-    """The shared state; its attributes that tests set are those of `LocalAws`, which passes them on."""
+    """The shared state. `LocalAws` has the same attributes for tests to set, and passes them on."""
 
     def __init__(self, emulator: Emulator, administrators: Sequence[Credentials]) -> None:
         self.emulator = emulator

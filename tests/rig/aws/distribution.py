@@ -80,7 +80,7 @@ class Content:
         self._root = folder / "docker/registry/v2"
 
     def find_image(self, repository: str, reference: str) -> tuple[str, list[str]] | None:
-        """An image's digest, and the digests of its parts that are missing or broken; None where there is none."""
+        """An image's digest, and the digests of its parts that are missing or broken; None without the image."""
         manifests = self._repository(repository) / "_manifests"
         digest = reference
         if not reference.startswith("sha256:"):
@@ -104,7 +104,7 @@ class Content:
 
     def uploads(self, repository: str) -> list[str]:
         """The uploads that were begun and neither ended nor broken off."""
-        # The folder of one that was broken off stays, with the state of its checksum.
+        # The folder of a cancelled upload stays, with the state of its checksum.
         return sorted(path.parent.name for path in self._repository(repository).glob("_uploads/*/data"))
 
     def _repository(self, name: str) -> Path:

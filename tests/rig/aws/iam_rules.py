@@ -34,7 +34,7 @@ _TAG = re.compile(r"[^\W_\d]|[\d\s_.:/=+\-@]")
 _HANDLERS: dict[str, Handler] = iam._IAM_HANDLERS
 
 HANDED_OUT: list[str] = []
-"""The secret of every access key that was made, whatever became of it: it is looked for where it must not be."""
+"""The secrets of all access keys ever made, also deleted ones: tests search for them where they must not be."""
 
 
 class Refused(Exception):

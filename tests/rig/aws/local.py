@@ -100,12 +100,12 @@ class Repository:
 
 @dataclass(frozen=True)
 class FoundImage:
-    """What a pull finds.
+    """The result of a pull.
 
     Attributes:
         digest: of the manifest.
         blobs: digests of configuration and layers.
-        broken: those of them that are missing, or not what their digests say.
+        broken: the digests whose blobs are missing or have other content.
     """
 
     digest: str
@@ -143,7 +143,7 @@ class LocalAws:
             seed: what is to be there from the start; see the README for its form. Its accounts are added to `accounts`.
 
         Raises:
-            ValueError: an account number is none.
+            ValueError: an account number is not valid.
             EmulatorDied: MiniStack did not start.
         """
         seed = seed or {}
@@ -203,7 +203,7 @@ class LocalAws:
         """Add what a seed describes, in accounts that are there.
 
         Args:
-            seed: as the README tells.
+            seed: in the form that the README describes.
         """
         for account, given in seed.get("accounts", {}).items():
             for region, repositories in given.get("repositories", {}).items():
@@ -388,7 +388,7 @@ class LocalAws:
         }
 
     def access_keys(self, user: str, account: str | None = None) -> tuple[AccessKey, ...]:
-        """The access keys of a user, oldest first; raises KeyError where there is no such user."""
+        """The access keys of a user, oldest first; raises KeyError for an unknown user."""
         return self.users(account)[user].access_keys
 
     def policies(self, user: str, account: str | None = None) -> dict[str, dict[str, Any]]:
@@ -437,7 +437,7 @@ class LocalAws:
         return token.access_key_id
 
     def find_image(self, registry: EcrRegistry, repository: str, reference: str) -> FoundImage | None:
-        """The image that a tag or digest leads to; None where there is none."""
+        """The image of a tag or digest; None if the repository does not have it."""
         answer = self._core.ask(
             "image", account=registry.account, region=registry.region, repository=repository, reference=reference
         )
@@ -445,7 +445,7 @@ class LocalAws:
             return None
         return FoundImage(answer["digest"], tuple(answer["blobs"]), tuple(answer["broken"]))
 
-    # -- what a person does by hand; it is not among the requests, but the observers hear of it
+    # -- changes by hand: absent from the requests, but the observers get them
 
     def create_user(self, name: str, *, path: str = "/", account: str | None = None) -> str:
         """Create an IAM user; gives its ARN."""
@@ -528,7 +528,7 @@ class LocalAws:
             content: of the one file in the image; the image's name if left out.
 
         Raises:
-            AwsRefused: there is no such repository.
+            AwsRefused: the repository does not exist.
         """
         registry = EcrRegistry(account or self.accounts[0], region or self.region)
         image = build_image(content or f"{registry.host}/{repository}:{tag}\n")

@@ -69,7 +69,7 @@ class PlainRegistry:
 
         Args:
             repository: its name, which need not be one of those that the user may read.
-            tag: the tag that leads to it.
+            tag: the tag of the image.
             content: of the one file in it; the image's name if left out.
         """
         image = build_image(content or f"{self.host}/{repository}:{tag}\n")
@@ -87,7 +87,7 @@ class PlainRegistry:
         return self.repositories is None or repository in self.repositories
 
     def find_image(self, repository: str, reference: str) -> tuple[str, list[str]] | None:
-        """An image's digest, and the digests of its parts that are missing or broken; None where there is none."""
+        """An image's digest, and the digests of its parts that are missing or broken; None without the image."""
         return self.content.find_image(repository, reference)
 
     # -- its doors
@@ -104,7 +104,7 @@ class PlainRegistry:
         return None
 
     def token(self, authorization: str, query: str) -> Answer:
-        """A token for those of the scopes asked for that the user may have."""
+        """A token for the requested scopes that the user may have."""
         user, password = _basic(authorization)
         if not self.accepts(user, password):
             return _error(401, "UNAUTHORIZED", "incorrect username or password")

@@ -1,4 +1,4 @@
-"""What the front asks MiniStack's process: may this key do that, is this image there, what is in an account.
+"""The questions of the front to MiniStack's process: a key's rights, an image's parts, an account's contents.
 
 MiniStack's `SimulatePrincipalPolicy` cannot be asked: it knows no user with a path, no permissions boundary, no
 repository policy and no condition key of the caller. So the same functions are called that MiniStack's own enforcement
@@ -88,7 +88,7 @@ def _repository_policy(arn: str) -> str:
 
 
 def _image(question: Question) -> dict[str, Any]:
-    """What a pull of an image finds: its manifest, and each blob of it that is missing or not what it should be."""
+    """The result of pulling an image: its manifest, and the blobs that are missing or have other content."""
     responses.set_request_account_id(question["account"])
     responses.set_request_region(question["region"])
     name = question["repository"]

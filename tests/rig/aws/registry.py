@@ -67,7 +67,7 @@ class EcrRegistry:
 
 
 def parse_ecr_host(host: str) -> EcrRegistry | None:
-    """The ECR registry of a host name in any of its forms; None if it is no ECR registry."""
+    """The ECR registry of a host name in any of its forms; None for any other host."""
     match = ECR_HOST.fullmatch(host)
     return EcrRegistry(match["account"], match["region"] or match["dual"]) if match else None
 
@@ -163,7 +163,7 @@ class Registries:
         return await carry_out(core, call, forward, _refuse)
 
     def _refusal(self, registry: EcrRegistry, path: _Path | None, authorization: str, call: AwsCall) -> Answer | None:
-        """Why a call is not allowed, asked anew every time: keys are deleted and policies change while tokens live."""
+        """Why a call is not allowed. Asked for each call: keys are deleted and policies change while tokens live."""
         password = _basic_password(authorization)
         token = self._core.tokens.find(password) if password else None
         if token is None:

@@ -122,7 +122,7 @@ def get_commit(call: Call) -> Answer:
 
 @operation("GET", "/repos/{owner}/{repo}/branches/{branch}", permission="contents", access="anyone")
 def get_branch(call: Call) -> Answer:
-    """The default branch; there is no other."""
+    """The default branch, which is the only branch."""
     home, name = call.repository(), call.parameters["branch"]
     if name != home.default_branch or not home.commits:
         raise Refusal(404, "Branch not found")

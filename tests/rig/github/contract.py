@@ -134,7 +134,7 @@ def _check(sample: Sample) -> list[str]:
     try:
         _checker().validate_response(request, response)
         what = "request"
-        if sample.status < 400:  # one that was refused may well be wrong
+        if sample.status < 400:  # a refused request may break the description
             _checker().validate_request(request)
     except OpenAPIError as error:
         return [f"{where}: {what}: {_reasons(error)}"]

@@ -38,7 +38,7 @@ _NOT_NEEDED = frozenset(
     }
 )
 
-# A discriminator is a hint for code generators; the one of `contents` names a property of an array, which nothing can
+# A discriminator is a hint for code generators; `contents` has one for a property of an array, which nothing can
 # follow. GitHub's alternatives overlap: what is `oneOf` there is read as `anyOf`.
 _NULL = {"type": "object", "nullable": True, "enum": [None]}
 """One more alternative where `nullable` stands beside others: GitHub means that null may come, OpenAPI 3.0 does not."""
@@ -47,7 +47,7 @@ CORRECTIONS = {
     "team-organization": ("name", "company", "location", "email"),
     "organization-full": ("name", "company", "location", "email"),
 }
-"""Properties that the description wants as text, while GitHub answers null where an organization never told them:
+"""Properties that are text in the description, while GitHub answers null until an organization sets them:
 recorded in octokit.rb, spec/cassettes/Octokit_Client_Organizations/with_team (MIT)."""
 
 

@@ -71,7 +71,7 @@ class Fault:
         after: so many matching requests pass first.
         times: so many are hit then; None for all.
         seen: matching requests so far.
-        hit: those of them that went wrong.
+        hit: matching requests that the fault struck.
     """
 
     method: str
@@ -83,7 +83,7 @@ class Fault:
     hit: int = 0
 
     def matches(self, method: str, path: str) -> bool:
-        """Whether a request is one that it is for."""
+        """Whether the rule applies to a request."""
         return self.method in ("*", method) and _fits(self.path.strip("/").split("/"), path.strip("/").split("/"))
 
 
@@ -97,7 +97,7 @@ def _fits(pattern: list[str], parts: list[str]) -> bool:
 
 @dataclass(frozen=True)
 class FaultRequest:
-    """What a callback is told of a request.
+    """The request that a callback gets.
 
     Attributes:
         number: of the request since the stand-in's start, from 1.
@@ -127,9 +127,9 @@ class Faults:
     def add(
         self, method: str, path: str, *, kind: Kind, times: int | None = 1, after: int = 0, **details: Any
     ) -> Fault:
-        """Order a fault; `details` are those of `Action`.
+        """Order a fault; `details` are attributes of `Action`.
 
-        Every rule counts the requests that it matches; the first one that is due decides.
+        Every rule counts the requests that it matches; the first rule that is due decides.
         """
         if method not in ("*", "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"):
             raise ValueError(f"method of a fault: {method!r}, but methods are in capitals, or * for any")

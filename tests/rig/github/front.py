@@ -42,7 +42,7 @@ _PAGE_OF_DEPRECATION = "https://developer.github.com/changes/2020-01-21-moving-t
 
 @dataclass
 class Exchange:
-    """One request and what became of it.
+    """One request and its outcome.
 
     Attributes:
         number: from 1, in the order of arrival.
@@ -88,7 +88,7 @@ class _Request:
         self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         self.method: str = "GET" if scope["method"] == "HEAD" else scope["method"]
         target: str = scope["raw_path"].decode("ascii")
-        if "://" in target:  # a client that was told to use this server as its proxy names the host too
+        if "://" in target:  # a client with this server as its proxy names the host too
             target = "/" + target.split("://", 1)[1].partition("/")[2]
         prefixed = target == PREFIX or target.startswith(f"{PREFIX}/")
         self.target = (target[len(PREFIX) :] or "/") if prefixed else target
@@ -134,7 +134,7 @@ class _Request:
 
 
 def with_names(target: str, cloud: Cloud) -> str | None:
-    """A path with names for the numbers that GitHub takes too; None where there is no such number."""
+    """A path with names for the numbers that GitHub takes too; None for an unknown number."""
     parts = target.split("/")
     number = int(parts[2]) if len(parts) > 2 and parts[2].isdecimal() else -1
     if parts[1] == "repositories":

@@ -31,7 +31,7 @@ class _Bucket:
 
 
 class Limits:
-    """What each caller has left.
+    """The remaining requests and points of each caller.
 
     Attributes:
         points_per_minute: the secondary limit: a GET costs 1 point, a write 5. GitHub's is 900; None, the default, is
@@ -75,7 +75,7 @@ class Limits:
         return bucket
 
     def state(self, caller: Caller, resource: str) -> dict[str, int]:
-        """What is left, as `GET /rate_limit` shows it."""
+        """The remaining requests, as `GET /rate_limit` shows them."""
         bucket = self._bucket(caller, resource)
         left = max(bucket.limit - bucket.used, 0)
         # Rounded up: who waits until the second that is named must find the window over.
@@ -83,7 +83,7 @@ class Limits:
         return {"limit": bucket.limit, "used": bucket.used, "remaining": left, "reset": reset}
 
     def headers(self, caller: Caller, resource: str) -> dict[str, str]:
-        """The headers that tell what is left."""
+        """The headers with the remaining requests."""
         state = self.state(caller, resource)
         shown = {f"X-RateLimit-{name.title()}": str(state[name]) for name in ("limit", "remaining", "reset", "used")}
         return shown | {"X-RateLimit-Resource": resource}

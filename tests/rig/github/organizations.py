@@ -30,7 +30,7 @@ def get_organization(call: Call) -> Answer:
 
 @operation("GET", "/users/{username}", access="anyone")
 def get_account(call: Call) -> Answer:
-    """A person or an organization: both are users here, told apart by `type`."""
+    """A person or an organization: both are users here and differ in `type`."""
     login = call.parameters["username"].lower()
     found = call.cloud.organizations.get(login) or call.cloud.users.get(login)
     if found is None:
@@ -89,7 +89,7 @@ def get_root(call: Call) -> Answer:
 
 @operation("GET", "/rate_limit", access="anyone", resource="")
 def get_rate_limit(call: Call) -> Answer:
-    """What is left of each limit; asking costs nothing."""
+    """The remaining requests of each limit; asking costs nothing."""
     resources = {name: call.limits.state(call.caller, name) for name in ("core", "search", "graphql", "codespaces")}
     return Answer(200, {"resources": resources, "rate": resources["core"]})
 

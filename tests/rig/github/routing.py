@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 NOT_FOUND = "Not Found"
 NOT_AN_ADMIN = "Must have admin rights to Repository."
-"""What GitHub says of many things that are no repository; see https://github.com/cli/cli/issues/2845."""
+"""GitHub's message for many paths that do not name a repository; see https://github.com/cli/cli/issues/2845."""
 
 Item = TypeVar("Item")
 
@@ -75,11 +75,11 @@ Handler = Callable[["Call"], Answer]
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation, and what it takes to be allowed to use it.
+    """One operation, and the rights that it takes.
 
     Attributes:
         path: as in GitHub's OpenAPI description.
-        scopes: those of a classic token that suffice, each alone; none means any token.
+        scopes: any of these is enough for a classic token; empty allows every token.
         permission: the permission of a fine-grained token or an App, without its level.
         level: `read`, `write` or `admin`.
         access: `anyone`, `token`, `owner` (of the organization) or `app` (an App's own JSON web token).
@@ -113,7 +113,7 @@ def operation(
     denied: str = NOT_AN_ADMIN,
     resource: str = "core",
 ) -> Callable[[Handler], Handler]:
-    """Enter a function into the table of operations; the arguments are those of `Operation`."""
+    """Enter a function into the table of operations; the arguments are attributes of `Operation`."""
 
     def enter(handler: Handler) -> Handler:
         needed = level or ("read" if method == "GET" else "write")
@@ -125,7 +125,7 @@ def operation(
 
 @cache
 def _patterns() -> list[tuple[re.Pattern[str], dict[str, Operation]]]:
-    """The paths of the table, those with more fixed parts first, so that `public-key` is no name of a secret."""
+    """The paths of the table. Paths with more fixed parts come first: `public-key` must not match a secret's name."""
     by_path: dict[str, dict[str, Operation]] = {}
     for entry in OPERATIONS:
         by_path.setdefault(entry.path, {})[entry.method] = entry

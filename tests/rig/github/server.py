@@ -47,7 +47,7 @@ class GitHubStandIn:
         check_contract: whether exchanges are checked against GitHub's description; leaving the context fails on a
             breach.
         latency: seconds added to every answer.
-        clock: tells the time, as an aware datetime; the time of the machine by default.
+        clock: returns the current time as an aware datetime; by default the machine's.
         requests_log: a file that gets a line of JSON for every exchange.
 
     Attributes:
@@ -147,11 +147,11 @@ class GitHubStandIn:
             self.tokens.seed(seed)
 
     def organization(self, login: str) -> Organization:
-        """An organization; raises KeyError where there is none."""
+        """An organization; raises KeyError for an unknown one."""
         return self.cloud.organization(login)
 
     def repository(self, full_name: str) -> Repository:
-        """A repository by `organization/name`; raises KeyError where there is none."""
+        """A repository by `organization/name`; raises KeyError for an unknown one."""
         return self.cloud.repository(full_name)
 
     def rotate_public_key(self, login: str) -> None:

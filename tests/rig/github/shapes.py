@@ -77,7 +77,7 @@ def stamp(moment: datetime) -> str:
 
 
 def last_modified(moment: datetime) -> dict[str, str]:
-    """The header that tells when something changed."""
+    """The header with the time of the last change."""
     return {"Last-Modified": format_datetime(moment, usegmt=True)}
 
 
@@ -234,7 +234,7 @@ def permissions(role: str) -> dict[str, bool]:
 
 
 def role_of(call: Call, one: Repository) -> str:
-    """What the caller may do to a repository."""
+    """The caller's permissions on a repository."""
     token = call.caller.token
     if token is None:
         return "pull"
@@ -274,7 +274,7 @@ _SECURITY = {
 
 
 def team_repository(call: Call, one: Repository, role: str) -> dict[str, Any]:
-    """A repository with what a team may do to it."""
+    """A repository with a team's permissions on it."""
     return minimal_repository(call, one) | {"permissions": permissions(role), "role_name": ROLE_NAMES.get(role, role)}
 
 

@@ -1,4 +1,4 @@
-"""What the stand-in remembers: organizations, repositories, secrets, teams, users and packages."""
+"""The state of the stand-in: organizations, repositories, secrets, teams, users and packages."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ REPOSITORY_SETTINGS: dict[str, Any] = {
     "merge_commit_title": "MERGE_MESSAGE",
     "merge_commit_message": "PR_TITLE",
 }
-"""What a repository can be told besides its name, visibility, topics and archiving, with GitHub's defaults."""
+"""Settings of a repository besides name, visibility, topics and archiving, with GitHub's defaults."""
 
 _FIRST_KEY_ID = 3380204578043523366
 
 
 @dataclass(frozen=True)
 class Event:
-    """One change of state, as the observers are told.
+    """One change of state, as observers receive it.
 
     Attributes:
         kind: `secret.created`, `secret.updated`, `secret.repositories`, `secret.deleted`, `repository.created`,
@@ -60,7 +60,7 @@ class Event:
             `team.repository`, `collaborator.changed`, `properties.changed`, `file.changed` or `key.rotated`.
         organization: the login; empty for what belongs to a user.
         name: of the secret, repository, team or file.
-        repository: the repository that a secret or file belongs to; None for those of an organization or user.
+        repository: the repository that a secret or file belongs to; None for secrets of an organization or user.
     """
 
     kind: str
@@ -82,7 +82,7 @@ class Secret:
 
 
 class NotSealed(ValueError):
-    """What was sent cannot be opened with the key of the organization, repository or user."""
+    """The value cannot be opened with the key of the organization, repository or user."""
 
 
 class SecretHolder:
@@ -158,7 +158,7 @@ class SecretHolder:
             self._tell("secret.repositories", secret.name)
 
     def delete_secret(self, name: str) -> None:
-        """Delete a secret; raises KeyError where there is none."""
+        """Delete a secret; raises KeyError for an unknown one."""
         with self.cloud.lock:
             del self.secrets[name.upper()]
             self._tell("secret.deleted", name.upper())
@@ -290,7 +290,7 @@ class Repository(SecretHolder):
             self.touch()
 
     def touch(self, kind: str = "repository.updated") -> None:
-        """Stamp a change and tell the observers."""
+        """Stamp a change and notify the observers."""
         self.updated_at = self.cloud.now()
         self.cloud.changed(kind, self.organization.login, self.name)
 
@@ -365,7 +365,7 @@ class Organization(SecretHolder):
         return login is not None and (not self.members or self.members.get(login) == "admin")
 
     def repository(self, name: str) -> Repository | None:
-        """A repository by its name in any case, None where there is none."""
+        """A repository by its name in any case; None for an unknown name."""
         return self._by_lower_name.get(name.lower())
 
     def remember(self, repository: Repository) -> None:
@@ -390,7 +390,7 @@ class Organization(SecretHolder):
             return repository
 
     def create_team(self, name: str, **attributes: Any) -> Team:
-        """Create a team; attributes are those of `Team`."""
+        """Create a team with attributes of `Team`."""
         with self.cloud.lock:
             number = attributes.pop("id", None) or self.cloud.new_id()
             team = Team(self, number, name, "-".join(name.lower().split()), **attributes)
@@ -409,10 +409,10 @@ class User(SecretHolder):
 
 
 class Cloud:
-    """All that the stand-in knows, and who is told about changes.
+    """The whole state of the stand-in, and the observers of its changes.
 
     Attributes:
-        clock: tells the time; replace it to move time.
+        clock: returns the current time; replace it to move time.
         selection_moves_updated_at: whether a change of the selected repositories alone moves a secret's `updated_at`;
             GitHub does not document it.
         observers: called after every change, while the state is locked.
@@ -450,13 +450,13 @@ class Cloud:
         return user
 
     def organization(self, login: str) -> Organization:
-        """An organization; raises KeyError where there is none."""
+        """An organization; raises KeyError for an unknown one."""
         if login.lower() not in self.organizations:
             raise KeyError(f"no organization {login}")
         return self.organizations[login.lower()]
 
     def repository(self, full_name: str) -> Repository:
-        """A repository by `organization/name`; raises KeyError where there is none."""
+        """A repository by `organization/name`; raises KeyError for an unknown one."""
         login, _, name = full_name.partition("/")
         found = self.organization(login).repository(name)
         if found is None:

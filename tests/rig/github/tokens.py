@@ -98,7 +98,7 @@ class Caller:
 
     @property
     def label(self) -> str:
-        """What the request log calls the caller."""
+        """The caller's name in the request log."""
         return self.token.label if self.token else "anonymous"
 
     @property
@@ -108,7 +108,7 @@ class Caller:
         return (token.login or token.label) if token else "anonymous"
 
     def headers(self, operation: Operation | None) -> dict[str, str]:
-        """The headers that tell the rights of the token, and those that the operation takes."""
+        """The headers with the token's rights and the rights that the operation takes."""
         token = self.token
         if token is None:
             return {}
@@ -131,7 +131,7 @@ class Caller:
         return LEVELS.index(granted) >= LEVELS.index(level)
 
     def sees(self, repository: Repository) -> bool:
-        """Whether a repository exists, for all that the caller can tell."""
+        """Whether a repository exists as far as the caller can see."""
         token = self.token
         if not repository.private:
             return True
@@ -149,7 +149,7 @@ class Caller:
 
         Args:
             operation: what was asked for.
-            organization: the one that it concerns, where it concerns one.
+            organization: the organization that the operation concerns, if any.
         """
         token = self.token
         if operation.access == "app":
@@ -228,7 +228,7 @@ class Tokens:
         repositories: list[str] | None = None,
         expires_at: datetime | None = None,
     ) -> None:
-        """Make a token known; the arguments are those of a seed."""
+        """Register a token; the arguments are the keys of a token in a seed."""
         if kind not in ("classic", "fine-grained"):
             raise ValueError(f"kind of a token: {kind!r}, but a seed can only give 'classic' and 'fine-grained'")
         ids = (
