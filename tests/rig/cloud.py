@@ -379,18 +379,17 @@ _CODESPACE_ACTIONS = {"start": _start, "login": _login, "pull": _pull, "stop": _
 
 def _show(client: httpx.Client) -> int:
     state = client.get("/state").raise_for_status().json()
-    for organization, found in state["github"].items():
-        print(f"GitHub organization {organization}, Codespaces secrets: {len(found)}")
-        for secret in found:
+    for organization, contents in state["github"].items():
+        print(f"GitHub organization {organization}, Codespaces secrets: {len(contents)}")
+        for secret in contents:
             readers = secret["visibility"]
             if readers == "selected":
                 readers = ", ".join(secret["repositories"]) or "no repository"
             print(f"  {secret['name']}: {readers}; updated {secret['updated_at']}")
-    for account, found in state["aws"].items():
-        print(
-            f"AWS account {account}, IAM users: {len(found['users'])}, ECR repositories: {len(found['repositories'])}"
-        )
-        for user in found["users"].values():
+    for account, contents in state["aws"].items():
+        users, repositories = contents["users"], contents["repositories"]
+        print(f"AWS account {account}, IAM users: {len(users)}, ECR repositories: {len(repositories)}")
+        for user in users.values():
             print(f"  user {user['path']}{user['name']}")
             for key in user["access_keys"]:
                 print(f"    access key {key['id']}: {key['status']}, created {key['created_at']}")

@@ -145,8 +145,8 @@ def triples(secrets: Mapping[str, str]) -> list[Triple]:
         match = _TRIPLE.fullmatch(name)
         if match and value:
             parts.setdefault(match["prefix"], {})[match["part"]] = value
-    whole = sorted((prefix, found) for prefix, found in parts.items() if len(found) == 3)
-    return [Triple(prefix, found["SERVER"], found["USER"], found["PASSWORD"]) for prefix, found in whole]
+    whole = sorted((prefix, values) for prefix, values in parts.items() if len(values) == 3)
+    return [Triple(prefix, values["SERVER"], values["USER"], values["PASSWORD"]) for prefix, values in whole]
 
 
 def _host(server: str) -> str:

@@ -54,7 +54,7 @@ def ecr(
         for repository in repositories
     ]
     secrets = {f"{name.upper()}_CONTAINER_REGISTRY_{part}": "[secret]" for part in ("USER", "PASSWORD", "SERVER")}
-    readers = {one: index for index, one in enumerate(readers)}
+    readers = {reader: index for index, reader in enumerate(readers)}
     slots = {slot: {"generation": serial, "serial": serial} for slot, serial in zip("ab", serials, strict=True)}
     user = f"codespaces-{name}"
     found = [
@@ -98,7 +98,7 @@ def login(name="azure", server="acme.azurecr.io", readers=("web",), secrets=("US
               {"server": server, "password": "[secret]"}, parent=parent),
         state(SECRETS, f"{name}-secrets", {
             "owner": "acme", "secrets": names, "visibility": "selected",
-            "selectedRepositories": {one: index for index, one in enumerate(readers)}}, parent=parent),
+            "selectedRepositories": {reader: index for index, reader in enumerate(readers)}}, parent=parent),
     ]  # fmt: skip
 
 

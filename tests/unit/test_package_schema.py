@@ -52,7 +52,7 @@ def snake_case(name: str) -> str:
 
 
 def test_there_is_what_the_package_has(schema: dict[str, Any]) -> None:
-    components = {token for token, one in schema["resources"].items() if one.get("isComponent")}
+    components = {token for token, definition in schema["resources"].items() if definition.get("isComponent")}
     assert components == {f"codespaces:index:{kind.__name__}" for kind in COMPONENTS}
     assert {*schema["resources"]} - components == {f"codespaces:index:{kind.__name__}" for kind in RESOURCES}
     public = {name for name in pulumi_codespaces.__all__ if name.endswith("Args")}
@@ -78,16 +78,16 @@ def test_the_provider_takes_what_the_class_takes(schema: dict[str, Any]) -> None
     assert inputs == [name for name in parameters if name not in ("self", "resource_name", "opts")]
     # A default provider takes each of its inputs from the configuration of the stack.
     assert schema["config"]["variables"] == schema["provider"]["inputProperties"]
-    (app_auth,) = [one for token, one in schema["types"].items() if token.endswith(":AppAuth")]
+    (app_auth,) = [definition for token, definition in schema["types"].items() if token.endswith(":AppAuth")]
     assert [snake_case(key) for key in app_auth["properties"]] == [*pulumi_codespaces.AppAuth.__annotations__]
 
 
 def test_secrets_are_marked(schema: dict[str, Any]) -> None:
     marked = {
         f"{token.rsplit(':', 1)[-1]}.{section}.{name}"
-        for token, one in {**schema["resources"], "provider": schema["provider"], **schema["types"]}.items()
+        for token, definition in {**schema["resources"], "provider": schema["provider"], **schema["types"]}.items()
         for section in SECTIONS
-        for name, described in one.get(section, {}).items()
+        for name, described in definition.get(section, {}).items()
         if described.get("secret")
     }
     assert marked == {
@@ -104,9 +104,9 @@ def test_secrets_are_marked(schema: dict[str, Any]) -> None:
 
 def test_members_of_enums_are_named_as_in_other_packages(schema: dict[str, Any]) -> None:
     enums = {
-        token.rsplit(":", 1)[-1]: {member["name"]: member["value"] for member in one["enum"]}
-        for token, one in schema["types"].items()
-        if "enum" in one
+        token.rsplit(":", 1)[-1]: {member["name"]: member["value"] for member in definition["enum"]}
+        for token, definition in schema["types"].items()
+        if "enum" in definition
     }
     assert enums == {
         name: {member.value.title(): member.value for member in getattr(pulumi_codespaces, name)}
@@ -119,10 +119,12 @@ def test_members_of_enums_are_named_as_in_other_packages(schema: dict[str, Any])
 def described(schema: dict[str, Any]) -> dict[str, str | None]:
     """Everything that has a name, and what is said about it."""
     texts: dict[str, str | None] = {"provider": schema["provider"].get("description")}
-    for token, one in {**schema["types"], **schema["resources"], "": schema["provider"]}.items():
-        texts[token] = one.get("description")
-        parts = {f"{section}.{name}": part for section in SECTIONS for name, part in one.get(section, {}).items()}
-        parts |= {member["name"]: member for member in one.get("enum", ())}
+    for token, definition in {**schema["types"], **schema["resources"], "": schema["provider"]}.items():
+        texts[token] = definition.get("description")
+        parts = {
+            f"{section}.{name}": part for section in SECTIONS for name, part in definition.get(section, {}).items()
+        }
+        parts |= {member["name"]: member for member in definition.get("enum", ())}
         texts |= {f"{token}.{name}": part.get("description") for name, part in parts.items()}
     return texts
 
@@ -174,7 +176,7 @@ def test_defaults_are_told_in_words_too(schema: dict[str, Any], name: str) -> No
         assert inputs[key]["default"] == default
         text = default if isinstance(default, str) else json.dumps(default)
         assert f"Defaults to `{text}`" in inputs[key]["description"]
-    assert [key for key, one in inputs.items() if "Defaults to" in one["description"]] == [
+    assert [key for key, definition in inputs.items() if "Defaults to" in definition["description"]] == [
         key for key in inputs if key in DEFAULTS[name]
     ]
 
@@ -224,7 +226,9 @@ def test_the_page_lists_the_inputs_that_must_be_plain(schema: dict[str, Any]) ->
     listed = {name: sorted(inputs) for name, *inputs in (re.findall(r"`(\w+)`", line) for line in section.splitlines())}
     plain = {
         kind.__name__: sorted(
-            name for name, one in resource(schema, kind.__name__)["inputProperties"].items() if one.get("plain")
+            name
+            for name, definition in resource(schema, kind.__name__)["inputProperties"].items()
+            if definition.get("plain")
         )
         for kind in COMPONENTS
     }

@@ -205,23 +205,23 @@ class LocalAws:
         Args:
             seed: in the form that the README describes.
         """
-        for account, given in seed.get("accounts", {}).items():
-            for region, repositories in given.get("repositories", {}).items():
+        for account, settings in seed.get("accounts", {}).items():
+            for region, repositories in settings.get("repositories", {}).items():
                 for name, tags in repositories.items():
                     self.create_repository(name, account=account, region=region)
                     for tag in tags:
                         self.push_image(name, tag, account=account, region=region)
-            for name, role in given.get("roles", {}).items():
+            for name, role in settings.get("roles", {}).items():
                 self.create_role(
                     name, role["trusts"], policy=role.get("policy", "AdministratorAccess"), account=account
                 )
-        for host, given in seed.get("registries", {}).items():
+        for host, settings in seed.get("registries", {}).items():
             self.registries.add(
                 host,
-                given["user"],
-                given["password"],
-                given.get("repositories"),
-                challenge=given.get("challenge"),
+                settings["user"],
+                settings["password"],
+                settings.get("repositories"),
+                challenge=settings.get("challenge"),
             )
 
     def __enter__(self) -> Self:

@@ -135,7 +135,7 @@ def list_repositories(call: Call) -> Answer:
         for repository in home.repositories.values()
         if token.repository_ids is None or repository.id in token.repository_ids
     ]
-    shown, link = call.page(sorted(seen, key=lambda one: one.id))
+    shown, link = call.page(sorted(seen, key=lambda repository: repository.id))
     body = {
         "total_count": len(seen),
         "repository_selection": "all" if token.repository_ids is None else "selected",

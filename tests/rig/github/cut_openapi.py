@@ -54,7 +54,7 @@ recorded in octokit.rb, spec/cassettes/Octokit_Client_Organizations/with_team (M
 def cut(whole: dict[str, Any]) -> dict[str, Any]:
     """The description of the operations in the table, and what they refer to."""
     paths: dict[str, dict[str, Any]] = {}
-    for operation in sorted(OPERATIONS, key=lambda one: (one.path, one.method)):
+    for operation in sorted(OPERATIONS, key=lambda operation: (operation.path, operation.method)):
         if operation.path == GRAPHQL:
             continue
         described = whole["paths"].get(operation.path, {}).get(operation.method.lower())

@@ -103,7 +103,7 @@ class Limits:
             while points and points[0][0] <= now - _MINUTE:
                 points.popleft()
             cost = _POINTS.get(method, 5)
-            if sum(one for _, one in points) + cost > self.points_per_minute:
+            if sum(spent for _, spent in points) + cost > self.points_per_minute:
                 raise self.secondary_refusal(self.retry_after)
             points.append((now, cost))
 

@@ -97,7 +97,7 @@ def get_rate_limit(call: Call) -> Answer:
 @operation("GET", "/orgs/{org}/teams", scopes=("admin:org", "read:org", "write:org"), permission="members")
 def list_teams(call: Call) -> Answer:
     """The teams of an organization."""
-    shown, link = call.page(sorted(call.organization.teams.values(), key=lambda one: one.slug))
+    shown, link = call.page(sorted(call.organization.teams.values(), key=lambda listed: listed.slug))
     return Answer(200, [team(call, listed) for listed in shown], link)
 
 

@@ -97,7 +97,7 @@ def list_values(call: Call) -> Answer:
     """The values of all repositories, or of those that `repository_query` finds."""
     seen = [repository for repository in call.organization.repositories.values() if call.caller.sees(repository)]
     found = matching(call.query.get("repository_query", ""), seen)
-    shown, link = call.page(sorted(found, key=lambda one: one.id))
+    shown, link = call.page(sorted(found, key=lambda repository: repository.id))
     entries = [
         {
             "repository_id": repository.id,

@@ -28,19 +28,19 @@ _ONE = "/repos/{owner}/{repo}"
 _BAD_CHARACTERS = re.compile(r"[^A-Za-z0-9._-]+")
 _TOPIC = re.compile(r"[a-z0-9][a-z0-9-]{0,49}")
 _SORTS: dict[str, Callable[[Repository], Any]] = {
-    "created": lambda one: (one.created_at, one.id),
-    "updated": lambda one: (one.updated_at, one.id),
-    "pushed": lambda one: (one.pushed_at, one.id),
-    "full_name": lambda one: one.full_name.lower(),
+    "created": lambda repository: (repository.created_at, repository.id),
+    "updated": lambda repository: (repository.updated_at, repository.id),
+    "pushed": lambda repository: (repository.pushed_at, repository.id),
+    "full_name": lambda repository: repository.full_name.lower(),
 }
 _TYPES: dict[str, Callable[[Repository], bool]] = {
     "all": lambda _: True,
-    "public": lambda one: not one.private,
-    "private": lambda one: one.private,
-    "forks": lambda one: one.fork,
-    "sources": lambda one: not one.fork,
+    "public": lambda repository: not repository.private,
+    "private": lambda repository: repository.private,
+    "forks": lambda repository: repository.fork,
+    "sources": lambda repository: not repository.fork,
     "member": lambda _: True,
-    "internal": lambda one: one.visibility == "internal",
+    "internal": lambda repository: repository.visibility == "internal",
 }
 
 
@@ -334,4 +334,4 @@ def _test(word: str) -> Callable[[Repository], bool]:
             raise failed("Search", f"the stand-in does not know the qualifier {name!r}", field="q")
         return value in facts[name]
 
-    return lambda one: holds(one) != negated
+    return lambda repository: holds(repository) != negated

@@ -472,11 +472,11 @@ class Cloud:
     def seed(self, seed: Mapping[str, Any]) -> None:
         """Add what a seed describes, in the form that the package shows."""
         with self.lock:
-            for login, given in seed.get("organizations", {}).items():
-                self._seed_organization(login, given)
-            for login, given in seed.get("users", {}).items():
-                user = self.users[login.lower()] = User(self, given.get("id") or self.new_id(), login)
-                _seed_secrets(user, given.get("secrets", {}))
+            for login, settings in seed.get("organizations", {}).items():
+                self._seed_organization(login, settings)
+            for login, settings in seed.get("users", {}).items():
+                user = self.users[login.lower()] = User(self, settings.get("id") or self.new_id(), login)
+                _seed_secrets(user, settings.get("secrets", {}))
 
     def _seed_organization(self, login: str, given: Mapping[str, Any]) -> None:
         number = given.get("id") or self.new_id()
@@ -494,7 +494,10 @@ class Cloud:
         _seed_secrets(organization, given.get("secrets", {}))
         for name, described in given.get("teams", {}).items():
             attributes = dict(described)
-            roles = {self.repository_id(login, one): role for one, role in attributes.pop("repositories", {}).items()}
+            roles = {
+                self.repository_id(login, reference): role
+                for reference, role in attributes.pop("repositories", {}).items()
+            }
             organization.create_team(name, repositories=roles, **attributes)
         for package in given.get("packages", ()):
             linked = package.get("repository")
@@ -511,14 +514,14 @@ class Cloud:
 
 
 def _seed_secrets(holder: SecretHolder, secrets: Mapping[str, Mapping[str, Any]]) -> None:
-    for name, given in secrets.items():
-        repositories = given.get("repositories", ())
-        visibility = given.get("visibility", "selected" if repositories else "all")
-        secret = holder.put_secret(name, given["value"], visibility, repositories)
+    for name, settings in secrets.items():
+        repositories = settings.get("repositories", ())
+        visibility = settings.get("visibility", "selected" if repositories else "all")
+        secret = holder.put_secret(name, settings["value"], visibility, repositories)
         secret.created_at = secret.updated_at = SEEDED_AT
         for stamp in ("created_at", "updated_at"):
-            if stamp in given:
-                setattr(secret, stamp, datetime.fromisoformat(given[stamp].replace("Z", "+00:00")))
+            if stamp in settings:
+                setattr(secret, stamp, datetime.fromisoformat(settings[stamp].replace("Z", "+00:00")))
 
 
 def blob_sha(content: bytes) -> str:

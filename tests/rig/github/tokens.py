@@ -209,11 +209,16 @@ class Tokens:
 
     def seed(self, seed: Mapping[str, Any]) -> None:
         """Add the tokens and Apps of a seed."""
-        for value, given in seed.get("tokens", {}).items():
-            self.add(value, **given)
-        for number, given in seed.get("apps", {}).items():
-            installations = {int(key): self._installation(int(key), one) for key, one in given["installations"].items()}
-            self.apps[int(number)] = App(int(number), given.get("slug", f"app-{number}"), _key(given), installations)
+        for value, settings in seed.get("tokens", {}).items():
+            self.add(value, **settings)
+        for number, settings in seed.get("apps", {}).items():
+            installations = {
+                int(key): self._installation(int(key), installation)
+                for key, installation in settings["installations"].items()
+            }
+            self.apps[int(number)] = App(
+                int(number), settings.get("slug", f"app-{number}"), _key(settings), installations
+            )
 
     def add(
         self,

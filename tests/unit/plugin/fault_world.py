@@ -174,7 +174,7 @@ class GitHub:
         return result
 
     def stamps(self):
-        return {name: stamp(one.at) for name, one in self.held.items()}
+        return {name: stamp(secret.at) for name, secret in self.held.items()}
 
     def outside(self, name, **changes):
         """Somebody else writes a secret, long after and long before anything else happens."""
@@ -219,7 +219,7 @@ class _Client:
     async def secrets(self, *, fresh=False):
         def listing():
             held = self._github.held.items()
-            return {name: SecretInfo(name, stamp(one.at), one.visibility) for name, one in held}
+            return {name: SecretInfo(name, stamp(secret.at), secret.visibility) for name, secret in held}
 
         if fresh or self._listed is None:
             self._listed = self._github.request("GET secrets", listing, CloudError)

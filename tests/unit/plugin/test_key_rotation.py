@@ -206,7 +206,7 @@ def test_import(
 
     stored = asyncio.run(read())
     assert stored.identifier == identifier
-    assert {slot: (it["generation"], it["serial"]) for slot, it in stored.inputs["slots"].items()} == slots
+    assert {slot: (entry["generation"], entry["serial"]) for slot, entry in stored.inputs["slots"].items()} == slots
     assert (stored.inputs["generation"], stored.inputs["current"], stored.inputs["published"]) == (
         generation,
         current,

@@ -29,7 +29,7 @@ names = st.sampled_from(NAMES)
 sets = st.sampled_from([PAY.names, GHCR.names, ("NPM",), ("TOKEN",), PAY.names[:2], (PAY.server,)])
 readers = st.one_of(
     st.sampled_from([("all", ()), ("private", ())]),
-    st.sets(st.sampled_from(sorted(REPOSITORIES)), min_size=1).map(lambda some: ("selected", tuple(sorted(some)))),
+    st.sets(st.sampled_from(sorted(REPOSITORIES)), min_size=1).map(lambda chosen: ("selected", tuple(sorted(chosen)))),
 )
 chances = scripts(18)
 

@@ -55,7 +55,9 @@ def read(monkeypatch):
     """Read settings as the program does; the CLI hands over maps as JSON, and everything in one variable too."""
 
     def read(values, secret_keys=("acrPassword",)):
-        texts = {f"access:{key}": one if isinstance(one, str) else json.dumps(one) for key, one in values.items()}
+        texts = {
+            f"access:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in values.items()
+        }
         monkeypatch.setenv("PULUMI_CONFIG", json.dumps(texts))
         pulumi.runtime.set_all_config(texts, [f"access:{key}" for key in secret_keys])
         return load(pulumi.Config("access"))
@@ -108,7 +110,7 @@ def test_accounts_that_no_registry_names_are_left_alone(read):
         "prod": Account(region="eu-west-1"),
         "shared": Account(region="us-east-1", maxRetries=3),
     }
-    assert [(name, one.max_retries) for name, one in settings.accounts.items()] == [
+    assert [(name, access.max_retries) for name, access in settings.accounts.items()] == [
         ("prod", None),
         ("sandbox", None),
         ("shared", 3),
@@ -261,11 +263,11 @@ def test_repositories_are_listed_in_place(read):
         ),
         *(
             pytest.param(
-                registries(payments=ECR) | {"accounts": {"prod": {"region": "eu-west-1", "maxRetries": given}}},
+                registries(payments=ECR) | {"accounts": {"prod": {"region": "eu-west-1", "maxRetries": number}}},
                 [f"accounts.prod.maxRetries: {line}"],
-                id=f"maxRetries {given!r}",
+                id=f"maxRetries {number!r}",
             )
-            for given, line in (
+            for number, line in (
                 # The AWS provider takes 0 for what is not given, which is 25.
                 (
                     0,

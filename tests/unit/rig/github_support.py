@@ -103,7 +103,7 @@ def put(api: httpx.Client, name: str, value: str | bytes = "value", at: str = SE
     """Seal a value and write it, by default with visibility `all`; None leaves a property out."""
     key = api.get(f"{at}/public-key").json()
     whole = {"encrypted_value": seal(key, value), "key_id": key["key_id"], "visibility": "all"} | body
-    return api.put(f"{at}/{name}", json={name: one for name, one in whole.items() if one is not None})
+    return api.put(f"{at}/{name}", json={key: content for key, content in whole.items() if content is not None})
 
 
 def json_web_token(key: RSAPrivateKey = APP_KEY, issued: float | None = None, **claims: Any) -> str:

@@ -394,9 +394,9 @@ def test_every_npm_package_is_locked_with_a_hash() -> None:
     packages = json.loads((folder / "package-lock.json").read_text())["packages"]
     assert packages.pop("")["dependencies"] == wanted
     assert len(packages) > 100
-    assert [name for name, one in packages.items() if not one["integrity"].startswith("sha512-")] == []
+    assert [name for name, package in packages.items() if not package["integrity"].startswith("sha512-")] == []
     # They come from the user's registry, like the packages of the other package managers.
-    assert [name for name, one in packages.items() if "resolved" in one] == []
+    assert [name for name, package in packages.items() if "resolved" in package] == []
 
 
 def test_every_requirement_is_exact_and_every_locked_package_has_hashes() -> None:

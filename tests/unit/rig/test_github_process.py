@@ -130,7 +130,7 @@ def test_many_clients_at_once() -> None:
         with ThreadPoolExecutor(8) as pool:
             assert set(pool.map(write, range(40))) == {201}
         secrets = github.organization("acme").secrets
-        assert {name: one.value for name, one in secrets.items()} == {f"S{n}": f"value {n}" for n in range(40)}
+        assert {name: secret.value for name, secret in secrets.items()} == {f"S{n}": f"value {n}" for n in range(40)}
 
 
 def test_client_that_takes_it_for_a_proxy() -> None:

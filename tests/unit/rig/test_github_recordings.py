@@ -108,8 +108,8 @@ def seed_for(interactions: list[dict[str, Any]]) -> dict[str, Any]:
     home |= {"description": description, "secrets": present_before(interactions, text)}
     old = {"default_branch": "master", "files": {"README": ""}}
     owners = {
-        login: {"id": one, "repositories": {"test-repository": old | {"id": 20 + one}}}
-        for login, one in OTHER_OWNERS.items()
+        login: {"id": owner_id, "repositories": {"test-repository": old | {"id": 20 + owner_id}}}
+        for login, owner_id in OTHER_OWNERS.items()
     }
     scopes = {interaction["response"]["headers"].get("X-Oauth-Scopes") for interaction in interactions}
     tokens = {

@@ -130,11 +130,11 @@ def test_classic_tokens(token, is_one):
 def test_the_scopes_of_a_token():
     for scopes in (["read:packages"], ["repo", "write:packages"]):
         check_scopes(GHCR, scopes)
-    for scopes, told in (([], "none"), (["repo", "delete:packages"], "delete:packages, repo")):
+    for scopes, listed in (([], "none"), (["repo", "delete:packages"], "delete:packages, repo")):
         with pytest.raises(RuleViolation) as caught:
             check_scopes(GHCR, scopes)
         assert str(caught.value) == (
-            f"password of GitHub Container registry: the token lacks the scope read:packages (its scopes: {told}); "
+            f"password of GitHub Container registry: the token lacks the scope read:packages (its scopes: {listed}); "
             "give a classic personal access token with the scope read:packages "
             "(https://docs.github.com/en/packages/working-with-a-github-packages-registry/working-with-the-container-registry)."
         )

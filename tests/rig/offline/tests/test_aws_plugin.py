@@ -1494,10 +1494,10 @@ def test_how_often_sts_is_asked_while_it_throttles(
     for name, value in zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), ROOT, strict=True):
         monkeypatch.setenv(name, value)
     of_the_environment = given | {"accessKey": None, "secretKey": None}
-    for one, attempts in ((given, configure_with_key), (of_the_environment, configure_without)):
+    for configured, attempts in ((given, configure_with_key), (of_the_environment, configure_without)):
         cloud.asked.clear()
         with pytest.raises(RefusedError, match=f"{action}, exceeded maximum number of attempts, {attempts}, https"):
-            unconfigured.configure(**one)
+            unconfigured.configure(**configured)
         assert cloud.actions.count(action) == attempts
 
 
