@@ -39,16 +39,16 @@ def api(state, arguments):
         case "GET", ["7", "comments"]:
             return listed(state["comments"], query, given)
         case "GET", [""]:
-            return listed([one for one in state["issues"] if one["state"] == query["state"]], query, given)
+            return listed([issue for issue in state["issues"] if issue["state"] == query["state"]], query, given)
         case "POST", ["7", "comments"]:
             state["comments"].append({"id": 1000, "user": BOT, **fields})
         case "POST", [""]:
             state["issues"].append({"number": 1000, "user": BOT, "state": "open", **fields})
         case "PATCH", ["comments", number]:
-            (found,) = [one for one in state["comments"] if one["id"] == int(number)]
+            (found,) = [comment for comment in state["comments"] if comment["id"] == int(number)]
             found.update(fields)
         case "PATCH", [number]:
-            (found,) = [one for one in state["issues"] if one["number"] == int(number)]
+            (found,) = [issue for issue in state["issues"] if issue["number"] == int(number)]
             found.update(fields)
         case request:
             raise AssertionError(request)
@@ -70,8 +70,8 @@ def pull_request(state, command, arguments):
         state["pulls"].append({"number": 1000, "state": "open", **given})
         return "https://github.com/acme/platform/pull/1000\n"
     names = ("head", "base", "state")
-    found = [one for one in state["pulls"] if all(one[name] == given[name] for name in names)]
-    return jq(given["jq"], [{name: one[name] for name in given["json"].split(",")} for one in found])
+    found = [pull for pull in state["pulls"] if all(pull[name] == given[name] for name in names)]
+    return jq(given["jq"], [{name: pull[name] for name in given["json"].split(",")} for pull in found])
 
 
 def main():

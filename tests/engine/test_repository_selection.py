@@ -21,7 +21,11 @@ def selecting(declared, name="readers"):
 
 def asked(github):
     """The requests since the last time, without those about secrets."""
-    found = [f"{one.path}?{one.query}".rstrip("?") for one in github.requests if "/codespaces/" not in one.path]
+    found = [
+        f"{request.path}?{request.query}".rstrip("?")
+        for request in github.requests
+        if "/codespaces/" not in request.path
+    ]
     github.clear_requests()
     return sorted(found)
 
@@ -31,7 +35,7 @@ def changes(preview, name="readers"):
 
 
 def warnings(preview):
-    return [one.removeprefix("warning: ").rstrip() for one in preview.warnings]
+    return [warning.removeprefix("warning: ").rstrip() for warning in preview.warnings]
 
 
 @pytest.fixture
@@ -146,7 +150,7 @@ def test_repositories_come_and_go(github, new_stack):
     stack.up()
     assert members(stack, "readers") == {"docs": 13, "pay": 77, "web": 11}
     assert {frozenset(ids) for _, ids in readers(github).values()} == {frozenset({11, 13, 77})}
-    assert {one.rpartition("/")[2] for one in writes(github)} == {"repositories"}
+    assert {write.rpartition("/")[2] for write in writes(github)} == {"repositories"}
     # What has not changed since is said again only if it asks for something to be done.
     assert warnings(stack.preview("--expect-no-changes")) == [
         "docs is now called handbook and keeps its access; use handbook in the selection.",
