@@ -121,7 +121,7 @@ def _read(path: Path, wanted: str | None) -> tuple[list[dict[str, Any]], dict[st
     if len(lines) < len(everything):
         print(f"{len(everything) - len(lines)} lines of {path} are of other code and left out", file=sys.stderr)
     made = {
-        contender: {operation: [Target(*one) for one in targets] for operation, targets in some.items()}
+        contender: {operation: [Target(*target) for target in targets] for operation, targets in some.items()}
         for line in lines
         for contender, some in line.get("requests", {}).items()
     }
@@ -175,13 +175,13 @@ def main() -> int:
                 if contender not in made:
                     print(f"{CONTENDERS[contender].name}: which requests do the operations make?", file=sys.stderr)
                     made[contender] = requests(contender, CONTENDERS[contender].operations)
-                    found = {name: [astuple(one) for one in some] for name, some in made[contender].items()}
+                    found = {name: [astuple(target) for target in some] for name, some in made[contender].items()}
                     _write(file, {"requests": {contender: found}, "code": now})
-                done = {one["case"] for one in lines}
+                done = {trial["case"] for trial in lines}
                 for result in _campaign(contender, made, given, done, until):
                     lines.append({**result, "commit": head["commit"], "code": now})
                     _write(file, {name: value for name, value in lines[-1].items() if value})
-    commits = sorted({one.get("commit", "") for one in lines})
+    commits = sorted({trial.get("commit", "") for trial in lines})
     cases = {contender: len(all_cases(contender, found)) for contender, found in made.items()}
     head |= {"commit": ", ".join(commits) or head["commit"], "cases": cases}
     reports = {"campaign": page(lines, head)}
@@ -192,7 +192,7 @@ def main() -> int:
             if f"<!-- {mark} -->" in path.read_text():
                 write_between_marks(path, mark, text)
     print(table(lines, "contender"))
-    return int(any(not good(one) for one in lines if one["contender"] == "ours"))
+    return int(any(not good(trial) for trial in lines if trial["contender"] == "ours"))
 
 
 def _write(file: TextIO, line: dict[str, Any]) -> None:

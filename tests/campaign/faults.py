@@ -283,4 +283,4 @@ _TABLE = [
     _kill("everything", signal.SIGKILL),
     _kill("everything", signal.SIGKILL, handled=False),
 ]  # fmt: skip
-FAULTS = {one.name: one for one in _TABLE}
+FAULTS = {fault.name: fault for fault in _TABLE}

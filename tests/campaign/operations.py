@@ -109,8 +109,8 @@ def _with_many(standing: Standing) -> Standing:
 
 
 OPERATIONS = {
-    one.name: one
-    for one in (
+    operation.name: operation
+    for operation in (
         Operation("create", _set(exists=True, generation=1), lambda it: Standing(exists=False)),
         Operation("the first rotation", _rotated(1), _never_rotated),
         Operation("destroy", _set(exists=False), _ready(repositories=FEW), command="destroy"),
