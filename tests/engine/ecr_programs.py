@@ -119,7 +119,7 @@ def writes(cloud: LocalCloud) -> list[str]:
     ]
     cloud.aws.clear_requests()
     cloud.github.clear_requests()
-    return [text for _, text in sorted(found, key=lambda it: it[0])]
+    return [text for _, text in sorted(found, key=lambda timed: timed[0])]
 
 
 def _aws(call: AwsCall) -> str:

@@ -104,9 +104,9 @@ def test_two_stacks_of_one_organization_at_the_same_time(github, new_stack, both
     assert [outcome.ok for outcome in outcomes] == [True, True], outcomes
     assert overlap(github, "PAY", "SEARCH")
     assert values(github) == held(*ours, version=2) | held(*moved)
-    for one, text in ((payments, sets(*ours, version=2)), (search, sets(*moved))):
-        one.write(HEAD + text)
-        assert one.preview("--expect-no-changes").steps == []
+    for stack, text in ((payments, sets(*ours, version=2)), (search, sets(*moved))):
+        stack.write(HEAD + text)
+        assert stack.preview("--expect-no-changes").steps == []
 
     github.clear_requests()
     assert payments.destroy().ok

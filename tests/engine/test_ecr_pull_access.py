@@ -504,8 +504,10 @@ def test_a_rotation_that_the_state_lost_is_imported(cloud, new_cloud_stack):
         left = [entry for entry in resources if entry["urn"] != rotation]
         for entry in left:
             entry["dependencies"] = [urn for urn in entry.get("dependencies") or [] if urn != rotation]
-            known = (entry.get("propertyDependencies") or {}).items()
-            entry["propertyDependencies"] = {name: [urn for urn in urns if urn != rotation] for name, urns in known}
+            properties = (entry.get("propertyDependencies") or {}).items()
+            entry["propertyDependencies"] = {
+                name: [urn for urn in urns if urn != rotation] for name, urns in properties
+            }
         return left
 
     edit_state(stack, without_it)

@@ -202,7 +202,7 @@ def test_many_registries(reader):
 
     npmrc = re.search(r"```ini\n(.*?)```", (EXAMPLES / "many-registries/README.md").read_text(), re.DOTALL)
     with it.cloud.start_codespace("acme/web") as codespace:
-        read = re.sub(r"\$\{(\w+)\}", lambda found: codespace.secrets[found[1]], npmrc[1])
+        read = re.sub(r"\$\{(\w+)\}", lambda variable: codespace.secrets[variable[1]], npmrc[1])
     assert read.splitlines() == [
         "//registry.npmjs.org/:_authToken=npm_madeUp",
         "@acme:registry=https://npm.pkg.github.com",

@@ -62,7 +62,7 @@ def steps(preview):
 
 
 def changes(preview, name="token"):
-    return {path: one["kind"] for path, one in preview.step(name)["detailedDiff"].items()}
+    return {path: change["kind"] for path, change in preview.step(name)["detailedDiff"].items()}
 
 
 def test_create_then_nothing_to_do_then_destroy(github, new_stack):

@@ -276,10 +276,10 @@ def test_a_mistake_is_one_line_with_its_key_and_changes_nothing(cloud, new_stack
     assert not outcome.ok
     said = "".join(diagnostic["message"] for diagnostic in outcome.digest.get("diagnostics", [])) or outcome.output
     assert "the configuration of this stack is not valid; nothing was changed:" in said
-    told = [line.strip() for line in said.splitlines() if line.strip().startswith("access:registries.")]
+    mistakes = [line.strip() for line in said.splitlines() if line.strip().startswith("access:registries.")]
     # The order of the lines is that of the checks, and the CLI hands maps over in the order of their keys.
     expected = sorted(f"access:registries.{line}" for line in lines)
-    assert [one[: len(line)] for one, line in zip(sorted(told), expected, strict=True)] == expected
+    assert [mistake[: len(line)] for mistake, line in zip(sorted(mistakes), expected, strict=True)] == expected
     assert not has_frame_of_package(said)
     assert PASSWORD not in said
     assert cloud.github.requests == []
@@ -303,7 +303,7 @@ config:
     stack.configure("acrPassword", PASSWORD, secret=True)
     stack.up()
     organization, web = cloud.github.organization("acme"), cloud.github.repository("acme/web")
-    assert {name: (one.value, set(one.repository_ids)) for name, one in organization.secrets.items()} == {
+    assert {name: (secret.value, set(secret.repository_ids)) for name, secret in organization.secrets.items()} == {
         "NPM_TOKEN": ("CANARY-npm-token", {11, 12}),
         "LINT_TOKEN": ("CANARY-npm-token", {13}),
     }

@@ -31,7 +31,7 @@ def asked(github):
 
 
 def changes(preview, name="readers"):
-    return {path: one["kind"] for path, one in preview.step(name)["detailedDiff"].items()}
+    return {path: change["kind"] for path, change in preview.step(name)["detailedDiff"].items()}
 
 
 def warnings(preview):
@@ -62,7 +62,7 @@ def test_every_way_to_select(properties_github, new_stack):
         "given": {"ids": {"anything": 14}},
         "union": {"names": ["infra", "web"], "topics": ["payments"], "properties": {"team": "a"}, "ids": {"own": 501}},
     }
-    stack = new_stack(HEAD + "".join(selecting(one, name) for name, one in declared.items()), environment)
+    stack = new_stack(HEAD + "".join(selecting(selection, name) for name, selection in declared.items()), environment)
     assert [step["op"] for step in stack.preview().steps] == ["create"] * 7
     stack.up()
     found = {name: members(stack, name) for name in declared}
@@ -266,7 +266,7 @@ def test_a_transferred_repository_is_dropped_however_it_was_selected(github, new
         secret_set(triple(prefix=name, server=f"{name}.azurecr.io"), f"{name}.repositories", name=f"{name}-secrets")
         for name in selections
     )
-    stack = new_stack(HEAD + "".join(selecting(one, name) for name, one in selections.items()) + sets)
+    stack = new_stack(HEAD + "".join(selecting(selection, name) for name, selection in selections.items()) + sets)
     stack.up()
     for name in ("docs", "pay", "made"):
         github.repository(f"acme/{name}").transfer("umbrella")

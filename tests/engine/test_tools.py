@@ -59,7 +59,7 @@ class Tools:
         found = json.loads(shown)
         assert code == (0 if all(registry["ok"] for registry in found) else 1)
         return code, {
-            registry["registry"]: {name: (it["state"], it["text"]) for name, it in registry["checks"].items()}
+            registry["registry"]: {name: (check["state"], check["text"]) for name, check in registry["checks"].items()}
             for registry in found
         }
 
