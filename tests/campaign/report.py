@@ -90,16 +90,16 @@ def page(lines: Sequence[Line], head: dict[str, Any]) -> str:
         ),
     ]
     for name in dict.fromkeys(trial["contender"] for trial in lines):
-        some = [trial for trial in lines if trial["contender"] == name]
+        trials = [trial for trial in lines if trial["contender"] == name]
         parts += [
             f"## {CONTENDERS[name].name}",
             (
-                f"{len(some):,} of {head['cases'][name]:,} cases were carried out; "
-                f"{sum(not trial['reached'] for trial in some):,} of them are not counted."
+                f"{len(trials):,} of {head['cases'][name]:,} cases were carried out; "
+                f"{sum(not trial['reached'] for trial in trials):,} of them are not counted."
             ),
-            table(some, "operation"),
-            table(some, "fault"),
-            recoveries(some),
+            table(trials, "operation"),
+            table(trials, "fault"),
+            recoveries(trials),
         ]
     bad = [trial for trial in lines if trial["reached"] and trial["contender"] == "ours" and not good(trial)]
     if bad:
@@ -125,17 +125,17 @@ def comparison(lines: Sequence[Line]) -> str:
     common = set.intersection(*(set(trials) for trials in reached.values()))
     columns: dict[str, list[str]] = {}
     for name in names:
-        some = [reached[name][case] for case in common]
+        trials = [reached[name][case] for case in common]
 
-        def share(count: int, of: int = len(some)) -> str:
+        def share(count: int, of: int = len(trials)) -> str:
             return f"{count:,} ({100 * count / of:.0f} %)" if count else "0"
 
         columns[CONTENDERS[name].name] = [
-            f"{len(some):,}",
-            share(sum(bool(trial["failed"]) for trial in some)),
-            share(sum(bool(trial["left_open"]) for trial in some)),
-            share(sum(bool(trial["orphans"]) for trial in some)),
-            share(sum(bool(trial["problems"]) for trial in some)),
+            f"{len(trials):,}",
+            share(sum(bool(trial["failed"]) for trial in trials)),
+            share(sum(bool(trial["left_open"]) for trial in trials)),
+            share(sum(bool(trial["orphans"]) for trial in trials)),
+            share(sum(bool(trial["problems"]) for trial in trials)),
         ]
     titles = (
         "faults during an update",
