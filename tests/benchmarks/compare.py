@@ -118,7 +118,10 @@ def measure(case: Case, count: int, previews: int) -> None:
         if len(left) == len(TRIPLE):
             stack.write(case.program(2, count + 1))
             note("one repository more", requests(stack.up))
-        seconds, memory = statistics.median(one.seconds for one in timed), max(one.memory for one in timed)
+        seconds, memory = (
+            statistics.median(outcome.seconds for outcome in timed),
+            max(outcome.memory for outcome in timed),
+        )
         note("preview with nothing to do", f"{seconds:.1f} s, {memory / 2**20:.0f} MiB")
         if case.title == "this package":
             note("between the writes of USER and PASSWORD", _windows(cloud, stack, case, count))
@@ -132,7 +135,11 @@ def _windows(cloud: LocalCloud, stack: Stack, case: Case, count: int) -> str:
         cloud.github.clear_requests()
         stack.write(case.program(generation, count + 1))
         stack.up()
-        written = {one.path.rsplit("_", 1)[-1]: one.handled_at for one in cloud.github.requests if one.method == "PUT"}
+        written = {
+            request.path.rsplit("_", 1)[-1]: request.handled_at
+            for request in cloud.github.requests
+            if request.method == "PUT"
+        }
         window = ((written["PASSWORD"] or 0) - (written["USER"] or 0)) * 1000
         windows.append(f"{window:.0f} ms at {latency * 1000:.0f} ms latency")
     cloud.github.latency = 0.0

@@ -41,7 +41,7 @@ _IMPORTED = """
 import sys
 import campaign.trial, pulumi_codespaces, pulumi_codespaces.plugin.host
 pulumi_codespaces.EcrPullAccess, pulumi_codespaces.RegistryLogin
-modules = [one for name, one in sys.modules.items() if name.split(".")[0] in ("campaign", "pulumi_codespaces")]
+modules = [module for name, module in sys.modules.items() if name.split(".")[0] in ("campaign", "pulumi_codespaces")]
 print(*(module.__file__ for module in modules), sep="\\n")
 """
 
@@ -122,9 +122,9 @@ def _read(path: Path, wanted: str | None) -> tuple[list[dict[str, Any]], dict[st
     if len(lines) < len(everything):
         print(f"{len(everything) - len(lines)} lines of {path} are of other code and left out", file=sys.stderr)
     made = {
-        contender: {operation: [Target(*one) for one in targets] for operation, targets in some.items()}
+        contender: {operation: [Target(*target) for target in targets] for operation, targets in operations.items()}
         for line in lines
-        for contender, some in line.get("requests", {}).items()
+        for contender, operations in line.get("requests", {}).items()
     }
     empty = asdict(Result("", "", "", ""))
     return [{**empty, **line} for line in lines if "requests" not in line], made
@@ -176,14 +176,16 @@ def main() -> int:
                 if contender not in made:
                     print(f"{CONTENDERS[contender].name}: which requests do the operations make?", file=sys.stderr)
                     made[contender] = requests(contender, CONTENDERS[contender].operations)
-                    found = {name: [astuple(one) for one in some] for name, some in made[contender].items()}
-                    _write(file, {"requests": {contender: found}, "code": now})
-                done = {one["case"] for one in lines}
+                    listed = {
+                        name: [astuple(target) for target in targets] for name, targets in made[contender].items()
+                    }
+                    _write(file, {"requests": {contender: listed}, "code": now})
+                done = {trial["case"] for trial in lines}
                 for result in _campaign(contender, made, given, done, until):
                     lines.append({**result, "commit": head["commit"], "code": now})
                     _write(file, {name: value for name, value in lines[-1].items() if value})
-    commits = sorted({one.get("commit", "") for one in lines})
-    cases = {contender: len(all_cases(contender, found)) for contender, found in made.items()}
+    commits = sorted({trial.get("commit", "") for trial in lines})
+    cases = {contender: len(all_cases(contender, operations)) for contender, operations in made.items()}
     head |= {"commit": ", ".join(commits) or head["commit"], "cases": cases}
     reports = {"campaign": page(lines, head)}
     if lines:
@@ -193,7 +195,7 @@ def main() -> int:
             if f"<!-- {mark} -->" in path.read_text():
                 write_between_marks(path, mark, text)
     print(table(lines, "contender"))
-    return int(any(not good(one) for one in lines if one["contender"] == "ours"))
+    return int(any(not good(trial) for trial in lines if trial["contender"] == "ours"))
 
 
 def _write(file: TextIO, line: dict[str, Any]) -> None:
@@ -208,12 +210,14 @@ def _campaign(
     done: set[str],
     until: float,
 ) -> Iterator[dict[str, Any]]:
-    wanted = {name: some for name, some in made[contender].items() if not given.operation or name in given.operation}
+    wanted = {
+        name: targets for name, targets in made[contender].items() if not given.operation or name in given.operation
+    }
     cases = all_cases(contender, wanted, given.fault)
     if given.call:
         cases = [case for case in cases if case.target.call.startswith(tuple(given.call))]
     if given.common:
-        cases = in_common(cases, *(all_cases(other, found) for other, found in made.items()))
+        cases = in_common(cases, *(all_cases(other, operations) for other, operations in made.items()))
     if given.sample:
         cases = sample(cases, given.seed, given.sample)
     left = [case for case in cases if case.name not in done]

@@ -79,22 +79,22 @@ def chunks(cases: Sequence[Case], seed: int, size: int = 24) -> list[list[Case]]
     by_operation: dict[str, list[Case]] = {}
     for case in cases:
         by_operation.setdefault(case.operation, []).append(case)
-    for some in by_operation.values():
-        order.shuffle(some)
+    for of_operation in by_operation.values():
+        order.shuffle(of_operation)
     portions: list[list[Case]] = []
     for names in TURNS:
         rounds = zip_longest(*(by_operation.pop(name, []) for name in names))
-        portions += _portions([case for some in rounds for case in some if case], size)
-    for some in by_operation.values():
-        portions += _portions(some, size)
+        portions += _portions([case for turn in rounds for case in turn if case], size)
+    for of_operation in by_operation.values():
+        portions += _portions(of_operation, size)
     order.shuffle(portions)
     return portions
 
 
 def in_common(cases: Iterable[Case], *others: Iterable[Case]) -> list[Case]:
     """Those cases that are also among each of the others, whoever's they are, in an order that is the same for all."""
-    known = [{_without_contender(case) for case in some} for some in others]
-    common = [case for case in cases if all(_without_contender(case) in some for some in known)]
+    names_of_others = [{_without_contender(case) for case in group} for group in others]
+    common = [case for case in cases if all(_without_contender(case) in names for names in names_of_others)]
     return sorted(common, key=_without_contender)
 
 
@@ -113,10 +113,10 @@ def sample(cases: Sequence[Case], seed: int, count: int) -> list[Case]:
     taken: list[Case] = []
     faults: set[str] = set()
     while len(taken) < count and any(by_operation.values()):
-        for some in by_operation.values():
-            if some and len(taken) < count:
-                case = next((one for one in some if one.fault not in faults), some[0])
-                some.remove(case)
+        for of_operation in by_operation.values():
+            if of_operation and len(taken) < count:
+                case = next((candidate for candidate in of_operation if candidate.fault not in faults), of_operation[0])
+                of_operation.remove(case)
                 taken.append(case)
                 faults.add(case.fault)
     return taken

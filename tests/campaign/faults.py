@@ -239,7 +239,7 @@ def _kill(role: str, number: signal.Signals, *, handled: bool = True) -> Fault:
 
 
 def _at_github(name: str, act: Callable[[], Action], lasting: Lasting = "once", **details: Any) -> Fault:
-    return Fault(name, _github, lambda it: it.at_github(act, lasting), outage=lasting == "outage", **details)
+    return Fault(name, _github, lambda strike: strike.at_github(act, lasting), outage=lasting == "outage", **details)
 
 
 _TABLE = [
@@ -252,25 +252,25 @@ _TABLE = [
     _at_github("403 primary limit with reset", lambda: Action("primary_limit", reset_in=2), waits=4),
     _at_github("connection reset, not handled", lambda: Action("reset_before")),
     _at_github("connection reset, handled", lambda: Action("reset_after")),
-    Fault("connection reset at each try, handled", _github_writes, lambda it: it.at_github(
+    Fault("connection reset at each try, handled", _github_writes, lambda strike: strike.at_github(
         lambda: Action("reset_after"), "stuck")),
     _at_github("hang until timeout", lambda: Action("hang", seconds=_HANG_SECONDS), waits=_PATIENCE_SECONDS),
-    Fault("hang until timeout, handled", _github_writes, lambda it: it.at_github(
+    Fault("hang until timeout, handled", _github_writes, lambda strike: strike.at_github(
         lambda: Action("hang_after", seconds=_HANG_SECONDS)), waits=_PATIENCE_SECONDS),
     _at_github("401, the token is revoked", _answer(401, "Bad credentials"), "outage"),
     Fault("422, the public key was rotated", _seals_a_value, _rotate_key),
-    Fault("AWS 500", _aws, lambda it: it.at_aws("status", status=500)),
-    Fault("AWS 503 at each try", _aws, lambda it: it.at_aws(
+    Fault("AWS 500", _aws, lambda strike: strike.at_aws("status", status=500)),
+    Fault("AWS 503 at each try", _aws, lambda strike: strike.at_aws(
         "status", lasting="stuck", status=503, code="ServiceUnavailable")),
-    Fault("AWS throttles", _aws, lambda it: it.at_aws("throttle")),
-    Fault("AWS throttles at each try", _aws, lambda it: it.at_aws("throttle", lasting="stuck")),
-    Fault("AWS LimitExceeded", _counts_against_a_quota, lambda it: it.at_aws("limit", lasting="stuck")),
-    Fault("AWS denies everything from then on", _aws, lambda it: it.at_aws("denied", lasting="outage")),
-    Fault("AWS connection reset, not handled", _aws, lambda it: it.at_aws("reset_before")),
-    Fault("AWS connection reset, handled", _aws, lambda it: it.at_aws("reset_after")),
-    Fault("AWS connection reset at each try, handled", _aws_writes, lambda it: it.at_aws(
+    Fault("AWS throttles", _aws, lambda strike: strike.at_aws("throttle")),
+    Fault("AWS throttles at each try", _aws, lambda strike: strike.at_aws("throttle", lasting="stuck")),
+    Fault("AWS LimitExceeded", _counts_against_a_quota, lambda strike: strike.at_aws("limit", lasting="stuck")),
+    Fault("AWS denies everything from then on", _aws, lambda strike: strike.at_aws("denied", lasting="outage")),
+    Fault("AWS connection reset, not handled", _aws, lambda strike: strike.at_aws("reset_before")),
+    Fault("AWS connection reset, handled", _aws, lambda strike: strike.at_aws("reset_after")),
+    Fault("AWS connection reset at each try, handled", _aws_writes, lambda strike: strike.at_aws(
         "reset_after", lasting="stuck")),
-    Fault("AWS hangs", _aws, lambda it: it.at_aws("hang", seconds=_AWS_HANG_SECONDS)),
+    Fault("AWS hangs", _aws, lambda strike: strike.at_aws("hang", seconds=_AWS_HANG_SECONDS)),
     *(
         Fault(
             f"a new key is accepted after {seconds} s",
@@ -283,4 +283,4 @@ _TABLE = [
     _kill("everything", signal.SIGKILL),
     _kill("everything", signal.SIGKILL, handled=False),
 ]  # fmt: skip
-FAULTS = {one.name: one for one in _TABLE}
+FAULTS = {fault.name: fault for fault in _TABLE}

@@ -129,7 +129,7 @@ class Observer:
         for repository, image in self.pulls:
             seen = visible_secrets(self.cloud.github, repository)
             host = image.split("/", 1)[0]
-            triple = next((one for one in triples(seen) if one.host == host), None)
+            triple = next((candidate for candidate in triples(seen) if candidate.host == host), None)
             if triple is None:
                 if self.whole:
                     self.failed.append(f"{what}: {repository} has no login for {host}")
@@ -190,7 +190,9 @@ class Observer:
         calls = list(self.cloud.aws.requests)[self._calls :]
         self._calls += len(calls)
         self.proven |= {
-            one.access_key_id for one in calls if one.action == "GetAuthorizationToken" and one.status == 200
+            request.access_key_id
+            for request in calls
+            if request.action == "GetAuthorizationToken" and request.status == 200
         }
         for name, value in secrets.items():
             if self.proving and name.endswith(SUFFIXES[0]) and value.startswith("AKIA") and value not in self.proven:

@@ -104,23 +104,27 @@ def _one_more_or_less(standing: Standing) -> Standing:
 
 
 def _with_many(standing: Standing) -> Standing:
-    some = (MANY, MANY_AND_ONE)
-    return _ready(repositories=standing.repositories if standing.repositories in some else MANY)(standing)
+    choices = (MANY, MANY_AND_ONE)
+    return _ready(repositories=standing.repositories if standing.repositories in choices else MANY)(standing)
 
 
 OPERATIONS = {
-    one.name: one
-    for one in (
-        Operation("create", _set(exists=True, generation=1), lambda it: Standing(exists=False)),
+    operation.name: operation
+    for operation in (
+        Operation("create", _set(exists=True, generation=1), lambda standing: Standing(exists=False)),
         Operation("the first rotation", _rotated(1), _never_rotated),
         Operation("destroy", _set(exists=False), _ready(repositories=FEW), command="destroy"),
         Operation("rotation", _rotated(1), _of_two_keys),
         Operation("rotation by jump", _rotated(7), _of_two_keys),
         Operation("rotation, the key before is not kept", _rotated(1), _ready(keep=False, retired=True)),
-        Operation("retirement of the key before", _set(retired=True), lambda it: _ready(keep=False)(_rotated(1)(it))),
+        Operation(
+            "retirement of the key before",
+            _set(retired=True),
+            lambda standing: _ready(keep=False)(_rotated(1)(standing)),
+        ),
         Operation("a repository joins", _set(api_reads=True), _ready(api_reads=False)),
         Operation("a repository leaves", _set(api_reads=False), _ready(api_reads=True)),
-        Operation("value change", lambda it: replace(it, login=1 - it.login)),
+        Operation("value change", lambda standing: replace(standing, login=1 - standing.login)),
         Operation("a wider policy", _set(repositories=MORE), _ready(repositories=FEW)),
         Operation("a narrower policy", _set(repositories=FEW), _ready(repositories=MORE)),
         Operation("a policy past one document", _set(repositories=MANY), _ready(repositories=FEW)),

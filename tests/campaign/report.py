@@ -22,27 +22,27 @@ def good(line: Line) -> bool:
 
 def summary(lines: Sequence[Line]) -> dict[str, str]:
     """The figures of some trials, by what they tell."""
-    reached = [one for one in lines if one["reached"]]
-    outcomes = Counter(one["outcome"] for one in reached)
-    windows = [span for one in reached for span in one["windows"]]
-    killed = [span for one in reached if one["outcome"] == "killed" for span in one["left_open"]]
-    failed = [span for one in reached if one["outcome"] != "killed" for span in one["left_open"]]
-    recovered = [one for one in reached if one["recovery"]]
+    reached = [trial for trial in lines if trial["reached"]]
+    outcomes = Counter(trial["outcome"] for trial in reached)
+    windows = [span for trial in reached for span in trial["windows"]]
+    killed = [span for trial in reached if trial["outcome"] == "killed" for span in trial["left_open"]]
+    failed = [span for trial in reached if trial["outcome"] != "killed" for span in trial["left_open"]]
+    recovered = [trial for trial in reached if trial["recovery"]]
     return {
         "cases": f"{len(reached):,}",
         "absorbed": f"{outcomes['green']:,}",
         "failed": f"{outcomes['failed']:,}",
         "killed": f"{outcomes['killed']:,}",
-        "instants judged": f"{sum(one['instants'] for one in reached):,}",
-        "failed pulls": f"{sum(len(one['failed']) for one in reached):,}",
-        "mismatch instants": f"{sum(one['in_windows'] for one in reached):,}",
+        "instants judged": f"{sum(trial['instants'] for trial in reached):,}",
+        "failed pulls": f"{sum(len(trial['failed']) for trial in reached):,}",
+        "mismatch instants": f"{sum(trial['in_windows'] for trial in reached):,}",
         "longest mismatch": f"{max(windows, default=0):,.0f} ms",
         "left by a kill": _count_of_spans(killed),
         "left by an outage": _count_of_spans(failed),
         "recovered": f"{len(recovered):,}",
-        "unattached policies left": f"{sum(one['unattached'] for one in reached):,}",
-        "orphans left": f"{sum(len(one['orphans']) for one in reached):,}",
-        "other problems": f"{sum(len(one['problems']) for one in reached):,}",
+        "unattached policies left": f"{sum(trial['unattached'] for trial in reached):,}",
+        "orphans left": f"{sum(len(trial['orphans']) for trial in reached):,}",
+        "other problems": f"{sum(len(trial['problems']) for trial in reached):,}",
     }
 
 
@@ -67,21 +67,21 @@ def table(lines: Sequence[Line], by: str) -> str:
 
 def _rank(name: str) -> tuple[int, str]:
     """Where a row stands: in the order of the definitions, a fault that is followed by another one after it alone."""
-    known = [*OPERATIONS, *FAULTS, *(one.name for one in CONTENDERS.values())]
+    known = [*OPERATIONS, *FAULTS, *(contender.name for contender in CONTENDERS.values())]
     first, _, then = name.partition(", then ")
     return (known.index(first) if first in known else len(known)), then
 
 
 def recoveries(lines: Sequence[Line]) -> str:
     """Which commands it took, and how often."""
-    counted = Counter(", ".join(one["recovery"]) for one in lines if one["recovery"] and one["reached"])
+    counted = Counter(", ".join(trial["recovery"]) for trial in lines if trial["recovery"] and trial["reached"])
     text = ["| recovery | trials |", "|---|---:|"]
     return "\n".join(text + [f"| {commands} | {count:,} |" for commands, count in counted.most_common()])
 
 
 def page(lines: Sequence[Line], head: dict[str, Any]) -> str:
     """The whole report."""
-    hours = sum(one["seconds"] for one in lines) / 3600
+    hours = sum(trial["seconds"] for trial in lines) / 3600
     parts = [
         (
             f"Made by `{head['command']}` on commit {head['commit']}, seed {head['seed']}: {len(lines):,} trials "
@@ -89,48 +89,53 @@ def page(lines: Sequence[Line], head: dict[str, Any]) -> str:
             "request (the operation took another way), or whose signal found no such process, is not counted."
         ),
     ]
-    for name in dict.fromkeys(one["contender"] for one in lines):
-        some = [one for one in lines if one["contender"] == name]
+    for name in dict.fromkeys(trial["contender"] for trial in lines):
+        trials = [trial for trial in lines if trial["contender"] == name]
         parts += [
             f"## {CONTENDERS[name].name}",
             (
-                f"{len(some):,} of {head['cases'][name]:,} cases were carried out; "
-                f"{sum(not one['reached'] for one in some):,} of them are not counted."
+                f"{len(trials):,} of {head['cases'][name]:,} cases were carried out; "
+                f"{sum(not trial['reached'] for trial in trials):,} of them are not counted."
             ),
-            table(some, "operation"),
-            table(some, "fault"),
-            recoveries(some),
+            table(trials, "operation"),
+            table(trials, "fault"),
+            recoveries(trials),
         ]
-    bad = [one for one in lines if one["reached"] and one["contender"] == "ours" and not good(one)]
+    bad = [trial for trial in lines if trial["reached"] and trial["contender"] == "ours" and not good(trial)]
     if bad:
         parts.append("## What did not hold")
         parts += [
-            f"- {one['case']}: {'; '.join(one['failed'] + one['orphans'] + one['problems'])[:600]}" for one in bad
+            f"- {trial['case']}: {'; '.join(trial['failed'] + trial['orphans'] + trial['problems'])[:600]}"
+            for trial in bad
         ]
     return "\n\n".join(parts)
 
 
 def comparison(lines: Sequence[Line]) -> str:
     """The same faults at the same requests of the same operations, by contender: one column each."""
-    names = [name for name in CONTENDERS if any(one["contender"] == name for one in lines)]
+    names = [name for name in CONTENDERS if any(trial["contender"] == name for trial in lines)]
     reached = {
-        name: {one["case"].partition(" | ")[2]: one for one in lines if one["contender"] == name and one["reached"]}
+        name: {
+            trial["case"].partition(" | ")[2]: trial
+            for trial in lines
+            if trial["contender"] == name and trial["reached"]
+        }
         for name in names
     }
-    common = set.intersection(*(set(some) for some in reached.values()))
+    common = set.intersection(*(set(trials) for trials in reached.values()))
     columns: dict[str, list[str]] = {}
     for name in names:
-        some = [reached[name][case] for case in common]
+        trials = [reached[name][case] for case in common]
 
-        def share(count: int, of: int = len(some)) -> str:
+        def share(count: int, of: int = len(trials)) -> str:
             return f"{count:,} ({100 * count / of:.0f} %)" if count else "0"
 
         columns[CONTENDERS[name].name] = [
-            f"{len(some):,}",
-            share(sum(bool(one["failed"]) for one in some)),
-            share(sum(bool(one["left_open"]) for one in some)),
-            share(sum(bool(one["orphans"]) for one in some)),
-            share(sum(bool(one["problems"]) for one in some)),
+            f"{len(trials):,}",
+            share(sum(bool(trial["failed"]) for trial in trials)),
+            share(sum(bool(trial["left_open"]) for trial in trials)),
+            share(sum(bool(trial["orphans"]) for trial in trials)),
+            share(sum(bool(trial["problems"]) for trial in trials)),
         ]
     titles = (
         "faults during an update",

@@ -265,7 +265,7 @@ class Bench:
             os.killpg(process.pid, signal.SIGKILL)
             raise
         deadline = time.monotonic() + _LINGER_SECONDS
-        while left := [found for found in processes(process.pid) if found[0] != process.pid]:
+        while left := [member for member in processes(process.pid) if member[0] != process.pid]:
             if time.monotonic() > deadline:
                 self._stuck += [
                     f"the {role} still ran {_LINGER_SECONDS:.0f} s after `pulumi {command}`"
@@ -325,13 +325,14 @@ class Bench:
             raise RuntimeError(f"{operation.name} without a fault:\n{outcome.output}")
         self._declare(after)
         made: list[tuple[float, str, str]] = [
-            (one.at, "github", github_call(one.method, one.path, one.query)) for one in self.cloud.github.requests
+            (request.at, "github", github_call(request.method, request.path, request.query))
+            for request in self.cloud.github.requests
         ]
         calls = [*self.cloud.aws.requests, *self.cloud.aws.registry_requests]
-        made += [(one.at.timestamp(), "aws", aws_call(one)) for one in calls]
+        made += [(request.at.timestamp(), "aws", aws_call(request)) for request in calls]
         counts: Counter[tuple[str, str]] = Counter()
         targets: list[Target] = []
-        for _, cloud, call in sorted(made, key=lambda it: it[0]):
+        for _, cloud, call in sorted(made, key=lambda request: request[0]):
             counts[cloud, call] += 1
             targets.append(Target(cloud, call, counts[cloud, call]))  # type: ignore[arg-type]
         if self.contender is not CONTENDERS["ours"] and after.exists:
@@ -369,7 +370,10 @@ class Bench:
                 self._declare(after)
             outcome, strike = self._struck(operation.command, case.target, fault, said)
             result.reached = strike.struck and not strike.missed
-            result.outcome = "green" if outcome.ok else "killed" if fault.kills else "failed"
+            if outcome.ok:
+                result.outcome = "green"
+            else:
+                result.outcome = "killed" if fault.kills else "failed"
             killed = fault.kills
             failed = after
             if case.then and not outcome.ok:
@@ -565,13 +569,15 @@ class Bench:
 
     def _differences(self, after: Standing) -> list[str]:
         """Where the clouds are not as the program declares."""
-        found: list[str] = []
+        differences: list[str] = []
         secrets = self.cloud.github.organization("acme").secrets
         if set(secrets) != _NAMES:
             return [f"secrets: {sorted(set(secrets) ^ _NAMES)} are missing or too many"]
         readers = {11, 12} if after.api_reads else {11}
-        found += [
-            f"{name} is read by {one.repository_ids}" for name, one in secrets.items() if one.repository_ids != readers
+        differences += [
+            f"{name} is read by {secret.repository_ids}"
+            for name, secret in secrets.items()
+            if secret.repository_ids != readers
         ]
         checks = [(ALWAYS_READS, _CHARTS)]
         checks += [(SOMETIMES_READS, _API)] if after.api_reads else []
@@ -580,43 +586,45 @@ class Bench:
             pull = judge(self.cloud.github, self.cloud.aws, repository, image)
             denied = after.suspended and image.startswith(ECR)
             if pull.ok is denied:
-                found.append(f"{repository} {'can' if pull.ok else 'cannot'} pull {image}: {pull.reason}")
+                differences.append(f"{repository} {'can' if pull.ok else 'cannot'} pull {image}: {pull.reason}")
         others = [_image(name) for name in WATCHED if name not in after.repositories]
-        found += [
+        differences += [
             f"{ALWAYS_READS} can still pull {image}"
             for image in others
             if judge(self.cloud.github, self.cloud.aws, ALWAYS_READS, image).ok
         ]
-        return found + self._key_differences(after)
+        return differences + self._key_differences(after)
 
     def _key_differences(self, after: Standing) -> list[str]:
         if self.contender is not CONTENDERS["ours"]:
             return []
-        state = {one["urn"].rsplit("::", 1)[-1]: one for one in self._checkpoint().get("resources") or []}
+        state = {
+            resource["urn"].rsplit("::", 1)[-1]: resource for resource in self._checkpoint().get("resources") or []
+        }
         keys = {key.id: key.status for key in self.cloud.aws.access_keys(IAM_USER)}
         published = self.cloud.github.organization("acme").secrets["PAYMENTS_CONTAINER_REGISTRY_USER"].value
         rotation = state["payments-rotation"]["outputs"]
-        found: list[str] = []
+        differences: list[str] = []
         current = state[f"payments-key-{rotation['current']}"]["id"]
         if published != current:
-            found.append(f"{published} is published, and not {current}")
+            differences.append(f"{published} is published, and not {current}")
         for slot in "ab":
             key = state.get(f"payments-key-{slot}")
             if key and keys.get(key["id"]) != rotation["statuses"][slot]:
-                found.append(f"key {slot} is {keys.get(key['id'])}, and not {rotation['statuses'][slot]}")
+                differences.append(f"key {slot} is {keys.get(key['id'])}, and not {rotation['statuses'][slot]}")
         if not after.keep and after.retired and list(keys.values()).count("Active") != 1:
-            found.append("the key before is not retired")
-        return found
+            differences.append("the key before is not retired")
+        return differences
 
     def _look_at_what_is_left(self, after: Standing, result: Result) -> None:
         checkpoint = self._checkpoint()
         resources = checkpoint.get("resources") or []
         if checkpoint.get("pending_operations"):
             result.problems.append("the state has pending operations")
-        if any(one.get("delete") for one in resources):
+        if any(resource.get("delete") for resource in resources):
             result.problems.append("the state has resources that wait to be deleted")
         result.orphans += self._strangers()
-        ids = {one.get("id") for one in resources}
+        ids = {resource.get("id") for resource in resources}
         attached = {arn for user in self.cloud.aws.users().values() for arn in user.attached_policies}
         result.orphans += [f"policy {arn}" for arn in attached if arn not in ids]
         # One whose answer was lost grants nobody anything; the documentation says how to find it.
@@ -631,12 +639,12 @@ class Bench:
 
     def _strangers(self) -> list[str]:
         """Users, access keys and inline policies that the state does not know; a preview names a key."""
-        ids = {one.get("id") for one in self._checkpoint().get("resources") or []}
+        ids = {resource.get("id") for resource in self._checkpoint().get("resources") or []}
         users = self.cloud.aws.users()
-        found = [f"user {name}" for name in users if name not in ids]
-        found += [f"key {key.id}" for name in users for key in users[name].access_keys if key.id not in ids]
+        strangers = [f"user {name}" for name in users if name not in ids]
+        strangers += [f"key {key.id}" for name in users for key in users[name].access_keys if key.id not in ids]
         policies = [f"{user}:{name}" for user in users for name in users[user].inline_policies]
-        return found + [f"policy {one}" for one in policies if one not in ids]
+        return strangers + [f"policy {policy}" for policy in policies if policy not in ids]
 
     def _checkpoint(self) -> dict[str, Any]:
         return json.loads(self.stack.state_file.read_text())["checkpoint"]["latest"] or {}
@@ -644,12 +652,14 @@ class Bench:
     def _shown_secrets(self, said: list[str]) -> list[str]:
         """Secrets that show in what the CLI printed, in the backend's files, or in temporary files."""
         files = [*self.stack.folder.glob("backend/**/*"), *self.stack.folder.glob("tmp/**/*")]
-        texts = {str(one): one.read_text(errors="replace") for one in files if one.is_file()}
+        texts = {str(path): path.read_text(errors="replace") for path in files if path.is_file()}
         texts |= {f"output {number}": text for number, text in enumerate(said, 1)}
-        texts["requests"] = "".join(one.raw.decode("latin-1") + str(one.body) for one in self.cloud.github.requests)
+        texts["requests"] = "".join(
+            request.raw.decode("latin-1") + str(request.body) for request in self.cloud.github.requests
+        )
         handed_out = self.cloud.aws.handed_out()
         published = self.cloud.github.organization("acme").secrets.items()
-        secret = handed_out - self._looked_for | {one.value for name, one in published if "PASSWORD" in name}
+        secret = handed_out - self._looked_for | {entry.value for name, entry in published if "PASSWORD" in name}
         self._looked_for = handed_out
         secret |= {password for _, password in ACCOUNTS} | {TOKEN, self.cloud.environment["AWS_SECRET_ACCESS_KEY"]}
         self.cloud.github.clear_requests()

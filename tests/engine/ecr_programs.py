@@ -80,7 +80,7 @@ def checkpoint(stack: Stack) -> list[dict[str, Any]]:
 
 def in_state(stack: Stack, name: str) -> dict[str, Any]:
     """The only resource in the state with this name."""
-    (found,) = [one for one in checkpoint(stack) if one["urn"].rsplit("::", 1)[-1] == name]
+    (found,) = [resource for resource in checkpoint(stack) if resource["urn"].rsplit("::", 1)[-1] == name]
     return found
 
 
@@ -108,16 +108,18 @@ def steps(preview: Outcome) -> dict[str, str]:
 def writes(cloud: LocalCloud) -> list[str]:
     """The requests since the last time that change either cloud, in order of arrival, and forget them."""
     found: list[tuple[float, str]] = [
-        (one.at.timestamp(), _aws(one)) for one in cloud.aws.requests if one.written and one.service == "iam"
+        (request.at.timestamp(), _aws(request))
+        for request in cloud.aws.requests
+        if request.written and request.service == "iam"
     ]
     found += [
-        (one.at, f"{one.method} {one.path.partition(_SECRETS)[2]}")
-        for one in cloud.github.requests
-        if one.method != "GET"
+        (request.at, f"{request.method} {request.path.partition(_SECRETS)[2]}")
+        for request in cloud.github.requests
+        if request.method != "GET"
     ]
     cloud.aws.clear_requests()
     cloud.github.clear_requests()
-    return [text for _, text in sorted(found, key=lambda it: it[0])]
+    return [text for _, text in sorted(found, key=lambda timed: timed[0])]
 
 
 def _aws(call: AwsCall) -> str:
@@ -164,7 +166,9 @@ class Watch:
         if self.proven is not None:
             calls = list(self.cloud.aws.requests)
             self.proven |= {
-                one.access_key_id for one in calls if one.action == "GetAuthorizationToken" and one.status == 200
+                request.access_key_id
+                for request in calls
+                if request.action == "GetAuthorizationToken" and request.status == 200
             }
             unproven = _published_keys(self.cloud) - self.proven
             self.outages += [f"{what}: {key} is published and was never proven" for key in unproven]

@@ -29,49 +29,49 @@ def api(state, arguments):
     parser.add_argument("--raw-field", action="append", default=[])
     parser.add_argument("--paginate", action="store_true")
     parser.add_argument("--silent", action="store_true")
-    given = parser.parse_args(arguments)
-    fields = dict(field.split("=", 1) for field in given.raw_field)
-    url = urlsplit(given.path)
+    options = parser.parse_args(arguments)
+    fields = dict(field.split("=", 1) for field in options.raw_field)
+    url = urlsplit(options.path)
     query = {name: values[0] for name, values in parse_qs(url.query).items()}
     prefix = f"repos/{os.environ['GITHUB_REPOSITORY']}/issues"
     assert url.path.startswith(prefix), url.path
-    match given.method or ("POST" if fields else "GET"), url.path.removeprefix(prefix).strip("/").split("/"):
+    match options.method or ("POST" if fields else "GET"), url.path.removeprefix(prefix).strip("/").split("/"):
         case "GET", ["7", "comments"]:
-            return listed(state["comments"], query, given)
+            return listed(state["comments"], query, options)
         case "GET", [""]:
-            return listed([one for one in state["issues"] if one["state"] == query["state"]], query, given)
+            return listed([issue for issue in state["issues"] if issue["state"] == query["state"]], query, options)
         case "POST", ["7", "comments"]:
             state["comments"].append({"id": 1000, "user": BOT, **fields})
         case "POST", [""]:
             state["issues"].append({"number": 1000, "user": BOT, "state": "open", **fields})
         case "PATCH", ["comments", number]:
-            (found,) = [one for one in state["comments"] if one["id"] == int(number)]
-            found.update(fields)
+            (comment,) = [comment for comment in state["comments"] if comment["id"] == int(number)]
+            comment.update(fields)
         case "PATCH", [number]:
-            (found,) = [one for one in state["issues"] if one["number"] == int(number)]
-            found.update(fields)
+            (issue,) = [issue for issue in state["issues"] if issue["number"] == int(number)]
+            issue.update(fields)
         case request:
             raise AssertionError(request)
-    return "" if given.silent else "{}\n"
+    return "" if options.silent else "{}\n"
 
 
-def listed(items, query, given):
+def listed(items, query, options):
     size = int(query["per_page"])
     pages = [items[start : start + size] for start in range(0, len(items), size)] or [[]]
-    return "".join(jq(given.jq, page) for page in (pages if given.paginate else pages[:1]))
+    return "".join(jq(options.jq, page) for page in (pages if options.paginate else pages[:1]))
 
 
 def pull_request(state, command, arguments):
     parser = argparse.ArgumentParser(allow_abbrev=False)
     for name in ("head", "base", *(("title", "body") if command == "create" else ("state", "json", "jq"))):
         parser.add_argument(f"--{name}", required=True)
-    given = vars(parser.parse_args(arguments))
+    options = vars(parser.parse_args(arguments))
     if command == "create":
-        state["pulls"].append({"number": 1000, "state": "open", **given})
+        state["pulls"].append({"number": 1000, "state": "open", **options})
         return "https://github.com/acme/platform/pull/1000\n"
     names = ("head", "base", "state")
-    found = [one for one in state["pulls"] if all(one[name] == given[name] for name in names)]
-    return jq(given["jq"], [{name: one[name] for name in given["json"].split(",")} for one in found])
+    pulls = [pull for pull in state["pulls"] if all(pull[name] == options[name] for name in names)]
+    return jq(options["jq"], [{name: pull[name] for name in options["json"].split(",")} for pull in pulls])
 
 
 def main():

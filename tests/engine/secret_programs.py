@@ -62,9 +62,13 @@ def readers(github: GitHubStandIn, organization: str = "acme") -> dict[str, tupl
 def writes(github: GitHubStandIn, organization: str = "acme") -> list[str]:
     """The requests since the last time that change the organization's secrets, as `PUT NAME`, in order."""
     prefix = f"/orgs/{organization}/codespaces/secrets/"
-    found = [f"{one.method} {one.path.removeprefix(prefix)}" for one in github.requests if one.method != "GET"]
+    found = [
+        f"{request.method} {request.path.removeprefix(prefix)}"
+        for request in github.requests
+        if request.method != "GET"
+    ]
     github.clear_requests()
-    return [one for one in found if "/app/installations" not in one]
+    return [write for write in found if "/app/installations" not in write]
 
 
 def urn(name: str, type_: str = "OrganizationSecrets") -> str:
@@ -88,7 +92,7 @@ class Clock:
 
 def told(outcome: Outcome) -> str:
     """What an operation told a person; of `preview --json` the messages as they are, without JSON's escapes."""
-    messages = [one["message"] for one in outcome.digest.get("diagnostics", [])]
+    messages = [diagnostic["message"] for diagnostic in outcome.digest.get("diagnostics", [])]
     return "\n".join(messages) or outcome.output
 
 

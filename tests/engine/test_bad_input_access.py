@@ -117,7 +117,11 @@ def test_bad_arguments(standing, arguments, messages):
     stack.write(ecr_program(**{"key_generation": 2, **arguments}))
     refused = stack.preview(check=False)
     assert not refused.ok
-    said = "\n".join(one["message"] for one in refused.digest["diagnostics"]) if refused.digest else refused.output
+    said = (
+        "\n".join(diagnostic["message"] for diagnostic in refused.digest["diagnostics"])
+        if refused.digest
+        else refused.output
+    )
     for message in messages:
         assert message in said
     assert not has_frame_of_package(refused.output)

@@ -95,14 +95,14 @@ ON_ONE_STACK = (
 
 
 def test_every_fault_and_every_operation_is_among_them():
-    assert sorted(name for some in ON_ONE_STACK for name in some) == sorted(FIXED) == sorted(OPERATIONS)
-    assert {fault.split(", then ")[0] for some in FIXED.values() for _, fault in some} == set(FAULTS)
+    assert sorted(name for names in ON_ONE_STACK for name in names) == sorted(FIXED) == sorted(OPERATIONS)
+    assert {fault.split(", then ")[0] for cases in FIXED.values() for _, fault in cases} == set(FAULTS)
 
 
 @pytest.mark.parametrize("operations", ON_ONE_STACK, ids=lambda names: names[0])
 def test_what_is_promised_holds(operations):
     with Bench("ours") as bench:
-        for operation, (where, fault) in [(one, case) for one in operations for case in FIXED[one]]:
+        for operation, (where, fault) in [(name, case) for name in operations for case in FIXED[name]]:
             result = bench.try_case(Case.named(f"ours | {operation} | {where} | {fault}"))
             assert result.reached, result.case
             assert (result.failed, result.orphans, result.problems) == ([], [], []), f"{result.case}\n{result.output}"

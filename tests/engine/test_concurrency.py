@@ -78,7 +78,7 @@ def meet(github: GitHubStandIn, *prefixes: str) -> None:
 def overlap(github: GitHubStandIn, *prefixes: str) -> bool:
     """Whether secrets of these prefixes were written at the same time, and not one after the other."""
     times = {
-        prefix: [one.at for one in github.requests if one.method == "PUT" and f"/{prefix}_" in one.path]
+        prefix: [request.at for request in github.requests if request.method == "PUT" and f"/{prefix}_" in request.path]
         for prefix in prefixes
     }
     return max(min(at) for at in times.values()) < min(max(at) for at in times.values())
@@ -92,7 +92,7 @@ def test_two_stacks_of_one_organization_at_the_same_time(github, new_stack, both
     ours, theirs = [f"PAY_{number}" for number in range(3)], [f"SEARCH_{number}" for number in range(3)]
     meet(github, "PAY", "SEARCH")
     outcomes = both_start(payments, sets(*ours), search, sets(*theirs))
-    assert [one.ok for one in outcomes] == [True, True], outcomes
+    assert [outcome.ok for outcome in outcomes] == [True, True], outcomes
     assert overlap(github, "PAY", "SEARCH")
     assert values(github) == held(*ours, *theirs)
 
@@ -101,12 +101,12 @@ def test_two_stacks_of_one_organization_at_the_same_time(github, new_stack, both
     moved = [*theirs[1:], "SEARCH_NEW"]
     meet(github, "PAY", "SEARCH")
     outcomes = both_start(payments, sets(*ours, version=2), search, sets(*moved))
-    assert [one.ok for one in outcomes] == [True, True], outcomes
+    assert [outcome.ok for outcome in outcomes] == [True, True], outcomes
     assert overlap(github, "PAY", "SEARCH")
     assert values(github) == held(*ours, version=2) | held(*moved)
-    for one, text in ((payments, sets(*ours, version=2)), (search, sets(*moved))):
-        one.write(HEAD + text)
-        assert one.preview("--expect-no-changes").steps == []
+    for stack, text in ((payments, sets(*ours, version=2)), (search, sets(*moved))):
+        stack.write(HEAD + text)
+        assert stack.preview("--expect-no-changes").steps == []
 
     github.clear_requests()
     assert payments.destroy().ok
@@ -119,13 +119,13 @@ def test_two_stacks_that_fill_the_organization_at_the_same_time(github, new_stac
         organization.put_secret(f"OTHER_{number}", "x")
     payments, search = new_stack(HEAD), new_stack(HEAD, project="search")
     outcomes = both_start(payments, sets("PAY"), search, sets("SEARCH"))
-    assert [one.ok for one in outcomes] == [True, True], outcomes
+    assert [outcome.ok for outcome in outcomes] == [True, True], outcomes
     assert held("PAY", "SEARCH").items() <= values(github).items()
     assert len(organization.secrets) == 100
     search.write(HEAD + sets("SEARCH", "ONE_MORE"))
     refused = search.preview(check=False)
     assert "this run adds 3 secrets to the 100 of organization acme: 103 of 100; 2 of 33 registries used" in "".join(
-        one["message"] for one in refused.digest["diagnostics"]
+        diagnostic["message"] for diagnostic in refused.digest["diagnostics"]
     )
 
 
@@ -152,14 +152,14 @@ def test_a_second_update_of_a_stack_is_refused_while_a_pair_is_written(github, n
         second = stack.up(check=False)
         assert not second.ok
         assert "the stack is currently locked by 1 lock(s)" in second.output
-        asked = [one.path.rsplit("/", 1)[-1] for one in github.requests if one.method == "PUT"]
+        asked = [request.path.rsplit("/", 1)[-1] for request in github.requests if request.method == "PUT"]
         assert asked == [USER]
     finally:
         go_on.set()
     output, _ = first.communicate(timeout=LONGEST_SECONDS)
     assert first.returncode == 0, output
     assert values(github) == triple("AKIA2", "value-2")
-    asked = [one.path.rsplit("/", 1)[-1] for one in github.requests if one.method == "PUT"]
+    asked = [request.path.rsplit("/", 1)[-1] for request in github.requests if request.method == "PUT"]
     assert asked == [USER, PASSWORD, SERVER]
     stack.up()
     assert values(github) == triple("AKIA3", "value-3")
@@ -195,10 +195,10 @@ def test_a_secondary_rate_limit_is_waited_for(github, new_stack):
     stamps = {name: secret.updated_at.isoformat() for name, secret in secrets.items()}
     assert all(written_together(Triple(prefix), stamps) for prefix in prefixes)
 
-    refused = [one.answered_at for one in github.requests if one.status == 403]
+    refused = [request.answered_at for request in github.requests if request.status == 403]
     assert refused
     # What was on its way already may still arrive; then GitHub is left alone.
-    later = [one.at - refused[0] for one in github.requests if one.at > refused[0] + 0.5]
+    later = [request.at - refused[0] for request in github.requests if request.at > refused[0] + 0.5]
     assert min(later) > 2.5
     assert github.unserved == []
     github.limits.points_per_minute = None

@@ -73,7 +73,7 @@ def test_nothing_in_a_healthy_world_and_each_thing_in_another(cloud, new_cloud_s
     cloud.aws.clear_requests()
     assert doctor("doctor", "--stack", "test") == (0, "No problems found.\n", "")
 
-    assert [one.action for one in cloud.aws.requests if one.written] == []
+    assert [request.action for request in cloud.aws.requests if request.written] == []
     key, orphan, values = fall_ill(cloud, organization, package)
     cloud.aws.clear_requests()
     doctor.secrets |= values
@@ -81,7 +81,7 @@ def test_nothing_in_a_healthy_world_and_each_thing_in_another(cloud, new_cloud_s
     assert (code, said) == (1, "")
     found = json.loads(shown)
     acme, docs, user = "organization acme", "repository acme/docs", f"user {IAM_USER}"
-    assert [(one["code"], one["severity"], one["resource"]) for one in found] == [
+    assert [(finding["code"], finding["severity"], finding["resource"]) for finding in found] == [
         ("inactive-key", "error", user),
         ("incomplete-login", "error", acme),
         ("mixed-login", "error", docs),
@@ -100,7 +100,7 @@ def test_nothing_in_a_healthy_world_and_each_thing_in_another(cloud, new_cloud_s
         ("unmanaged-policy", "warning", user),
         ("unused-key", "warning", user),
     ]
-    by_code = {one["code"]: one for one in found}
+    by_code = {finding["code"]: finding for finding in found}
     assert by_code["inactive-key"]["what"] == f"access key {key} is Inactive, but Active in the state."
     assert by_code["old-key"]["what"] == (f"the published access key {key} is 100 days old; the maximum is 90.")
     assert by_code["unmanaged-key"]["fix"] == (
@@ -114,9 +114,9 @@ def test_nothing_in_a_healthy_world_and_each_thing_in_another(cloud, new_cloud_s
         "  why: Codespaces cannot log in with it.",
         "  fix: pulumi up --refresh --stack test",
     ]
-    assert [one for one in cloud.github.requests if one.method != "GET"] == []
-    assert [one.action for one in cloud.aws.requests if one.written] == []
-    assert {one.action for one in cloud.aws.requests} == {
+    assert [request for request in cloud.github.requests if request.method != "GET"] == []
+    assert [request.action for request in cloud.aws.requests if request.written] == []
+    assert {request.action for request in cloud.aws.requests} == {
         "GetUser", "ListAccessKeys", "GetAccessKeyLastUsed", "ListUserPolicies", "ListAttachedUserPolicies"
     }  # fmt: skip
 

@@ -42,7 +42,7 @@ ARN = "arn:aws:ecr:eu-west-1:123456789012:repository"
 def statements(cloud, user=IAM_USER):
     """What the user's policies say, by statement id."""
     policies = cloud.aws.policies(user).values()
-    return {one["Sid"]: one for policy in policies for one in policy["Statement"]}
+    return {statement["Sid"]: statement for policy in policies for statement in policy["Statement"]}
 
 
 def test_create_nothing_to_do_destroy(cloud, new_cloud_stack):
@@ -106,7 +106,11 @@ def test_create_nothing_to_do_destroy(cloud, new_cloud_stack):
     nowhere(canaries, stack, *outcomes)
     made = writes(cloud)
     assert made[:3] == DELETED
-    assert sorted(one.split()[0] for one in made[3:-1]) == ["DeleteAccessKey", "DeleteUserPolicy", "DeleteUserPolicy"]
+    assert sorted(write.split()[0] for write in made[3:-1]) == [
+        "DeleteAccessKey",
+        "DeleteUserPolicy",
+        "DeleteUserPolicy",
+    ]
     assert made[-1] == "DeleteUser"
     assert (cloud.aws.users(), cloud.aws.managed_policies(), cloud.github.organization("acme").secrets) == ({}, {}, {})
     assert checkpoint(stack) == []
@@ -139,7 +143,7 @@ def test_what_may_be_pulled_and_by_whom_changes_around_a_key_that_stands(cloud, 
             stack.write(program(count, selected_repositories=["web", "docs"]))
             stack.up()
             made = writes(cloud)
-            assert not [one for one in made if "AccessKey" in one or one.startswith(("PUT", "DELETE "))]
+            assert not [write for write in made if "AccessKey" in write or write.startswith(("PUT", "DELETE "))]
             user = cloud.aws.users()[IAM_USER]
             policies.append((len(user.inline_policies), len(user.attached_policies)))
             granted = {
@@ -264,7 +268,7 @@ def test_permissions_boundary_and_tags(cloud, new_cloud_stack):
         stack.up()
     user = cloud.aws.users()[IAM_USER]
     assert (user.boundary, dict(user.tags)) == (None, {"team": "checkout"})
-    assert sorted(one.split()[0] for one in writes(cloud)) == ["DeleteUserPermissionsBoundary", "TagUser"]
+    assert sorted(write.split()[0] for write in writes(cloud)) == ["DeleteUserPermissionsBoundary", "TagUser"]
 
 
 def test_a_key_that_grows_old_warns_in_every_preview(cloud, new_cloud_stack):
@@ -390,7 +394,7 @@ umbrella = codespaces.Provider("umbrella", owner="umbrella")
         cloud.github.clear_requests()
         with watching(cloud):
             stack.up()
-        assert {one.path.split("/")[2] for one in cloud.github.requests if one.method != "GET"} == {"acme"}
+        assert {request.path.split("/")[2] for request in cloud.github.requests if request.method != "GET"} == {"acme"}
         assert dict(cloud.github.organization("umbrella").secrets) == lab
         assert keys(cloud, "codespaces-lab") == other
         assert stack.preview("--expect-no-changes").steps == []
@@ -497,11 +501,13 @@ def test_a_rotation_that_the_state_lost_is_imported(cloud, new_cloud_stack):
     serials = {slot: in_state(stack, f"payments-key-{slot}")["replacementTrigger"] for slot in "ab"}
 
     def without_it(resources):
-        left = [one for one in resources if one["urn"] != rotation]
-        for one in left:
-            one["dependencies"] = [urn for urn in one.get("dependencies") or [] if urn != rotation]
-            known = (one.get("propertyDependencies") or {}).items()
-            one["propertyDependencies"] = {name: [urn for urn in urns if urn != rotation] for name, urns in known}
+        left = [entry for entry in resources if entry["urn"] != rotation]
+        for entry in left:
+            entry["dependencies"] = [urn for urn in entry.get("dependencies") or [] if urn != rotation]
+            properties = (entry.get("propertyDependencies") or {}).items()
+            entry["propertyDependencies"] = {
+                name: [urn for urn in urns if urn != rotation] for name, urns in properties
+            }
         return left
 
     edit_state(stack, without_it)

@@ -118,10 +118,10 @@ def reader(tmp_path):
             return started[-1]
 
         yield start
-        for one in started:
-            assert (one.commands, one.given) == ([], {})
-            assert one.cloud.github.unserved == []
-            assert one.cloud.aws.refused_hosts == []
+        for example in started:
+            assert (example.commands, example.given) == ([], {})
+            assert example.cloud.github.unserved == []
+            assert example.cloud.aws.refused_hosts == []
 
 
 def secrets_of(reader, organization="acme"):
@@ -202,7 +202,7 @@ def test_many_registries(reader):
 
     npmrc = re.search(r"```ini\n(.*?)```", (EXAMPLES / "many-registries/README.md").read_text(), re.DOTALL)
     with it.cloud.start_codespace("acme/web") as codespace:
-        read = re.sub(r"\$\{(\w+)\}", lambda found: codespace.secrets[found[1]], npmrc[1])
+        read = re.sub(r"\$\{(\w+)\}", lambda variable: codespace.secrets[variable[1]], npmrc[1])
     assert read.splitlines() == [
         "//registry.npmjs.org/:_authToken=npm_madeUp",
         "@acme:registry=https://npm.pkg.github.com",
@@ -227,7 +227,11 @@ def test_existing_stack(reader):
     assert it.pulls("acme/infra", API, base) == [False, False]
     assert sorted(it.cloud.aws.users(HERE)) == ["codespaces-payments", "deployer"]
     assert it.cloud.aws.users(SHARED) == {}
-    providers = [one["urn"].rsplit("::", 1)[-1] for one in it.stack.resources() if "pulumi:providers" in one["type"]]
+    providers = [
+        resource["urn"].rsplit("::", 1)[-1]
+        for resource in it.stack.resources()
+        if "pulumi:providers" in resource["type"]
+    ]
     assert sorted(providers) == ["codespaces", "github", "payments", "shared"]
     assert it.unchanged()
 

@@ -119,7 +119,7 @@ def test_no_secret_shows_anywhere(cloud, pem, tmp_path, provider):
 
     def run(*arguments: str, check: bool = True) -> None:
         said.append(stack.run(*arguments, check=check))
-        published = {name: one.value for name, one in cloud.github.organization("acme").secrets.items()}
+        published = {name: secret.value for name, secret in cloud.github.organization("acme").secrets.items()}
         if USER in published:
             keys[published[USER]] = published[PASSWORD]
 
@@ -140,22 +140,22 @@ def test_no_secret_shows_anywhere(cloud, pem, tmp_path, provider):
     run("destroy", "--yes", *loud)
 
     handed_out = cloud.aws.handed_out()
-    assert {one for one in handed_out if len(one) == 40} == set(keys.values())
+    assert {secret for secret in handed_out if len(secret) == 40} == set(keys.values())
     assert len(keys) == 2
     minted = cloud.github.tokens.installation_tokens()
     assert bool(minted) is (provider == "an App")
-    pairs = [("puller", AZURE_PASSWORD), *(("AWS", one) for one in handed_out), *keys.items()]
+    pairs = [("puller", AZURE_PASSWORD), *(("AWS", secret) for secret in handed_out), *keys.items()]
     values = {TOKEN, AZURE_PASSWORD, NPM, pem, pem.splitlines()[5], *handed_out, *minted}
     values |= {base64.b64encode(f"{user}:{password}".encode()).decode() for user, password in pairs}
-    texts = {f"output {number}": one.output for number, one in enumerate(said)} | eye.seen
+    texts = {f"output {number}": outcome.output for number, outcome in enumerate(said)} | eye.seen
     texts["plan"] = (tmp_path / "plan.json").read_text()
     texts |= {
         str(path): path.read_text(errors="replace")
         for path in (tmp_path / "stack/backend").rglob("*")
         if path.is_file()
     }
-    texts["requests to GitHub"] = "".join(one.raw.decode("latin-1") for one in cloud.github.requests)
-    texts["requests to AWS"] = "".join(str(one.parameters) for one in cloud.aws.requests)
+    texts["requests to GitHub"] = "".join(request.raw.decode("latin-1") for request in cloud.github.requests)
+    texts["requests to AWS"] = "".join(str(request.parameters) for request in cloud.aws.requests)
     assert sorted({where for where, text in texts.items() for value in values if value in text}) == []
     assert [where for where, text in texts.items() if JSON_WEB_TOKEN.search(text)] == []
     assert eye.looked > 20

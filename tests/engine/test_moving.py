@@ -27,7 +27,7 @@ TRIPLE = [USER, PASSWORD, SERVER]
 
 
 def urn_of(stack, name):
-    (found,) = [one["urn"] for one in stack.resources() if one["urn"].rsplit("::", 1)[-1] == name]
+    (found,) = [resource["urn"] for resource in stack.resources() if resource["urn"].rsplit("::", 1)[-1] == name]
     return found
 
 
@@ -45,7 +45,7 @@ def test_from_secrets_that_somebody_made_by_hand(cloud, new_cloud_stack):
     with watching(cloud):
         stack.up()
     assert published(cloud) in keys(cloud)
-    assert any("adopt_existing has done its work" in one for one in stack.preview().warnings)
+    assert any("adopt_existing has done its work" in warning for warning in stack.preview().warnings)
     stack.write(ecr_program())
     writes(cloud)
     stack.up()

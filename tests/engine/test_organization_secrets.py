@@ -24,7 +24,7 @@ from .secret_programs import (
 )
 
 PUT_ALL = [f"PUT {USER}", f"PUT {PASSWORD}", f"PUT {SERVER}"]
-PUT_READERS = [f"{one}/repositories" for one in PUT_ALL]
+PUT_READERS = [f"{write}/repositories" for write in PUT_ALL]
 DELETE_ALL = [f"DELETE {SERVER}", f"DELETE {PASSWORD}", f"DELETE {USER}"]
 REPLACE_ON_CHANGES = "pulumi.ResourceOptions(replace_on_changes=['visibility'], delete_before_replace=True)"
 
@@ -46,7 +46,7 @@ def absences(github):
             missing.append(set(triple()) - now)
 
     github.observers.append(watch)
-    return lambda: [one for one in missing if one]
+    return lambda: [names for names in missing if names]
 
 
 def shared_readers(github):
@@ -62,7 +62,7 @@ def steps(preview):
 
 
 def changes(preview, name="token"):
-    return {path: one["kind"] for path, one in preview.step(name)["detailedDiff"].items()}
+    return {path: change["kind"] for path, change in preview.step(name)["detailedDiff"].items()}
 
 
 def test_create_then_nothing_to_do_then_destroy(github, new_stack):
@@ -257,7 +257,7 @@ def test_a_changed_prefix_writes_the_new_names_before_it_deletes_the_old(github,
     added, deleted = ([f"secrets.{name}" for name in triple(prefix=prefix)] for prefix in ("PAY", "OLD"))
     assert changes(stack.preview()) == dict.fromkeys(added, "add") | dict.fromkeys(deleted, "delete")
     stack.up()
-    assert writes(github) == PUT_ALL + [one.replace("PAY", "OLD") for one in DELETE_ALL]
+    assert writes(github) == PUT_ALL + [write.replace("PAY", "OLD") for write in DELETE_ALL]
     assert values(github) == triple()
     assert stack.preview("--expect-no-changes").steps == []
 
@@ -414,7 +414,7 @@ def test_a_create_that_fails_half_way_leaves_nothing(github, new_stack):
     failed = stack.up(check=False)
     assert f"Secrets removed again: {USER}, {PASSWORD}." in failed.output
     assert values(github) == {}
-    assert [one for one in stack.resources() if one["urn"] == urn("token")] == []
+    assert [resource for resource in stack.resources() if resource["urn"] == urn("token")] == []
     stack.up()
     assert values(github) == triple()
     stack.destroy()
@@ -458,7 +458,7 @@ def test_github_changes_its_key_or_asks_to_wait(github, new_stack, clock):
     stack.write(program(triple("AKIA3")))
     stack.up()
     assert values(github) == triple("AKIA3")
-    refused, retried = [one for one in github.requests if one.method == "PUT" and one.path.endswith(PASSWORD)]
+    refused, retried = [put for put in github.requests if put.method == "PUT" and put.path.endswith(PASSWORD)]
     assert (refused.status, retried.status) == (403, 204)
     assert retried.at - refused.answered_at >= 2
 

@@ -63,7 +63,7 @@ def package(**arguments: object) -> str:
 
 
 def writes(github: GitHubStandIn) -> list[str]:
-    found = [f"{one.method} {one.path}" for one in github.requests if one.method != "GET"]
+    found = [f"{request.method} {request.path}" for request in github.requests if request.method != "GET"]
     github.clear_requests()
     return found
 
@@ -144,7 +144,7 @@ def test_a_package_that_is_not_as_declared(github, new_stack, arguments, message
     refused = stack.preview(check=False)
     assert not refused.ok
     for message in messages:
-        assert any(message in one for one in warned.warnings)
+        assert any(message in warning for warning in warned.warnings)
         assert message in told(refused)
     stack.write(package(**arguments))
     stack.up()
@@ -155,7 +155,7 @@ def test_a_package_that_is_not_as_declared(github, new_stack, arguments, message
 def test_what_the_credentials_cannot_see(github, new_stack, github_environment):
     stack = new_stack(package(), {**github_environment, "GITHUB_TOKEN": "ghp_CANARYnopackages"})
     preview = stack.preview()
-    assert any("whether package base/image is as declared cannot be checked" in one for one in preview.warnings)
+    assert any("whether package base/image is as declared cannot be checked" in warning for warning in preview.warnings)
     assert "a classic token needs the scope read:packages" in told(preview)
     nowhere(["ghp_CANARYnopackages"], stack, preview)
 

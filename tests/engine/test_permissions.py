@@ -53,7 +53,7 @@ def actions(policy: dict[str, Any]) -> set[str]:
 def without(policy: dict[str, Any], action: str) -> dict[str, Any]:
     left = copy.deepcopy(policy)
     for statement in left["Statement"]:
-        statement["Action"] = [one for one in statement["Action"] if one != action]
+        statement["Action"] = [other for other in statement["Action"] if other != action]
     return left
 
 
@@ -78,8 +78,8 @@ class Deployer:
 
     def asked(self) -> set[str]:
         """The actions that it has used, but for the one that needs no permission."""
-        mine = [one for one in self._aws.requests if one.access_key_id == self.key.access_key_id]
-        return {f"{one.service}:{one.action}" for one in mine} - {"sts:GetCallerIdentity"}
+        mine = [request for request in self._aws.requests if request.access_key_id == self.key.access_key_id]
+        return {f"{request.service}:{request.action}" for request in mine} - {"sts:GetCallerIdentity"}
 
 
 def bound(aws: LocalAws) -> None:
@@ -174,8 +174,10 @@ def test_whoever_runs_it_with_a_role_needs_nothing_but_to_assume_it(
     assert sorted(cloud.aws.users()) == ["runner"]
     assert runner.asked() == {"sts:AssumeRole"}
     # Each command connects anew, and `up` once more to check the configuration: with the role, not as the runner.
-    sts = [one for one in cloud.aws.requests if one.service == "sts"]
-    assert [one.action for one in sts if one.access_key_id == runner.key.access_key_id] == ["AssumeRole"] * 6
+    sts = [request for request in cloud.aws.requests if request.service == "sts"]
+    assert [request.action for request in sts if request.access_key_id == runner.key.access_key_id] == [
+        "AssumeRole"
+    ] * 6
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +200,9 @@ def test_what_it_gives_a_user_ends_at_the_boundary(deployed: tuple[LocalAws, Any
     key = iam.create_access_key(UserName="ours")["AccessKey"]["AccessKeyId"]
     repository = f"arn:aws:ecr:eu-west-1:{DEFAULT_ACCOUNT}:repository/any"
     allowed = [
-        one for one in ("ecr:BatchGetImage", "ecr:PutImage", "iam:ListUsers") if aws.allows(key, one, repository)
+        action
+        for action in ("ecr:BatchGetImage", "ecr:PutImage", "iam:ListUsers")
+        if aws.allows(key, action, repository)
     ]
     assert allowed == ["ecr:BatchGetImage"]
 
@@ -281,7 +285,7 @@ def test_an_app_with_the_documented_permissions(new_stack: Callable[..., Stack])
         stack = new_stack(EVERYTHING, environment)
 
         installation.permissions = needed | permissions(3)
-        (warning, *others) = [one for one in stack.preview().warnings if "package" not in one]
+        (warning, *others) = [text for text in stack.preview().warnings if "package" not in text]
         assert ("may read but not write Codespaces secrets" in warning, others) == (True, [])
         installation.permissions = needed
         stack.up()

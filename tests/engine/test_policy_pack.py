@@ -128,7 +128,7 @@ def test_what_the_components_make_passes_and_can_be_rotated_when_a_key_is_too_ol
     old = (datetime.now(timezone.utc) - timedelta(days=40)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def age(resources: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        (key,) = [one for one in resources if one["type"] == "aws:iam/accessKey:AccessKey"]
+        (key,) = [resource for resource in resources if resource["type"] == "aws:iam/accessKey:AccessKey"]
         key["outputs"]["createDate"] = old
         return resources
 

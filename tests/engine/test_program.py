@@ -147,11 +147,15 @@ def test_a_few_maps_let_codespaces_pull_from_two_accounts_and_another_registry(c
 
 
 def assumed_roles(cloud):
-    return {one.parameters["RoleArn"] for one in cloud.aws.requests if one.action == "AssumeRole"}
+    return {request.parameters["RoleArn"] for request in cloud.aws.requests if request.action == "AssumeRole"}
 
 
 def aws_providers(stack):
-    return sorted(one["urn"].rsplit("::", 1)[-1] for one in stack.resources() if one["type"] == "pulumi:providers:aws")
+    return sorted(
+        resource["urn"].rsplit("::", 1)[-1]
+        for resource in stack.resources()
+        if resource["type"] == "pulumi:providers:aws"
+    )
 
 
 def test_an_account_is_contacted_from_its_first_registry_to_its_last(cloud, new_stack):
@@ -191,7 +195,7 @@ def test_how_often_a_request_is_tried_is_the_accounts_to_say(cloud, new_stack):
     failed = stack.up(check=False)
     cloud.aws.faults.clear()
     assert not failed.ok
-    created = [one.account for one in cloud.aws.requests if one.action == "CreateUser"]
+    created = [request.account for request in cloud.aws.requests if request.action == "CreateUser"]
     assert (created.count(PROD), created.count(SHARED)) == (25, 2)
     stack.destroy()
 
@@ -270,12 +274,12 @@ def test_a_mistake_is_one_line_with_its_key_and_changes_nothing(cloud, new_stack
     before = len(cloud.aws.requests)
     outcome = stack.preview(check=False) if operation == "preview" else stack.up(check=False)
     assert not outcome.ok
-    said = "".join(one["message"] for one in outcome.digest.get("diagnostics", [])) or outcome.output
+    said = "".join(diagnostic["message"] for diagnostic in outcome.digest.get("diagnostics", [])) or outcome.output
     assert "the configuration of this stack is not valid; nothing was changed:" in said
-    told = [line.strip() for line in said.splitlines() if line.strip().startswith("access:registries.")]
+    mistakes = [line.strip() for line in said.splitlines() if line.strip().startswith("access:registries.")]
     # The order of the lines is that of the checks, and the CLI hands maps over in the order of their keys.
     expected = sorted(f"access:registries.{line}" for line in lines)
-    assert [one[: len(line)] for one, line in zip(sorted(told), expected, strict=True)] == expected
+    assert [mistake[: len(line)] for mistake, line in zip(sorted(mistakes), expected, strict=True)] == expected
     assert not has_frame_of_package(said)
     assert PASSWORD not in said
     assert cloud.github.requests == []
@@ -299,7 +303,7 @@ config:
     stack.configure("acrPassword", PASSWORD, secret=True)
     stack.up()
     organization, web = cloud.github.organization("acme"), cloud.github.repository("acme/web")
-    assert {name: (one.value, set(one.repository_ids)) for name, one in organization.secrets.items()} == {
+    assert {name: (secret.value, set(secret.repository_ids)) for name, secret in organization.secrets.items()} == {
         "NPM_TOKEN": ("CANARY-npm-token", {11, 12}),
         "LINT_TOKEN": ("CANARY-npm-token", {13}),
     }

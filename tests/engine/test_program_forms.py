@@ -78,9 +78,9 @@ def pulls(cloud: LocalCloud, repository: str, *images: str) -> list[bool]:
 
 def providers(stack: Stack) -> list[str]:
     """The explicit providers of GitHub in the state: package and name."""
-    urns = [one["urn"] for one in stack.resources()]
+    urns = [resource["urn"] for resource in stack.resources()]
     found = [urn.split("pulumi:providers:")[1] for urn in urns if "pulumi:providers:" in urn]
-    return sorted(one for one in found if one.startswith(("codespaces::", "github::")))
+    return sorted(provider for provider in found if provider.startswith(("codespaces::", "github::")))
 
 
 def test_two_organizations_with_one_account_and_a_package(cloud, new_stack):
@@ -123,7 +123,7 @@ config:
     outputs = stack.outputs()["base"]
     assert outputs["ways"] == {"lab": "only if it is added on the package's settings page"}
     assert outputs["byHand"] == {"lab": 21}
-    assert [one["what"] for one in outputs["clicks"]] == ["Manage Codespaces access, Add repository: beta/lab"]
+    assert [click["what"] for click in outputs["clicks"]] == ["Manage Codespaces access, Add repository: beta/lab"]
     assert "beta/images" in outputs["devcontainer"]
     same = stack.preview("--expect-no-changes")
     assert same.steps == []
@@ -165,9 +165,11 @@ config:
     )
     stack.up()
     acme, beta = cloud.github.organization("acme"), cloud.github.organization("beta")
-    assert [set(one.secrets) for one in (acme, beta)] == [{"NPM_TOKEN"}, {"NPM_TOKEN"}]
+    assert [set(organization.secrets) for organization in (acme, beta)] == [{"NPM_TOKEN"}, {"NPM_TOKEN"}]
     assert cloud.github.repository("beta/images").collaborators == {"bob": "push"}
-    assert {one.token_label for one in cloud.github.requests if "/orgs/beta/" in one.path} == {"installation:78"}
+    assert {request.token_label for request in cloud.github.requests if "/orgs/beta/" in request.path} == {
+        "installation:78"
+    }
     nowhere([pem.splitlines()[3]], stack)
     assert stack.preview("--expect-no-changes").steps == []
 

@@ -106,11 +106,11 @@ def test_a_changed_owner_moves_the_secrets(github, new_stack):
     assert steps(stack.preview())["token"] == "replace"
     assert writes(github) == []
     stack.up()
-    sent = [f"{one.method} {one.path}" for one in github.requests if one.method != "GET"]
+    sent = [f"{request.method} {request.path}" for request in github.requests if request.method != "GET"]
     paths = {"acme": "/orgs/acme/codespaces/secrets/", "umbrella": "/orgs/umbrella/codespaces/secrets/"}
     assert sent == [
-        *(one.replace(" ", f" {paths['umbrella']}") for one in PUT_ALL),
-        *(one.replace(" ", f" {paths['acme']}") for one in DELETE_ALL),
+        *(write.replace(" ", f" {paths['umbrella']}") for write in PUT_ALL),
+        *(write.replace(" ", f" {paths['acme']}") for write in DELETE_ALL),
     ]
     assert (values(github), values(github, "umbrella")) == ({}, triple())
     assert stack.preview("--expect-no-changes").steps == []
@@ -126,10 +126,10 @@ def test_a_token_of_the_environment_is_not_stored(github, new_stack):
     stack = new_stack(program(triple(secret=SECRET)))
     outcomes = [stack.run("preview", "--diff"), stack.preview(), stack.up()]
     nowhere([TOKEN, SECRET], stack, *outcomes)
-    (provider,) = [one for one in stack.resources() if one["type"].startswith("pulumi:providers:")]
+    (provider,) = [resource for resource in stack.resources() if resource["type"].startswith("pulumi:providers:")]
     assert provider["inputs"]["owner"] == "acme"
     assert not {"token", "appAuth"} & {*provider["inputs"], *provider["outputs"]}
-    assert {one.token_label for one in github.requests} == {"classic:platform"}
+    assert {request.token_label for request in github.requests} == {"classic:platform"}
 
     # Another token at the next operation is no change.
     github.tokens.add("ghp_another", scopes=("admin:org", "repo"), login="another")
@@ -137,7 +137,7 @@ def test_a_token_of_the_environment_is_not_stored(github, new_stack):
     github.clear_requests()
     stack.environment["GITHUB_TOKEN"] = "ghp_another"
     assert stack.preview("--expect-no-changes").steps == []
-    assert {one.token_label for one in github.requests} == {"classic:another"}
+    assert {request.token_label for request in github.requests} == {"classic:another"}
     del stack.environment["GITHUB_TOKEN"]
     assert "no GitHub credentials: set GITHUB_TOKEN" in stack.destroy(check=False).output
     assert values(github) == triple(secret=SECRET)
@@ -160,7 +160,7 @@ def test_a_token_of_the_program_is_stored_encrypted_and_can_be_rotated(github, n
     preview = stack.preview()
     assert steps(preview) == {"token-provider": "update"}
     outcomes += [preview, stack.up()]
-    assert {one.token_label for one in github.requests} == {f"classic:{second[-6:]}"}
+    assert {request.token_label for request in github.requests} == {f"classic:{second[-6:]}"}
     assert stack.preview("--expect-no-changes").steps == []
     outcomes.append(stack.destroy())
     assert values(github) == {}
@@ -173,7 +173,7 @@ def test_an_app_in_place_of_a_token(pem, new_stack):
         stack = new_stack(program(triple(secret=SECRET)), app_environment(github, pem.replace("\n", "\\n")))
         outcomes = [stack.preview(), stack.up()]
         assert values(github) == triple(secret=SECRET)
-        assert {one.token_label for one in github.requests} == {"app:1234", "installation:77"}
+        assert {request.token_label for request in github.requests} == {"app:1234", "installation:77"}
         nowhere([line, SECRET], stack, *outcomes)
         stack.destroy()
 
@@ -241,13 +241,13 @@ def test_the_default_provider_takes_the_configuration_of_the_stack(pem, new_stac
         stack.configure("codespaces:token", TOKEN, secret=True)
         outcomes = [stack.run("preview", "--diff"), stack.up()]
         assert values(github) == triple(secret=SECRET)
-        assert {one.token_label for one in github.requests} == {"classic:platform"}
+        assert {request.token_label for request in github.requests} == {"classic:platform"}
         github.clear_requests()
         stack.configure("codespaces:appAuth.id", "1234", path=True)
         stack.configure("codespaces:appAuth.installationId", "77", path=True)
         stack.configure("codespaces:appAuth.pemFile", f"\n{pem}", secret=True, path=True)
         outcomes += [stack.up(), stack.preview("--expect-no-changes")]
-        assert {one.token_label for one in github.requests} == {"app:1234", "installation:77"}
+        assert {request.token_label for request in github.requests} == {"app:1234", "installation:77"}
         nowhere([TOKEN, SECRET, pem.splitlines()[5]], stack, *outcomes)
         stack.destroy()
         assert values(github) == {}
@@ -341,7 +341,7 @@ def test_the_cli_is_stopped_in_the_middle_of_a_pair(github, new_stack, launcher)
     ("kind", "in_the_middle"),
     [
         ("hang", lambda passwords: len(passwords) == 3),
-        ("secondary_limit", lambda passwords: any(one.status == 403 for one in passwords)),
+        ("secondary_limit", lambda passwords: any(request.status == 403 for request in passwords)),
     ],
     ids=["GitHub does not answer", "GitHub's rate limit is reached"],
 )
@@ -370,7 +370,9 @@ def test_every_pair_in_hand_is_put_back_when_the_cli_is_stopped(github, new_stac
 
 def passwords_on_their_way(github):
     """The requests that write a password, whatever became of them."""
-    return [one for one in list(github.requests) if one.method == "PUT" and one.path.endswith("_PASSWORD")]
+    return [
+        request for request in list(github.requests) if request.method == "PUT" and request.path.endswith("_PASSWORD")
+    ]
 
 
 def stopped_when(in_the_middle, stack):

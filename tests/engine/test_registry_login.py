@@ -96,7 +96,7 @@ def test_create_nothing_to_do_new_password_destroy(cloud, azure, new_cloud_stack
     azure.password = PASSWORDS[1]
     outcomes += [preview, stack.up(), stack.run("preview", "--diff")]
     assert writes(cloud.github) == [f"PUT {name}" for name in names("AZURE")]
-    assert [one for one in outages if one] == []
+    assert [outage for outage in outages if outage] == []
     with start_codespace(cloud.github, cloud.aws, "acme/web") as codespace:
         assert codespace.pull(IMAGE).ok
     outcomes.append(stack.destroy())

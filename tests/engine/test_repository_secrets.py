@@ -42,9 +42,9 @@ def held(github, repository="web"):
 def writes(github):
     """The requests since the last time that change secrets, as `PUT web/NAME`, in order."""
     found = [
-        f"{one.method} {one.path.removeprefix('/repos/acme/').replace('/codespaces/secrets', '')}"
-        for one in github.requests
-        if one.method != "GET" and "/codespaces/secrets" in one.path
+        f"{request.method} {request.path.removeprefix('/repos/acme/').replace('/codespaces/secrets', '')}"
+        for request in github.requests
+        if request.method != "GET" and "/codespaces/secrets" in request.path
     ]
     github.clear_requests()
     return found
@@ -161,7 +161,9 @@ def test_another_repository_gets_them_before_the_one_before_loses_them(github, n
     stack.up()
     writes(github)
     stack.write(HEAD + own(repository="'api'"))
-    (step,) = [one for one in stack.preview().steps if one["urn"].endswith("::token") and one["op"] == "replace"]
+    (step,) = [
+        change for change in stack.preview().steps if change["urn"].endswith("::token") and change["op"] == "replace"
+    ]
     assert step["replaceReasons"] == ["repository"]
     stack.up()
     assert writes(github) == [f"PUT api/{name}" for name in TRIPLE] + [
@@ -299,7 +301,7 @@ def test_credentials_that_do_not_suffice(github, new_stack, github_environment, 
 
 
 def warned(outcome):
-    return [one.removeprefix("warning: ").strip() for one in outcome.warnings if "mixture" in one]
+    return [warning.removeprefix("warning: ").strip() for warning in outcome.warnings if "mixture" in warning]
 
 
 def test_a_login_that_would_be_a_mixture_of_two_levels_is_named(github, new_stack):

@@ -21,17 +21,21 @@ def selecting(declared, name="readers"):
 
 def asked(github):
     """The requests since the last time, without those about secrets."""
-    found = [f"{one.path}?{one.query}".rstrip("?") for one in github.requests if "/codespaces/" not in one.path]
+    found = [
+        f"{request.path}?{request.query}".rstrip("?")
+        for request in github.requests
+        if "/codespaces/" not in request.path
+    ]
     github.clear_requests()
     return sorted(found)
 
 
 def changes(preview, name="readers"):
-    return {path: one["kind"] for path, one in preview.step(name)["detailedDiff"].items()}
+    return {path: change["kind"] for path, change in preview.step(name)["detailedDiff"].items()}
 
 
 def warnings(preview):
-    return [one.removeprefix("warning: ").rstrip() for one in preview.warnings]
+    return [warning.removeprefix("warning: ").rstrip() for warning in preview.warnings]
 
 
 @pytest.fixture
@@ -58,7 +62,7 @@ def test_every_way_to_select(properties_github, new_stack):
         "given": {"ids": {"anything": 14}},
         "union": {"names": ["infra", "web"], "topics": ["payments"], "properties": {"team": "a"}, "ids": {"own": 501}},
     }
-    stack = new_stack(HEAD + "".join(selecting(one, name) for name, one in declared.items()), environment)
+    stack = new_stack(HEAD + "".join(selecting(selection, name) for name, selection in declared.items()), environment)
     assert [step["op"] for step in stack.preview().steps] == ["create"] * 7
     stack.up()
     found = {name: members(stack, name) for name in declared}
@@ -146,7 +150,7 @@ def test_repositories_come_and_go(github, new_stack):
     stack.up()
     assert members(stack, "readers") == {"docs": 13, "pay": 77, "web": 11}
     assert {frozenset(ids) for _, ids in readers(github).values()} == {frozenset({11, 13, 77})}
-    assert {one.rpartition("/")[2] for one in writes(github)} == {"repositories"}
+    assert {write.rpartition("/")[2] for write in writes(github)} == {"repositories"}
     # What has not changed since is said again only if it asks for something to be done.
     assert warnings(stack.preview("--expect-no-changes")) == [
         "docs is now called handbook and keeps its access; use handbook in the selection.",
@@ -262,7 +266,7 @@ def test_a_transferred_repository_is_dropped_however_it_was_selected(github, new
         secret_set(triple(prefix=name, server=f"{name}.azurecr.io"), f"{name}.repositories", name=f"{name}-secrets")
         for name in selections
     )
-    stack = new_stack(HEAD + "".join(selecting(one, name) for name, one in selections.items()) + sets)
+    stack = new_stack(HEAD + "".join(selecting(selection, name) for name, selection in selections.items()) + sets)
     stack.up()
     for name in ("docs", "pay", "made"):
         github.repository(f"acme/{name}").transfer("umbrella")

@@ -60,7 +60,7 @@ def sentences(stack, program):
     shown, code = review(stack, "--format", "json")
     assert code == 0
     found = json.loads(shown)
-    return [(one["risk"], one["text"]) for one in found["risks"]], [one["text"] for one in found["changes"]]
+    return [(risk["risk"], risk["text"]) for risk in found["risks"]], [change["text"] for change in found["changes"]]
 
 
 def test_three_pull_requests_and_what_else_can_happen(cloud, new_cloud_stack):
@@ -147,7 +147,7 @@ def test_what_the_component_does_not_do_itself(cloud, new_cloud_stack):
     )
 
     stack.write(head + chosen % "" + declared)
-    (key,) = [one["urn"] for one in checkpoint(stack) if one["type"] == "aws:iam/accessKey:AccessKey"]
+    (key,) = [resource["urn"] for resource in checkpoint(stack) if resource["type"] == "aws:iam/accessKey:AccessKey"]
     stack.run("state", "taint", "--yes", key)
     shown, _ = review(stack, "--format", "json")
     text = (

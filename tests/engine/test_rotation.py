@@ -206,5 +206,9 @@ def test_the_number_of_requests_and_the_time_between_user_and_password(new_cloud
 
 def between_user_and_password(cloud: LocalCloud) -> float:
     """Milliseconds from the instant at which USER was written to the instant at which PASSWORD was."""
-    at = {one.path.rsplit("/", 1)[-1]: one.handled_at for one in cloud.github.requests if one.method == "PUT"}
+    at = {
+        request.path.rsplit("/", 1)[-1]: request.handled_at
+        for request in cloud.github.requests
+        if request.method == "PUT"
+    }
     return round((at[PASSWORD] - at[USER]) * 1000, 1)

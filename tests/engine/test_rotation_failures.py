@@ -129,7 +129,7 @@ def test_a_new_key_that_cannot_be_published(cloud, new_cloud_stack, trouble):
         assert mishap.message in output
         assert published(cloud) == before
         assert can_pull(cloud)
-        assert bool([one for one in writes(cloud) if one.startswith("PUT")]) is mishap.wrote
+        assert bool([write for write in writes(cloud) if write.startswith("PUT")]) is mishap.wrote
         return before
 
     with start_codespace(cloud.github, cloud.aws, "acme/web") as codespace, watching(cloud):
@@ -253,7 +253,7 @@ def test_a_run_that_is_killed_between_user_and_password(cloud, new_cloud_stack):
         run = stack.start("up", "--yes", "--skip-preview")
         kill_at(cloud, PUT + USER, lambda: stack.kill(run))
         run.communicate()
-        wait_until(lambda: len([one for one in writes_seen(cloud) if one == f"PUT {SERVER}"]) == 2)
+        wait_until(lambda: len([write for write in writes_seen(cloud) if write == f"PUT {SERVER}"]) == 2)
         cloud.github.faults.clear()
         stack.run("cancel", "--yes")
         stack.up()
@@ -311,7 +311,11 @@ def kill_tree(stack: Stack, run: subprocess.Popen[str]) -> None:
 
 def writes_seen(cloud: LocalCloud) -> list[str]:
     """The requests so far that write secrets, without forgetting them."""
-    return [f"{one.method} {one.path.rsplit('/', 1)[-1]}" for one in cloud.github.requests if one.method != "GET"]
+    return [
+        f"{request.method} {request.path.rsplit('/', 1)[-1]}"
+        for request in cloud.github.requests
+        if request.method != "GET"
+    ]
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:

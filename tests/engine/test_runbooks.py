@@ -126,13 +126,13 @@ def follow(stack, cloud, commands, *, given=(), said=""):
 def at_every_change(cloud, look):
     """Look whenever something changes in either cloud."""
     observers = (cloud.github.observers, cloud.aws.observers)
-    for some in observers:
-        some.append(look)
+    for listeners in observers:
+        listeners.append(look)
     try:
         yield
     finally:
-        for some in observers:
-            some.remove(look)
+        for listeners in observers:
+            listeners.remove(look)
 
 
 def keys(cloud):
@@ -213,7 +213,7 @@ def test_an_update_failed_and_the_next_one_does_too(cloud, stack):
 
 
 def key_requests(cloud):
-    return [one.action for one in cloud.aws.requests].count("CreateAccessKey")
+    return [request.action for request in cloud.aws.requests].count("CreateAccessKey")
 
 
 def until(condition, seconds=60):
@@ -274,7 +274,7 @@ def test_credentials_are_given_up_soon_while_sts_is_out(cloud, stack_with_role):
         assert "unable to validate AWS credentials" in failed.output
         assert "AssumeRole, exceeded maximum number of attempts, 3, https response error" in failed.output
     cloud.aws.faults.clear()
-    assert [one.action for one in cloud.aws.requests] == ["AssumeRole"] * 6
+    assert [request.action for request in cloud.aws.requests] == ["AssumeRole"] * 6
 
 
 def test_a_role_cannot_be_assumed(cloud, stack_with_role):

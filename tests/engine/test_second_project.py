@@ -131,7 +131,7 @@ def published(installed, new_project):
 
 def provider_inputs(stack):
     """The inputs of the providers of this package in the state."""
-    return [one["inputs"] for one in stack.resources() if one["type"] == "pulumi:providers:codespaces"]
+    return [resource["inputs"] for resource in stack.resources() if resource["type"] == "pulumi:providers:codespaces"]
 
 
 def can_pull(cloud):
@@ -230,7 +230,7 @@ def test_package_and_plugin_of_different_major_versions_refuse_each_other(
         # Pulumi's executor shows where it was interrupted; where in this package something was found is not shown.
         assert "pulumi_codespaces/" not in outcome.output
     assert cloud.aws.users() == {}
-    assert [one.method for one in cloud.github.requests if one.method != "GET"] == []
+    assert [request.method for request in cloud.github.requests if request.method != "GET"] == []
 
 
 def test_a_minor_version_more_is_no_matter(new_project, installed, components):

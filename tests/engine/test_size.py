@@ -71,7 +71,9 @@ def test_33_registries_for_250_repositories(cloud: LocalCloud, new_cloud_stack: 
 
     stack.write(large.logins(2, everybody) + ONE_MORE)
     refused = stack.preview(check=False)
-    assert "102 of 100; 33 of 33 registries used" in "".join(one["message"] for one in refused.digest["diagnostics"])
+    assert "102 of 100; 33 of 33 registries used" in "".join(
+        diagnostic["message"] for diagnostic in refused.digest["diagnostics"]
+    )
 
 
 def test_keys_of_33_registries_in_one_account(cloud: LocalCloud, new_cloud_stack: Callable[..., Stack]) -> None:
@@ -85,7 +87,9 @@ def test_keys_of_33_registries_in_one_account(cloud: LocalCloud, new_cloud_stack
     assert update(cloud, stack, large.one_key(2, everybody)) <= REQUESTS
     assert logged_in(cloud) == hosts
     after = {name: secret.value for name, secret in cloud.github.organization("acme").secrets.items()}
-    assert {name for name in after if after[name] == before[name]} == {one for one in after if one.endswith("SERVER")}
+    assert {name for name in after if after[name] == before[name]} == {
+        name for name in after if name.endswith("SERVER")
+    }
 
 
 def test_1000_of_5000_repositories_by_topic_and_by_name(new_stack: Callable[..., Stack]) -> None:

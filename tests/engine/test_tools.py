@@ -57,9 +57,10 @@ class Tools:
         code, shown, said = self("verify", "--format", "json", *arguments)
         assert said == ""
         found = json.loads(shown)
-        assert code == (0 if all(one["ok"] for one in found) else 1)
+        assert code == (0 if all(registry["ok"] for registry in found) else 1)
         return code, {
-            one["registry"]: {name: (it["state"], it["text"]) for name, it in one["checks"].items()} for one in found
+            registry["registry"]: {name: (check["state"], check["text"]) for name, check in registry["checks"].items()}
+            for registry in found
         }
 
 

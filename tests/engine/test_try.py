@@ -80,7 +80,7 @@ def running(session):
 
 def processes():
     if Path("/proc/self").exists():
-        return [int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit()]
+        return [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit()]
     listed = subprocess.run(["ps", "-A", "-o", "pid="], capture_output=True, text=True, check=True).stdout
     return [int(pid) for pid in listed.split()]
 

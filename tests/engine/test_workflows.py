@@ -135,7 +135,7 @@ def test_a_preview_that_ends_with_an_error_fails_though_its_json_tells_of_none(r
 def comment(runner, review):
     code, outputs = runner.run("preview", "Comment", GH_TOKEN=TOKEN, PULL_REQUEST="7", REVIEW=review)
     assert (code, outputs) == (0, {}), runner.log
-    return [(one["id"], one["user"]["login"], one["body"]) for one in runner.github["comments"]]
+    return [(comment["id"], comment["user"]["login"], comment["body"]) for comment in runner.github["comments"]]
 
 
 def test_one_comment_is_edited_in_place(runner):
@@ -168,7 +168,7 @@ def test_it_is_found_after_a_hundred_others(runner):
 def issue(runner, review):
     code, outputs = runner.run("drift", "Issue", GH_TOKEN=TOKEN, REVIEW=review)
     assert (code, outputs) == (0, {}), runner.log
-    return [(one["number"], one["state"], one["title"], one["body"]) for one in runner.github["issues"]]
+    return [(issue["number"], issue["state"], issue["title"], issue["body"]) for issue in runner.github["issues"]]
 
 
 def test_one_issue_is_open_while_something_differs(runner):
