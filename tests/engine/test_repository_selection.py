@@ -93,7 +93,7 @@ def test_few_names_are_asked_for_one_by_one_and_many_are_listed_once(github, new
 @pytest.mark.parametrize(
     ("declared", "message"),
     [
-        ({"names": ["web", "ap"]}, "organization acme has no repository 'ap'; did you mean 'api'? A repository that"),
+        ({"names": ["web", "ap"]}, "organization acme has no repository 'ap'; did you mean 'api'? Select a "),
         ({"names": ["acme/web"]}, "names[0] 'acme/web': write the name without its owner: 'web'."),
         ({"names": [".."]}, "names[0] '..' is not a valid repository name"),
         ({"names": ["web", ""]}, "names[1] '' is not a valid repository name"),

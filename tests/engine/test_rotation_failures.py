@@ -203,7 +203,7 @@ def test_a_publication_that_ends_between_two_registries(cloud, new_cloud_stack):
         assert published(cloud) != before
         assert published(cloud, "US_CONTAINER_REGISTRY_USER") == before
         stack.write(program(3))
-        assert "finish" in stack.preview(check=False).output.lower()
+        assert "generation 2 is not fully published" in stack.preview(check=False).output
         stack.write(program(2))
         stack.up()
         assert published(cloud, "US_CONTAINER_REGISTRY_USER") == published(cloud)
