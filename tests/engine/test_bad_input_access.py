@@ -176,7 +176,7 @@ def test_a_run_that_was_killed_while_it_made_a_key(cloud, new_cloud_stack):
         assert keys(cloud) == {second: "Active", published(cloud): "Active"}
         assert can_pull(cloud)
 
-        # With the generation raised again, only AWS can tell the lost key from the old key: it refuses a third key.
+        # With the generation raised again, the rotation takes the lost key for the old one; AWS refuses a third key.
         third = published(cloud)
         lost = kill_the_next(4)
         stack.write(ecr_program(key_generation=5))

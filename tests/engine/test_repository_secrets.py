@@ -242,11 +242,11 @@ BAD = {
         "repository and selected_repositories are given: secrets belong to one repository, or to the organization",
     ),
     "an id without a name": (login(None, repository_id=11), "repository_id is given without repository"),
-    "what is no repository": (
+    "not a repository": (
         login(7),
         "repository is an int; write a repository's name, or give a github.Repository.",
     ),
-    "secrets of what is none": (
+    "secrets of something else": (
         own(repository="7"),
         "RepositorySecrets token: repository is an int; write a repository's name, or give a github.Repository.",
     ),
@@ -324,7 +324,7 @@ def test_a_login_that_would_be_a_mixture_of_two_levels_is_named(github, new_stac
     for name in TRIPLE:
         organization.put_secret(name, "x", "selected", ["api"])
     other = new_stack(HEAD + own({PASSWORD: CANARY}), project="elsewhere")
-    assert warned(other.preview()) == [], "those of the organization do not reach this repository"
+    assert warned(other.preview()) == [], "the secrets of the organization do not reach this repository"
     for name in TRIPLE:
         organization.put_secret(name, "x", "private")
     assert warned(other.preview()) == [text]
