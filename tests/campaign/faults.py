@@ -128,7 +128,7 @@ class Strike:
 
     def kill(self, role: str, number: signal.Signals) -> None:
         """Send a signal to the processes with this role."""
-        wanted = [process for process, found in processes(self.session) if role in ("everything", found)]
+        wanted = [process for process, other in processes(self.session) if role in ("everything", other)]
         sent = 0
         for process in (*wanted, *(self.beside if role == "everything" else ())):
             try:

@@ -91,11 +91,11 @@ def test_an_output_that_does_not_suit_is_refused_in_words(stacks):
     stack = stacks("")
     head = 'base = pulumi.StackReference("organization/base/test")\n'
     for argument, cases in REFUSED.items():
-        for value, told in cases.items():
+        for value, message in cases.items():
             stack.write(ecr_program(head, **{argument: Code(value)}))
             outcome = stack.run("preview", check=False)
             assert not outcome.ok
-            assert f"EcrPullAccess payments: {told}" in outcome.output
+            assert f"EcrPullAccess payments: {message}" in outcome.output
             assert "AttributeError" not in outcome.output
             assert not has_frame_of_package(outcome.output)
 
