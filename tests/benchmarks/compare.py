@@ -56,7 +56,7 @@ codespaces.EcrPullAccess("payments", {{
 
 @dataclass
 class Case:
-    """One way to do it.
+    """A program to compare.
 
     Attributes:
         title: the column of the table.

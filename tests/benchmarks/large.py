@@ -1,6 +1,6 @@
 """Programs as large as GitHub allows: 33 registries have 99 of the 100 secrets that an organization may have.
 
-Each kind of program is there twice, by this package and by stock resources that are written by hand.
+Each kind of program exists twice: with this package, and with hand-written stock resources.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def stock_one_key(generation: int, count: int, regions: Sequence[str] = REGIONS)
 
 
 def logins(generation: int, selection: str, hosts: Sequence[str] = HOSTS) -> str:
-    """Registries whose user and password are given."""
+    """Registries with a given user and password."""
     return _OURS_HEAD.format(selection=selection) + "".join(
         f"""
 codespaces.RegistryLogin("{host.partition(".")[0]}", {{"server": "{host}", "user": "pull",

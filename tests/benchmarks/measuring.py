@@ -1,4 +1,4 @@
-"""What the benchmarks share: the stock program of a registry, big organizations, and how an operation is measured."""
+"""Shared by the benchmarks: the stock program of a registry, big organizations, and the measurement of operations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PARTS = ("SERVER", "USER", "PASSWORD")
 REPLACED_IN_PLACE = "delete_before_replace=True"
-"""Without it, the stock provider deletes a secret after it has written it anew, and the secret is gone."""
+"""Without it, the stock provider writes the new secret and then deletes it as the old one."""
 _FIRST_ID = 1000
 _SAMPLE_SECONDS = 0.1
 
@@ -68,17 +68,17 @@ def ecr_server(region: str = DEFAULT_REGION) -> str:
 
 
 def prefix_of(name: str) -> str:
-    """What the names of a registry's secrets begin with."""
+    """The prefix of the names of a registry's secrets."""
     return name.upper().replace("-", "_")
 
 
 def stock_head(count: int, more: str = "") -> str:
-    """How a program of stock resources begins, for the first repositories of the organization."""
+    """The head of a program of stock resources, for the first repositories of the organization."""
     return _STOCK_HEAD.format(ids=list(range(_FIRST_ID, _FIRST_ID + count))) + more
 
 
 def stock_key(name: str, generation: int, region: str = DEFAULT_REGION) -> str:
-    """An IAM user that may pull payments/api of a Region, and its access key, as one writes them by hand."""
+    """A hand-written IAM user that may pull payments/api of a Region, and its access key."""
     arn = f"arn:aws:ecr:{region}:{DEFAULT_ACCOUNT}:repository/payments/api"
     return _STOCK_REGISTRY.format(name=name, arn=arn, generation=generation)
 
@@ -94,10 +94,10 @@ def stock_secrets(
 
 @dataclass(frozen=True)
 class Usage:
-    """What an operation took.
+    """The cost of an operation.
 
     Attributes:
-        requests: those that GitHub received.
+        requests: the number of requests to GitHub.
         seconds: the time of the CLI.
         memory: the peak of the CLI, the program and all plugins, in bytes.
     """

@@ -45,7 +45,7 @@ class Case:
     Attributes:
         title: what it is.
         seed: the contents of the clouds.
-        registries: how many it serves.
+        registries: the number of registries.
         program: generation -> the program.
     """
 
@@ -79,7 +79,7 @@ def cases() -> list[Case]:
 
 
 def measure(case: Case) -> list[str]:
-    """What each operation took; ends the run if codespaces cannot log in to every registry afterwards."""
+    """The cost of each operation; exits if codespaces cannot log in to every registry afterwards."""
     cells: list[str] = []
     with tempfile.TemporaryDirectory() as folder, LocalCloud(case.seed, docker="http") as cloud:
         stack = Stack(Path(folder) / "stack", cloud.environment, case.program(1))

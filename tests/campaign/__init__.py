@@ -1,15 +1,15 @@
-"""The fault campaign: every fault at every request of every operation, with a judge at every change of either cloud.
+"""The fault campaign: every fault at every request of every operation, judged after every change of either cloud.
 
-`tests/campaign.sh --help` tells how to run it. A *case* is an operation, one of its requests, and what goes wrong
-there; a *trial* carries a case out on the real engine against the local cloud, recovers as the documentation says, and
-writes down what a codespace could do meanwhile.
+`tests/campaign.sh --help` shows how to run it. A *case* is an operation, one of its requests, and a fault there. A
+*trial* runs a case on the real engine against the local cloud, recovers as the documentation says, and records what a
+codespace could do meanwhile.
 
-    operations.py   what is done, and what a program declares before and after it
-    faults.py       what goes wrong at a request
-    observer.py     what codespaces can do, asked after every change
-    contenders.py   the programs: this package, and the stock resources written by hand
-    trial.py        one case, its recovery, and what is left after it
-    cases.py        which cases there are
-    workers.py      several processes that carry them out
+    operations.py   the operations, and the program before and after each of them
+    faults.py       the faults
+    observer.py     the checks after every change: can codespaces pull?
+    contenders.py   the programs: this package, and hand-written stock resources
+    trial.py        one case, its recovery, and the leftovers
+    cases.py        the list of cases
+    workers.py      several processes that run them
     report.py       the table
 """

@@ -55,9 +55,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--fault", action="append", help="only this one; may be given again")
     parser.add_argument("--call", action="append", help="only at requests whose name begins so; may be given again")
     parser.add_argument("--sample", type=int, help="so many cases of each contender, chosen by the seed")
-    parser.add_argument(
-        "--common", action="store_true", help="only cases that every contender has which the results tell of"
-    )
+    parser.add_argument("--common", action="store_true", help="only cases that every contender in the results has")
     parser.add_argument("--only", help="one case by its name; prints what the CLI said")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
@@ -87,7 +85,7 @@ def _commit() -> str:
 
 
 def code() -> str:
-    """What a result depends on: the modules that a program, the plugin and a trial import, and the local cloud."""
+    """A hash of all code that a result depends on: the modules of programs, plugin and trials, and the local cloud."""
     imported = subprocess.run(
         [sys.executable, "-c", _IMPORTED],
         cwd=_ROOT,
@@ -108,11 +106,11 @@ def code() -> str:
 
 
 def _read(path: Path, wanted: str | None) -> tuple[list[dict[str, Any]], dict[str, dict[str, list[Target]]]]:
-    """The results so far, and by contender and operation the requests of which the cases were made.
+    """The results so far, and the requests behind the cases by contender and operation.
 
     Args:
         path: the file.
-        wanted: with which code they were made; those of other code are left out. None for that of the last one.
+        wanted: the hash of the code; results of other code are left out. None for the code of the last result.
     """
     text = path.read_text() if path.exists() else ""
     everything: list[dict[str, Any]] = [json.loads(line) for line in text.splitlines()]
@@ -131,7 +129,7 @@ def _read(path: Path, wanted: str | None) -> tuple[list[dict[str, Any]], dict[st
 
 
 class _Progress:
-    """A line that tells how far it is: redrawn in a terminal, now and then elsewhere."""
+    """A progress line: redrawn in a terminal, printed now and then elsewhere."""
 
     def __init__(self, total: int) -> None:
         self.total, self.done, self.bad = total, 0, 0
@@ -155,9 +153,9 @@ class _Progress:
 
 
 def main() -> int:
-    """Run what is asked for; 1 if a case of this package did not hold what is promised."""
+    """Run the campaign; returns 1 if a case of this package broke a promise."""
     given = _arguments()
-    # As an exception, so that everything that runs is ended in order.
+    # Raised as an exception, so that all processes end in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if given.only:
         with Bench(given.only.split(" | ")[0]) as bench:

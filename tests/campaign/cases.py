@@ -1,4 +1,4 @@
-"""Which cases there are: every fault that fits, at every request that an operation makes."""
+"""The cases: every fault that fits, at every request that an operation makes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PUBLISHES = "PUT /orgs/acme/codespaces/secrets/PAYMENTS"
 
 
 def requests(contender: str, operations: Sequence[str]) -> dict[str, list[Target]]:
-    """The requests that operations make if nothing goes wrong."""
+    """The requests of operations without a fault."""
     with Bench(contender) as bench:
         return {name: bench.requests_of(OPERATIONS[name]) for name in operations}
 
@@ -71,9 +71,9 @@ def _may_fail_a_publication(target: Target) -> bool:
 
 
 def chunks(cases: Sequence[Case], seed: int, size: int = 24) -> list[list[Case]]:
-    """The cases in an order that the seed decides, in portions that one stack carries out one after the other.
+    """The cases, shuffled by the seed, in portions that one stack runs one after the other.
 
-    Each portion is of one operation, since a stack would have to be changed between two; but some take turns.
+    Each portion has one operation, since a change of operation costs an update; but some operations take turns.
     """
     order = random.Random(seed)
     by_operation: dict[str, list[Case]] = {}
@@ -92,7 +92,7 @@ def chunks(cases: Sequence[Case], seed: int, size: int = 24) -> list[list[Case]]
 
 
 def in_common(cases: Iterable[Case], *others: Iterable[Case]) -> list[Case]:
-    """Those cases that are also among each of the others, whoever's they are, in an order that is the same for all."""
+    """The cases that all other contenders have too, in the same order for every contender."""
     names_of_others = [{_without_contender(case) for case in group} for group in others]
     common = [case for case in cases if all(_without_contender(case) in names for names in names_of_others)]
     return sorted(common, key=_without_contender)
@@ -103,7 +103,7 @@ def _without_contender(case: Case) -> str:
 
 
 def sample(cases: Sequence[Case], seed: int, count: int) -> list[Case]:
-    """So many of the cases, as many of each operation, with every fault among them as far as they reach."""
+    """A sample of this size: evenly spread over the operations, with as many different faults as possible."""
     order = random.Random(seed)
     mixed = list(cases)
     order.shuffle(mixed)

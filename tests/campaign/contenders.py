@@ -1,4 +1,4 @@
-"""The programs that the campaign runs: this package's, and what one writes by hand with the stock resources."""
+"""The programs that the campaign runs: with this package, and hand-written with stock resources."""
 
 from __future__ import annotations
 
@@ -73,12 +73,12 @@ for prefix, parts in wanted.items():
 
 @dataclass(frozen=True)
 class Contender:
-    """A way to do it.
+    """A program to compare.
 
     Attributes:
         name: as in the report.
-        program: what a stack's program is.
-        operations: those that it has.
+        program: the text of a stack's program.
+        operations: the operations that it supports.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""What goes wrong at a request.
+"""Faults at requests.
 
-A request is named by its cloud, its call (`PUT /orgs/acme/codespaces/secrets/…`, `iam.CreateAccessKey`), and its number
-among the same calls of the operation: such a name holds from run to run, while the position among all requests does
-not, since the engine does independent things at the same time.
+The name of a request is its cloud, its call (`PUT /orgs/acme/codespaces/secrets/…`, `iam.CreateAccessKey`), and its
+number among the same calls of the operation. This name is the same in every run. The position among all requests is
+not, since the engine works on independent resources concurrently.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Target:
     """A request of an operation.
 
     Attributes:
-        cloud: which one gets it.
-        call: what it asks.
-        number: which of the same calls of the operation, from 1.
+        cloud: the cloud that gets it.
+        call: the call.
+        number: its number among the same calls of the operation, from 1.
     """
 
     cloud: CloudName
@@ -52,27 +52,27 @@ class Target:
 
 
 def github_call(method: str, path: str, query: str) -> str:
-    """How a request to GitHub is named."""
+    """The name of a request to GitHub."""
     pages = [part for part in query.split("&") if part.startswith("page=")]
     return f"{method} {path}{'?' + pages[0] if pages else ''}"
 
 
 def aws_call(call: AwsCall) -> str:
-    """How a call of AWS or of a registry is named."""
+    """The name of a call of AWS or of a registry."""
     return f"{call.service}.{call.action}"
 
 
 @dataclass
 class Strike:
-    """A fault that is on order.
+    """A fault that waits for its request.
 
     Attributes:
-        cloud: where.
-        target: at which request.
-        session: the session id of the CLI's process, known once it runs.
-        beside: processes that work for it and are not of its session, killed with everything else.
+        cloud: the local cloud.
+        target: the request.
+        session: the session id of the CLI's process, set once it runs.
+        beside: processes that work for the CLI outside its session, killed with everything else.
         struck: whether the request came.
-        missed: whether a signal was sent to nobody, since no such process ran.
+        missed: whether no process was there to get the signal.
     """
 
     cloud: LocalCloud
@@ -84,7 +84,7 @@ class Strike:
     seen: int = 0
 
     def at_github(self, act: Callable[[], Action | None], lasting: Lasting = "once") -> None:
-        """Do something at the request; and at the same call again, or at every request, from then on."""
+        """Act at the request and, if the fault lasts, at the same call or at every request from then on."""
 
         def decide(request: FaultRequest) -> Action | None:
             same = github_call(request.method, request.path, request.query) == self.target.call
@@ -111,7 +111,7 @@ class Strike:
         faults.add(action, kind, after=self.target.number - 1, times=times, service=service, **details)
 
     def at_either(self, act: Callable[[], object], *, handled: bool = True) -> None:
-        """Do something at the request, which is then answered as usual, or comes to nothing."""
+        """Act at the request in either cloud, and then answer the request as usual or drop it."""
         if self.target.cloud == "github":
             self.at_github(lambda: (act(), None if handled else Action("reset_before"))[1])
             return
@@ -128,7 +128,7 @@ class Strike:
 
     def kill(self, role: str, number: signal.Signals) -> None:
         """Send a signal to the processes with this role."""
-        wanted = [process for process, found in processes(self.session) if role in ("everything", found)]
+        wanted = [process for process, other in processes(self.session) if role in ("everything", other)]
         sent = 0
         for process in (*wanted, *(self.beside if role == "everything" else ())):
             try:
@@ -139,14 +139,14 @@ class Strike:
         self.missed = not sent
 
     def lift(self) -> None:
-        """Everything works again."""
+        """End the fault."""
         self.cloud.github.faults.clear()
         self.cloud.aws.faults.clear()
         self.cloud.aws.new_key_delay = 0.0
 
 
 def processes(session: int) -> Iterator[tuple[int, str]]:
-    """The processes of a session, with what they are: cli, program, plugin or other."""
+    """The processes of a session with their roles: cli, program, plugin or other."""
     for folder in Path("/proc").glob("[0-9]*"):
         number = int(folder.name)
         try:
@@ -170,15 +170,15 @@ def processes(session: int) -> Iterator[tuple[int, str]]:
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that goes wrong.
+    """A fault.
 
     Attributes:
         name: as in the report.
         fits: whether it can happen at a request.
-        order: puts it on order.
+        order: installs it.
         kills: whether a process is killed.
-        outage: whether GitHub takes nothing at all until the recovery, so that nothing can be put back.
-        waits: seconds for which it holds up a request that then succeeds.
+        outage: whether GitHub refuses everything until the recovery, so that nothing can be put back.
+        waits: seconds by which it delays a request that then succeeds.
     """
 
     name: str
@@ -246,7 +246,7 @@ _TABLE = [
     _at_github("500", _answer(500)),
     _at_github("502 at each try", _answer(502), "stuck"),
     _at_github("503 from everything from then on", _answer(503), "outage"),
-    # One second more is waited than GitHub asks for; and the reset of a primary limit is a whole second of the clock.
+    # Clients wait one second more than GitHub asks for, and a primary limit resets at a whole second of the clock.
     _at_github("429 with Retry-After", lambda: Action("secondary_limit", status=429, retry_after=1), waits=2),
     _at_github("403 secondary limit with Retry-After", lambda: Action("secondary_limit", retry_after=2), waits=3),
     _at_github("403 primary limit with reset", lambda: Action("primary_limit", reset_in=2), waits=4),

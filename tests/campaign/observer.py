@@ -1,9 +1,9 @@
-"""What codespaces can do, asked after every change of either cloud: not by sampling, so that no instant is missed.
+"""Checks what codespaces can do after every change of either cloud; sampling would miss instants.
 
-The invariants are those of a rotation: the published user and password belong to one key, which is Active and proven;
-no user has more than two keys; the key that was published before goes on pulling; and a change of policy or readers
-never interrupts who stays listed. Between the two writes of a pair they cannot hold; those instants are counted apart,
-with how long they lasted.
+The invariants of a rotation: the published user and password belong to one key, which is Active and proven; no user has
+more than two keys; the previously published key still pulls; and a change of policy or readers never interrupts a
+repository that stays listed. They cannot hold between the two writes of a pair, so those instants and their length are
+counted separately.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ SUFFIXES = tuple(f"_CONTAINER_REGISTRY_{part}" for part in ("USER", "PASSWORD", 
 
 @dataclass
 class Window:
-    """A time in which the user and the password of a registry did not belong together.
+    """A period in which the user and the password of a registry do not belong together.
 
     Attributes:
-        prefix: whose secrets.
-        opened: when, by the monotonic clock.
-        closed: when; None while it lasts.
+        prefix: the prefix of the secrets.
+        opened: its start, by the monotonic clock.
+        closed: its end; None while it lasts.
         by_itself: whether the update that opened it closed it.
     """
 
@@ -38,17 +38,17 @@ class Window:
 
     @property
     def milliseconds(self) -> float:
-        """How long it lasted."""
+        """Its length."""
         return ((self.closed or time.monotonic()) - self.opened) * 1000
 
 
 @dataclass
 class Session:
-    """A codespace that was started before: it keeps the secrets of then.
+    """A running codespace, which keeps the secrets of its start.
 
     Attributes:
-        secrets: those.
-        images: what it could pull.
+        secrets: the secrets of its start.
+        images: the images that it could pull then.
     """
 
     secrets: dict[str, str]
@@ -57,21 +57,21 @@ class Session:
 
 @dataclass
 class Observer:
-    """Asks after every change; what did not hold is in `broken`.
+    """Checks after every change; broken invariants go into `failed`.
 
     Attributes:
-        cloud: what is observed.
-        pulls: repository, image: what must be possible whenever the repository has all secrets of a registry.
-        never: repository, image: what must not be possible.
-        session: a codespace from before, which must go on pulling.
-        retires: whether the key from before may stop working once another one is published.
+        cloud: the observed cloud.
+        pulls: (repository, image) pairs that must work whenever the repository has all secrets of a registry.
+        never: (repository, image) pairs that must fail.
+        session: a running codespace, which must still pull.
+        retires: whether the previous key may stop working once another key is published.
         denied: whether everything may be denied, as while an access is suspended.
-        whole: whether all secrets of the registries must be there all the time.
+        whole: whether all secrets of the registries must always exist.
         proving: whether a key must have been proven before it is published; the stock resources prove none.
         instants: how many changes there were.
-        windows: the times in which a pair was no pair.
+        windows: the periods in which a pair did not belong together.
         in_windows: the instants in them.
-        failed: the instants at which something else did not hold.
+        failed: the instants at which another invariant was broken.
         proven: the access keys that have logged in.
     """
 
@@ -92,19 +92,19 @@ class Observer:
     _open: dict[str, Window] = field(default_factory=dict[str, Window])
 
     def begin(self) -> None:
-        """Watch from now on."""
+        """Start watching."""
         self.cloud.aws.clear_requests()
         self._calls = 0
         self.cloud.github.observers.append(self)
         self.cloud.aws.observers.append(self)
 
     def end(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         self.cloud.github.observers.remove(self)
         self.cloud.aws.observers.remove(self)
 
     def update_ended(self) -> None:
-        """The update is over: a pair that is no pair now was left so."""
+        """Mark the end of the update: it did not close the windows that are still open."""
         with self.cloud.github.lock:
             for window in self._open.values():
                 window.by_itself = False
@@ -115,7 +115,7 @@ class Observer:
         return bool(self._open)
 
     def __call__(self, event: Any) -> None:
-        # GitHub's thread holds this lock when it calls; the other one takes it, so that both see whole states.
+        # GitHub's thread holds this lock when it calls; AWS's thread takes it too, so that both see consistent states.
         with self.cloud.github.lock:
             self.instants += 1
             try:
@@ -175,7 +175,7 @@ class Observer:
             self._open.pop(prefix).closed = time.monotonic()
 
     def _belong_together(self, user: str, password: str) -> bool:
-        """Whether a password is that of a user; of a key that is gone nobody can tell, which is another failure."""
+        """Whether a password belongs to a user. A deleted key counts as a match; that is a different failure."""
         if user.startswith("AKIA"):
             return self.cloud.aws.authorize(user, [], password).refused != "SignatureDoesNotMatch"
         registry = self.cloud.aws.registries.find("acme.azurecr.io")

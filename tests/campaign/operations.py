@@ -1,4 +1,4 @@
-"""What is done to a stack, and what its program declares before and after."""
+"""The operations on a stack, and the declarations of its program before and after."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ ALWAYS_READS, SOMETIMES_READS, NEVER_READS = "acme/web", "acme/api", "acme/docs"
 
 @dataclass(frozen=True)
 class Standing:
-    """What the program declares.
+    """The declarations of the program.
 
     Attributes:
-        exists: whether there is anything.
+        exists: whether it declares anything.
         generation: of the access key.
-        keep: whether the key before stays Active after a rotation.
+        keep: whether the previous key stays Active after a rotation.
         api_reads: whether acme/api may pull too.
         repositories: of ECR.
         suspended: whether the user is denied everything.
-        login: which of the other registry's two accounts is used.
-        adopt: take over secrets that are there.
-        retired: whether the key before the last rotation has been retired.
+        login: the index of the account at the other registry, 0 or 1.
+        adopt: whether to take over existing secrets.
+        retired: whether the previous key has been retired.
     """
 
     exists: bool = True
@@ -59,15 +59,15 @@ class Standing:
 
 @dataclass(frozen=True)
 class Operation:
-    """Something that is done to a stack.
+    """An operation on a stack.
 
     Attributes:
         name: as in the report.
-        before: what the stack must be for it, from what it is.
-        after: what the program declares then.
-        command: of the CLI.
-        each: whether faults happen at each of its requests; else only at the first and the last of the same ones, which
-            the AWS provider makes for each of nine policies.
+        before: the current declarations -> the declarations that the operation starts from.
+        after: those -> the declarations after the operation.
+        command: the command of the CLI.
+        each: whether faults happen at each of its requests. Otherwise they happen only at the first and the last of the
+            equal requests that the AWS provider makes for each of nine policies.
     """
 
     name: str
@@ -90,7 +90,7 @@ def _never_rotated(standing: Standing) -> Standing:
 
 
 def _of_two_keys(standing: Standing) -> Standing:
-    """Ready for the rotation of a user that has two keys, which is every rotation but the first."""
+    """Ready for the rotation of a user with two keys, which is every rotation but the first."""
     two = standing.exists and not standing.retired
     return _ready(keep=True)(standing if two else _rotated(1)(standing))
 

@@ -1,4 +1,4 @@
-"""What the trials of a campaign add up to, as Markdown."""
+"""The report of a campaign, as Markdown."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Line = dict[str, Any]
 
 
 def good(line: Line) -> bool:
-    """Whether everything that was promised held in a trial."""
+    """Whether a trial kept every promise."""
     return not (line["failed"] or line["orphans"] or line["problems"])
 
 
 def summary(lines: Sequence[Line]) -> dict[str, str]:
-    """The figures of some trials, by what they tell."""
+    """The figures of some trials by the headings of the table."""
     reached = [trial for trial in lines if trial["reached"]]
     outcomes = Counter(trial["outcome"] for trial in reached)
     windows = [span for trial in reached for span in trial["windows"]]
@@ -52,7 +52,7 @@ def _count_of_spans(milliseconds: Sequence[float]) -> str:
 
 
 def table(lines: Sequence[Line], by: str) -> str:
-    """One row for each operation, or fault, or contender, and one for all."""
+    """One row for each operation, fault or contender, and a row for all."""
     groups: dict[str, list[Line]] = {}
     for line in lines:
         groups.setdefault(CONTENDERS[line[by]].name if by == "contender" else line[by], []).append(line)
@@ -66,14 +66,14 @@ def table(lines: Sequence[Line], by: str) -> str:
 
 
 def _rank(name: str) -> tuple[int, str]:
-    """Where a row stands: in the order of the definitions, a fault that is followed by another one after it alone."""
+    """The position of a row: in the order of the definitions, with two faults in a row after the first fault alone."""
     known = [*OPERATIONS, *FAULTS, *(contender.name for contender in CONTENDERS.values())]
     first, _, then = name.partition(", then ")
     return (known.index(first) if first in known else len(known)), then
 
 
 def recoveries(lines: Sequence[Line]) -> str:
-    """Which commands it took, and how often."""
+    """The commands of the recoveries, and how often each was needed."""
     counted = Counter(", ".join(trial["recovery"]) for trial in lines if trial["recovery"] and trial["reached"])
     text = ["| recovery | trials |", "|---|---:|"]
     return "\n".join(text + [f"| {commands} | {count:,} |" for commands, count in counted.most_common()])
@@ -112,7 +112,7 @@ def page(lines: Sequence[Line], head: dict[str, Any]) -> str:
 
 
 def comparison(lines: Sequence[Line]) -> str:
-    """The same faults at the same requests of the same operations, by contender: one column each."""
+    """The same faults at the same requests of the same operations, with one column for each contender."""
     names = [name for name in CONTENDERS if any(trial["contender"] == name for trial in lines)]
     reached = {
         name: {

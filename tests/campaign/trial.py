@@ -1,4 +1,4 @@
-"""One case on the real engine: the operation with its fault, the recovery that is documented, and what is left."""
+"""One case on the real engine: the operation with its fault, the documented recovery, and the leftovers."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ TOKEN = "ghp_CANARYcampaign0123456789"
 
 @dataclass(frozen=True)
 class Case:
-    """An operation, a request of it, and what goes wrong there; and what is tried next, if not the same again.
+    """An operation, one of its requests, the fault there, and the next attempt if it is not the same again.
 
     Attributes:
-        contender: whose program.
-        then: what is done after the failure, before the recovery: a generation that is `raised` or `reverted`; or one
-            that is `raised and failing`, `repeated and failing` or `reverted and failing` in the same way again.
+        contender: the contender that the program belongs to.
+        then: the step between the failure and the recovery: a generation that is `raised` or `reverted`, or an update
+            that fails again, `raised and failing`, `repeated and failing` or `reverted and failing`.
     """
 
     contender: str
@@ -82,29 +82,29 @@ class Case:
 
     @property
     def name(self) -> str:
-        """Names it in reports, and to run it alone."""
+        """Its name in reports and for `--only`."""
         then = f", then {self.then}" if self.then else ""
         return f"{self.contender} | {self.operation} | {self.target.cloud} {self.target} | {self.fault}{then}"
 
 
 @dataclass
 class Result:
-    """What came of a trial.
+    """The result of a trial.
 
     Attributes:
         case: its name.
         reached: whether the request came at all.
         outcome: `green`, `failed` or `killed`.
-        recovery: the commands that it took until everything was as declared.
-        instants: the changes after which codespaces were judged.
-        failed: what did not hold, but for windows.
-        windows: milliseconds for which a pair was no pair, closed by the update itself.
+        recovery: the commands that were needed until everything was as declared.
+        instants: the number of changes after which codespaces were checked.
+        failed: the broken invariants, except windows.
+        windows: milliseconds for which a pair did not belong together, closed by the update itself.
         left_open: the same, closed by a recovery.
-        in_windows: the judged instants in those.
-        orphans: what was left in a cloud and not in the state, after the recovery.
-        unattached: policies that were left so too, and that grant nobody anything.
-        problems: what was otherwise not as it should be in the end; secrets that showed.
-        seconds: how long it took.
+        in_windows: the checked instants in them.
+        orphans: resources in a cloud that are missing from the state after the recovery.
+        unattached: policies of that kind that are attached to nobody and grant nothing.
+        problems: all other defects at the end, and printed secrets.
+        seconds: the duration.
     """
 
     case: str
@@ -127,16 +127,16 @@ class Result:
 
     @property
     def good(self) -> bool:
-        """Whether everything that was promised held."""
+        """Whether the trial kept every promise."""
         return not (self.failed or self.orphans or self.problems)
 
     def as_dict(self) -> dict[str, Any]:
-        """For a line of JSON; what the CLI said only where something is wrong."""
+        """As a line of JSON; with the output of the CLI only if something is wrong."""
         return asdict(self) | ({} if not self.good else {"output": ""})
 
 
 def _too_long(window: Window, fault: Fault) -> list[str]:
-    """What is wrong with a window that was closed in the end, for how the fault is."""
+    """The problem of a closed window, considering the fault."""
     if window.by_itself:
         limit = 1000 * (_MISMATCH_SECONDS + fault.waits)
         if window.milliseconds > limit:
@@ -147,15 +147,15 @@ def _too_long(window: Window, fault: Fault) -> list[str]:
 
 
 def _is_previewed(case: str) -> bool:
-    """Whether a preview follows although nothing failed: one costs as much as an update, so every fourth has it.
+    """Whether a preview follows a success: a preview costs as much as an update, so every fourth trial has one.
 
-    The stack is carried on to the next trial, so what another preview would have shown, the next one shows.
+    The next trial uses the same stack, so its preview shows what a skipped preview would have shown.
     """
     return crc32(case.encode()) % 4 == 0
 
 
 class Bench:
-    """A local cloud and a stack, on which one case after the other is tried; use it as a context manager."""
+    """A local cloud and a stack for one case after the other; use it as a context manager."""
 
     def __init__(self, contender: str) -> None:
         self.contender: Contender = CONTENDERS[contender]
@@ -196,7 +196,7 @@ class Bench:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _attach_aws_plugin(self) -> None:
-        """Start the AWS plugin if it does not run: to start it anew takes a tenth of the time of every operation."""
+        """Start the AWS plugin unless it runs: a start for each operation would take a tenth of its time."""
         if self._aws_plugin:
             if self._aws_plugin.poll() is None:
                 return
@@ -216,7 +216,7 @@ class Bench:
         self.stack = Stack(folder, environment, self.contender.program(self.standing))
 
     def start_anew(self) -> None:
-        """After a trial that left a mess: clouds without a trace of it, and a new stack."""
+        """Clean both clouds and make a new stack, after a trial that left something behind."""
         aws, github = self.cloud.aws, self.cloud.github
         iam = aws.client("iam")
         for name in aws.users():
@@ -241,7 +241,7 @@ class Bench:
         self.stack.write(self.contender.program(standing))
 
     def _run(self, command: str, *flags: str, strike: Strike | None = None) -> Outcome:
-        """Run the CLI and wait until nothing of it is left."""
+        """Run the CLI and wait until all its processes have ended."""
         verbs = {
             "up": ("up", "--yes", "--skip-preview"),
             "destroy": ("destroy", "--yes", "--skip-preview"),
@@ -278,17 +278,17 @@ class Bench:
             time.sleep(0.05)
         returncode = process.returncode
         if command == "destroy" and not returncode and self._checkpoint().get("resources"):
-            # The CLI (3.259) ends with 0, and says that all was deleted, where SIGTERM has cut it short.
+            # After SIGTERM, the CLI (3.259) exits with 0 and says that it has deleted everything.
             returncode = _CUT_SHORT
         if self._observer:
             self._observer.update_ended()
         return Outcome(returncode, output, time.monotonic() - started)
 
     def be(self, standing: Standing) -> None:
-        """Bring the stack, in which everything is well, to what a case begins with.
+        """Bring a healthy stack to the start of a case.
 
         Raises:
-            RuntimeError: that does not work, without any fault.
+            RuntimeError: an update failed without a fault.
         """
         if standing == self.standing:
             return
@@ -298,12 +298,12 @@ class Bench:
             self._declare(standing)
             return
         if not gone and kept.exists and standing.generation < kept.generation:
-            # A generation that is over does not come back; a new user begins with the first.
+            # The generation never goes back; only a new user starts with the first.
             self.be(Standing(exists=False))
             self.be(standing)
             return
         if not gone and not kept.exists and not standing.retired:
-            # There has to be a rotation for a key before.
+            # Only a rotation makes a previous key.
             self.be(replace(standing, generation=standing.generation - 1, retired=True))
         if not gone:
             self._declare(standing)
@@ -313,7 +313,7 @@ class Bench:
         self._declare(standing)
 
     def requests_of(self, operation: Operation) -> list[Target]:
-        """The requests that an operation makes if nothing goes wrong, in order of arrival."""
+        """The requests of an operation without a fault, in order of arrival."""
         self.be(operation.before(self.standing))
         self.cloud.github.clear_requests()
         self.cloud.aws.clear_requests()
@@ -336,14 +336,14 @@ class Bench:
             counts[cloud, call] += 1
             targets.append(Target(cloud, call, counts[cloud, call]))  # type: ignore[arg-type]
         if self.contender is not CONTENDERS["ours"] and after.exists:
-            # A green update may have left the stock resources without secrets.
+            # A successful update may have left the stock resources without secrets.
             self._run("up", "--refresh")
         return targets
 
     # -- a case
 
     def try_case(self, case: Case) -> Result:
-        """Carry a case out; if something is left that should not be, start anew."""
+        """Run a case; if it leaves something behind, start again with a clean cloud."""
         started = time.monotonic()
         operation, fault = OPERATIONS[case.operation], FAULTS[case.fault]
         result = Result(
@@ -380,7 +380,7 @@ class Bench:
                 if fault.kills:
                     self._cancel(result, said)
                 if not observer.mismatched:
-                    # What is published now is what a codespace from before holds when the next rotation begins.
+                    # A codespace that starts now has these secrets when the next rotation begins.
                     observer.session = Session(visible_secrets(self.cloud.github, ALWAYS_READS), (_API, _CHARTS))
                 after, outcome = self._then(case, before, failed, fault, said)
                 killed = fault.kills and case.then.endswith("failing")
@@ -433,7 +433,7 @@ class Bench:
     def _then(
         self, case: Case, before: Standing, after: Standing, fault: Fault, said: list[str]
     ) -> tuple[Standing, Outcome]:
-        """The update after a failure, which fails again or not; what it declares, and how it went."""
+        """Run the update after a failure, with or without a second fault; returns its declarations and its outcome."""
         word, _, failing = case.then.partition(" and ")
         generations = {"raised": after.generation + 1, "repeated": after.generation, "reverted": before.generation}
         other = replace(after, generation=generations[word])
@@ -458,9 +458,9 @@ class Bench:
         *,
         killed: bool,
     ) -> Standing:
-        """Do what is documented until everything is as declared; gives what that is.
+        """Follow the documentation until everything is as declared; returns the declarations.
 
-        A generation other than the `failed` one may be refused: then that one is finished first.
+        If the update refuses a generation other than the `failed` one, finish the failed one first.
         """
         if killed and not outcome.ok:
             self._cancel(result, said)
@@ -475,10 +475,10 @@ class Bench:
                 outcome = self._step(after, outcome, result, said)
                 continue
             if self._checkpoint().get("pending_operations"):
-                # The engine warns of what a killed run had begun until somebody tells it that it has been looked at.
+                # The engine warns of the pending operations of a killed run until somebody clears them.
                 self._note(result, said, "refresh", "--clear-pending-creates")
             if not after.keep and not after.retired:
-                # The key before is due to be retired by the update after the one that published.
+                # The update after the publication has to retire the previous key.
                 outcome = self._run("up")
                 said.append(outcome.output)
                 after = replace(after, retired=outcome.ok)
@@ -500,10 +500,10 @@ class Bench:
         return after
 
     def _step(self, after: Standing, outcome: Outcome, result: Result, said: list[str]) -> Outcome:
-        """Do what the documentation and the message say, and update again."""
+        """Follow the documentation and the message, and update again."""
         standing = after
         if "LimitExceeded" in outcome.output and "aws iam delete-access-key" not in outcome.output:
-            # `pulumi up` begins with a preview, unless it is told not to as it is here; that tells of the key.
+            # `pulumi up` starts with a preview, which names the key; here it runs with --skip-preview.
             outcome = self._run("preview")
             said.append(outcome.output)
         if self.cloud.delete_named_keys(outcome.output):
@@ -515,7 +515,7 @@ class Bench:
             self.cloud.aws.client("iam").delete_user(UserName=IAM_USER)
             result.recovery.append("aws iam delete-user")
         self._declare(standing)
-        # The AWS provider may take a refused change for done; a run that was killed may have done more than it noted.
+        # The AWS provider may record a refused change as done; a killed run may have done more than it recorded.
         flags = ("--refresh",) if result.recovery.count("up") else ()
         result.recovery.append("up --refresh" if flags else "up")
         again = self._run("up", *flags)
@@ -543,7 +543,7 @@ class Bench:
             result.problems.append("it cannot be destroyed")
 
     def _cancel(self, result: Result, said: list[str]) -> None:
-        """End the update that was killed; after what the backend notes beside the state, should that be torn."""
+        """Cancel the killed update; if the backend's file beside the state is damaged, delete that file first."""
         said.append(self._run("cancel").output)
         if "failed to load checkpoint: EOF" in said[-1]:
             result.recovery.append("rm .json.attrs")
@@ -555,7 +555,7 @@ class Bench:
         result.recovery.append(" ".join(command))
         said.append(self._run(*command).output)
 
-    # -- what is left
+    # -- leftovers
 
     def _close(self, observer: Observer, result: Result, fault: Fault) -> None:
         result.instants, result.in_windows = observer.instants, observer.in_windows
@@ -568,7 +568,7 @@ class Bench:
                 result.failed += _too_long(window, fault)
 
     def _differences(self, after: Standing) -> list[str]:
-        """Where the clouds are not as the program declares."""
+        """The differences between the clouds and the declarations."""
         differences: list[str] = []
         secrets = self.cloud.github.organization("acme").secrets
         if set(secrets) != _NAMES:
@@ -627,7 +627,7 @@ class Bench:
         ids = {resource.get("id") for resource in resources}
         attached = {arn for user in self.cloud.aws.users().values() for arn in user.attached_policies}
         result.orphans += [f"policy {arn}" for arn in attached if arn not in ids]
-        # One whose answer was lost grants nobody anything; the documentation says how to find it.
+        # A policy whose response was lost grants nothing; the documentation says how to find it.
         for arn in self.cloud.aws.managed_policies():
             if arn not in ids and arn not in attached:
                 self.cloud.aws.client("iam").delete_policy(PolicyArn=arn)
@@ -638,7 +638,7 @@ class Bench:
             result.problems += differences
 
     def _strangers(self) -> list[str]:
-        """Users, access keys and inline policies that the state does not know; a preview names a key."""
+        """Users, access keys and inline policies that are missing from the state; a preview names a key."""
         ids = {resource.get("id") for resource in self._checkpoint().get("resources") or []}
         users = self.cloud.aws.users()
         strangers = [f"user {name}" for name in users if name not in ids]
@@ -650,7 +650,7 @@ class Bench:
         return json.loads(self.stack.state_file.read_text())["checkpoint"]["latest"] or {}
 
     def _shown_secrets(self, said: list[str]) -> list[str]:
-        """Secrets that show in what the CLI printed, in the backend's files, or in temporary files."""
+        """Secrets in the output of the CLI, in the backend's files, in temporary files, or in requests."""
         files = [*self.stack.folder.glob("backend/**/*"), *self.stack.folder.glob("tmp/**/*")]
         texts = {str(path): path.read_text(errors="replace") for path in files if path.is_file()}
         texts |= {f"output {number}": text for number, text in enumerate(said, 1)}

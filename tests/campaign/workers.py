@@ -1,4 +1,4 @@
-"""Carries out cases in several processes, each with clouds and a stack of its own."""
+"""Runs cases in several processes, each with its own clouds and stack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _work(contender: str, portions: Any, results: Any, until: float) -> None:
-    """Carry out portions of cases until there are none left."""
+    """Run portions of cases until all are done."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     bench = Bench(contender).__enter__()
     try:
@@ -33,13 +33,13 @@ def _work(contender: str, portions: Any, results: Any, until: float) -> None:
 
 
 def carry_out(contender: str, portions: Sequence[list[Case]], jobs: int, until: float) -> Iterator[dict[str, Any]]:
-    """Carry out portions of cases, and give each result as it comes.
+    """Run portions of cases, and yield each result as soon as it is there.
 
     Args:
-        contender: whose cases.
-        portions: each is carried out by one process, in order.
-        jobs: how many processes.
-        until: when to begin no more trials, in seconds since the epoch.
+        contender: the contender of the cases.
+        portions: the cases; one process runs a portion, in order.
+        jobs: the number of processes.
+        until: the time after which no trial starts, in seconds since the epoch.
     """
     context = multiprocessing.get_context("spawn")
     queue, results = context.Queue(), context.Queue()
@@ -61,7 +61,7 @@ def carry_out(contender: str, portions: Sequence[list[Case]], jobs: int, until: 
         for worker in workers:
             if worker.is_alive():
                 worker.terminate()
-        # What nobody is going to read must not keep this process.
+        # Unread results must not keep this process alive.
         queue.cancel_join_thread()
         for worker in workers:
             worker.join()

@@ -42,7 +42,7 @@ SEED: dict[str, Any] = {
 
 @pytest.fixture
 def github() -> Iterator[GitHubStandIn]:
-    """GitHub alone, for what needs no AWS."""
+    """GitHub alone, for tests that need no AWS."""
     with GitHubStandIn(SEED) as standing_in:
         yield standing_in
         assert standing_in.unserved == []
@@ -69,7 +69,7 @@ def new_stack(tmp_path: Path, github_environment: Mapping[str, str]) -> Callable
 
 @pytest.fixture
 def cloud() -> Iterator[LocalCloud]:
-    """GitHub and AWS; nothing may ask for what they do not have, nor for anything outside of this machine."""
+    """GitHub and AWS. A request that they do not serve, or to a host outside this machine, fails the test."""
     with LocalCloud(docker="http") as together:
         yield together
         assert together.github.unserved == []

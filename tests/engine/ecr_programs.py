@@ -1,4 +1,4 @@
-"""Programs with `EcrPullAccess`, and what both clouds have and were asked after they ran."""
+"""Programs with `EcrPullAccess`, and the contents and requests of both clouds after a run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SECRETS = "/codespaces/secrets/"
 
 
 def access(name: str = "payments", *, opts: str = "None", **arguments: Any) -> str:
-    """The lines that declare one `EcrPullAccess`; `opts` is Python, and what is wrapped in `Code` too."""
+    """The lines that declare one `EcrPullAccess`; `opts` and values wrapped in `Code` are Python."""
     given = {"ecr_repositories": ["payments/api"], "selected_repositories": ["web"], **arguments}
     items = ", ".join(f"{key!r}: {value!r}" for key, value in given.items() if value is not None)
     variable = name.replace("-", "_")
@@ -36,12 +36,12 @@ def access(name: str = "payments", *, opts: str = "None", **arguments: Any) -> s
 
 
 def ecr_program(before: str = "", **arguments: Any) -> str:
-    """A program with one `EcrPullAccess` named payments, by which codespaces of acme/web pull payments/api."""
+    """A program whose `EcrPullAccess` payments lets codespaces of acme/web pull payments/api."""
     return f"import pulumi\nimport pulumi_codespaces as codespaces\n{before}{access(**arguments)}"
 
 
 class Code(str):
-    """Python that stands in a program as it is."""
+    """Python that goes into a program unquoted."""
 
     __slots__ = ()
 
@@ -63,7 +63,7 @@ def published(cloud: LocalCloud, name: str = USER, organization: str = "acme") -
 
 
 def secret_values(cloud: LocalCloud) -> set[str]:
-    """What must never be seen in clear: the credentials that both clouds gave out and that were given to them."""
+    """The credentials that both clouds issued or received; none may ever be printed in clear."""
     found = {
         secret.value
         for organization in cloud.github.cloud.organizations.values()
@@ -85,7 +85,7 @@ def in_state(stack: Stack, name: str) -> dict[str, Any]:
 
 
 def edit_state(stack: Stack, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
-    """Change the resources in the state by hand, as one does with `pulumi stack export` and `import`."""
+    """Change the resources in the state, as a person would with `pulumi stack export` and `import`."""
     state = json.loads(stack.run("stack", "export").output)
     state["deployment"]["resources"] = change(state["deployment"]["resources"])
     path = stack.folder / "edited.json"
@@ -94,7 +94,7 @@ def edit_state(stack: Stack, change: Callable[[list[dict[str, Any]]], list[dict[
 
 
 def steps(preview: Outcome) -> dict[str, str]:
-    """What a preview would do, resource -> operation; a replacement stands there once."""
+    """The steps of a preview, resource -> operation; a replacement counts once."""
     found: dict[str, str] = {}
     for step in preview.steps:
         name = step["urn"].rsplit("::", 1)[-1]
@@ -106,7 +106,7 @@ def steps(preview: Outcome) -> dict[str, str]:
 
 
 def writes(cloud: LocalCloud) -> list[str]:
-    """The requests since the last time that change either cloud, in order of arrival, and forget them."""
+    """The requests since the last call that change either cloud, in order of arrival; clears them."""
     found: list[tuple[float, str]] = [
         (request.at.timestamp(), _aws(request))
         for request in cloud.aws.requests
@@ -136,9 +136,8 @@ class Watch:
 
     Attributes:
         images: what it must be able to pull.
-        proven: the access keys that have logged in to ECR; None if a key need not be proven before it is published.
-        outages: the instants at which something did not hold, but for that between the writes of a user and its
-            password.
+        proven: the access keys that have logged in to ECR; None if a key may be published before it has.
+        outages: the failures that were seen, except between the writes of a user and its password.
         changes: what happened, in order.
     """
 
@@ -181,7 +180,7 @@ def watching(cloud: LocalCloud, *images: str, proven: bool = True) -> Iterator[W
     Args:
         cloud: where acme/web has a triple that works; its key counts as proven.
         images: what codespaces must be able to pull all the time.
-        proven: whether a key must have been proven before it is published.
+        proven: whether a key must log in to ECR before it is published.
     """
     watch = Watch(cloud, images or (API,), _published_keys(cloud) if proven else None)
     cloud.github.observers.append(watch)

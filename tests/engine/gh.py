@@ -1,4 +1,4 @@
-"""A `gh` that knows the calls of the workflows, and a GitHub in a file. Its `--jq` is the language of gh itself."""
+"""A `gh` with the calls of the workflows, and a GitHub in a file. `--jq` takes the same language as in the real gh."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs of one or a few resources, and what GitHub has and was asked after they ran."""
+"""Programs of one or a few resources, and the contents and requests of GitHub after a run."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ USER, PASSWORD, SERVER = (f"PAY_CONTAINER_REGISTRY_{part}" for part in ("USER", 
 
 
 def values(github: GitHubStandIn, organization: str = "acme") -> dict[str, str]:
-    """What the organization's secrets hold."""
+    """The values of the organization's secrets."""
     return {name: secret.value for name, secret in github.organization(organization).secrets.items()}
 
 
 def readers(github: GitHubStandIn, organization: str = "acme") -> dict[str, tuple[str, set[int]]]:
-    """Who may read the organization's secrets: visibility and ids."""
+    """The readers of the organization's secrets: visibility and repository ids."""
     secrets = github.organization(organization).secrets.items()
     return {name: (secret.visibility, set(secret.repository_ids)) for name, secret in secrets}
 
 
 def writes(github: GitHubStandIn, organization: str = "acme") -> list[str]:
-    """The requests since the last time that change the organization's secrets, as `PUT NAME`, in order."""
+    """The requests since the last call that change the organization's secrets, as `PUT NAME`, in order."""
     prefix = f"/orgs/{organization}/codespaces/secrets/"
     found = [
         f"{request.method} {request.path.removeprefix(prefix)}"
@@ -77,7 +77,7 @@ def urn(name: str, type_: str = "OrganizationSecrets") -> str:
 
 
 class Clock:
-    """A clock that can be set forward, so that what is written next gets another stamp."""
+    """A clock that can be set forward, so that the next write gets a later time stamp."""
 
     def __init__(self) -> None:
         self.ahead = timedelta()
@@ -91,13 +91,13 @@ class Clock:
 
 
 def told(outcome: Outcome) -> str:
-    """What an operation told a person; of `preview --json` the messages as they are, without JSON's escapes."""
+    """The text that a person sees; for `preview --json`, the messages without the escapes of JSON."""
     messages = [diagnostic["message"] for diagnostic in outcome.digest.get("diagnostics", [])]
     return "\n".join(messages) or outcome.output
 
 
 def nowhere(canaries: Iterable[str], stack: Stack, *outcomes: Outcome) -> None:
-    """Assert that no canary shows in what the CLI said, nor in clear in what it stored."""
+    """Assert that no canary is in the output of the CLI, nor in clear in its files."""
     stored = [
         path.read_text(errors="replace") for path in stack.folder.joinpath("backend").rglob("*") if path.is_file()
     ]
@@ -107,5 +107,5 @@ def nowhere(canaries: Iterable[str], stack: Stack, *outcomes: Outcome) -> None:
 
 
 def members(stack: Stack, name: str) -> Any:
-    """What a selection means, by the state."""
+    """The members of a selection, according to the state."""
     return stack.resource(name)["outputs"]["repositories"]

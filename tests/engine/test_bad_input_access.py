@@ -1,4 +1,4 @@
-"""What `EcrPullAccess` refuses in the preview, with nothing changed in either cloud and no secret in any message."""
+"""Previews refuse invalid arguments of `EcrPullAccess`, change neither cloud and print no secret."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_a_run_that_was_killed_while_it_made_a_key(cloud, new_cloud_stack):
     first, second = keys(cloud)
 
     def kill_the_next(generation: int) -> str:
-        """An update that dies when AWS has made the key; gives the key that nobody knows of."""
+        """Kill an update after AWS has made the key; returns the key, which no state has."""
         stack.write(ecr_program(key_generation=generation))
         run = stack.start("up", "--yes", "--skip-preview")
         cloud.aws.faults.add_callback("CreateAccessKey", lambda _: stack.kill(run), when="after")
@@ -176,7 +176,7 @@ def test_a_run_that_was_killed_while_it_made_a_key(cloud, new_cloud_stack):
         assert keys(cloud) == {second: "Active", published(cloud): "Active"}
         assert can_pull(cloud)
 
-        # Raised at once, the rotation cannot tell the lost key from the one that it is about to replace; AWS does.
+        # With the generation raised again, the rotation takes the lost key for the old one; AWS refuses a third key.
         third = published(cloud)
         lost = kill_the_next(4)
         stack.write(ecr_program(key_generation=5))

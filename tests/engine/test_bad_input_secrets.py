@@ -1,4 +1,4 @@
-"""Sets of secrets that cannot be: refused in the preview, with what to do; nothing is changed, nothing betrayed."""
+"""Invalid sets of secrets: the preview refuses them and names the way out, changes nothing and prints no secret."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OTHER = triple("AKIA2", CANARY, "SHOP")
 
 
 def sets(*declared):
-    """A program of several sets; each is given by its values, its readers and further arguments."""
+    """A program of several sets, each with its values, its readers and further arguments."""
     return HEAD + "".join(
         secret_set(values_, repositories, name=f"set-{number}", more=more)
         for number, (values_, repositories, more) in enumerate(declared)
@@ -97,13 +97,13 @@ def test_it_is_refused(github, new_stack, case):
         for message in messages:
             assert message in told(outcome)
     nowhere([CANARY, TOKEN], stack, *outcomes)
-    # Of two sets that clash, an update without a preview has made the first before it sees the second.
+    # Without a preview, an update has already made the first of two conflicting sets when it checks the second.
     if len(text.split("codespaces.OrganizationSecrets")) == 2:
         assert (values(github), writes(github)) == ({"THEIRS": "theirs"}, [])
 
 
 def test_what_is_no_clash(github, new_stack):
-    """The same registry for other repositories, or another registry for the same ones."""
+    """The same registry for different repositories, or another registry for the same repositories."""
     stack = new_stack(sets((PAY, WEB, ""), (OTHER, API, ""), (triple("u", "p", "GHCR", "ghcr.io"), WEB, "")))
     stack.up()
     assert len(values(github)) == 9
@@ -125,7 +125,7 @@ def test_the_101st_secret(github, new_stack):
 
 
 def test_a_failure_betrays_nothing(github, new_stack):
-    """What GitHub refuses while it is written, and what it says then, in every form of output and in the state."""
+    """GitHub refuses a write and repeats the value: no output and no state shows the value."""
     secrets = {USER: "CANARY-user", PASSWORD: "CANARY-password"}
     github.faults.add(
         "PUT", f"/orgs/acme/codespaces/secrets/{PASSWORD}", kind="status", status=422, message="CANARY-password is bad"

@@ -1,6 +1,6 @@
-"""A fixed part of the fault campaign: each fault, at requests where it hurts most, in each operation.
+"""A fixed sample of the fault campaign: every fault and every operation, at the requests where a fault does most harm.
 
-All of it is `tests/campaign.sh`, which takes hours; its cases are named as they are here.
+`tests/campaign.sh` runs the whole campaign, which takes hours, with the same names of cases.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def test_what_is_promised_holds(operations):
 
 
 def test_a_kill_that_tears_what_the_backend_notes_beside_the_state(monkeypatch):
-    """The one file that a kill may tear, about once in two thousand: made certain, on a state with a key in flight."""
+    """A kill damages a backend file about once in 2,000; here it always does, on a state with a key in flight."""
     struck = Bench._struck
 
     def torn(bench, *arguments):

@@ -1,4 +1,4 @@
-"""Several updates at the same time: of two stacks in one organization, of one stack, and more than GitHub lets pass."""
+"""Concurrent updates: of two stacks in one organization, of one stack, and beyond the rate limit of GitHub."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LONGEST_SECONDS = 120
 
 @pytest.fixture
 def both_start(tmp_path: Path) -> Callable[..., tuple[Outcome, Outcome]]:
-    """Update two stacks whose programs wait for each other, so that their resources are made at the same time."""
+    """Update two stacks whose programs wait for each other, so that their resources are created concurrently."""
     runs = 0
 
     def start(one: Stack, first: str, other: Stack, second: str) -> tuple[Outcome, Outcome]:
@@ -54,14 +54,14 @@ def both_start(tmp_path: Path) -> Callable[..., tuple[Outcome, Outcome]]:
 
 
 def sets(*prefixes: str, version: int = 1) -> str:
-    """The lines that declare a registry for each prefix, each of them a resource of its own."""
+    """The lines that declare a registry for each prefix, as separate resources."""
     return "".join(
         secret_set(held(prefix, version=version), name=prefix.lower().replace("_", "-")) for prefix in prefixes
     )
 
 
 def held(*prefixes: str, version: int = 1) -> dict[str, str]:
-    """What the secrets of these registries hold then."""
+    """The values of the secrets of these registries."""
     found: dict[str, str] = {}
     for prefix in prefixes:
         server = f"{prefix.lower().replace('_', '-')}.azurecr.io"
@@ -70,13 +70,13 @@ def held(*prefixes: str, version: int = 1) -> dict[str, str]:
 
 
 def meet(github: GitHubStandIn, *prefixes: str) -> None:
-    """Let the first write of each prefix take so long that those of the others begin meanwhile."""
+    """Delay the first write of each prefix until the writes of the other prefixes have begun."""
     for prefix in prefixes:
         github.faults.add("PUT", f"/orgs/acme/codespaces/secrets/{prefix}_*", kind="delay", seconds=3)
 
 
 def overlap(github: GitHubStandIn, *prefixes: str) -> bool:
-    """Whether secrets of these prefixes were written at the same time, and not one after the other."""
+    """Whether the writes of these prefixes overlapped."""
     times = {
         prefix: [request.at for request in github.requests if request.method == "PUT" and f"/{prefix}_" in request.path]
         for prefix in prefixes
@@ -165,7 +165,7 @@ def test_a_second_update_of_a_stack_is_refused_while_a_pair_is_written(github, n
     assert values(github) == triple("AKIA3", "value-3")
 
 
-# -- more than GitHub lets pass
+# -- beyond the rate limit
 
 
 class FastClock:
@@ -182,7 +182,7 @@ class FastClock:
 
 
 def test_a_secondary_rate_limit_is_waited_for(github, new_stack):
-    """Ten registries take 150 points and more; GitHub lets 80 pass a minute."""
+    """Ten registries take at least 150 points; GitHub allows 80 a minute."""
     prefixes = [f"PAY_{number}" for number in range(10)]
     stack = new_stack(HEAD + sets(*prefixes))
     github.clock = FastClock()
@@ -197,7 +197,7 @@ def test_a_secondary_rate_limit_is_waited_for(github, new_stack):
 
     refused = [request.answered_at for request in github.requests if request.status == 403]
     assert refused
-    # What was on its way already may still arrive; then GitHub is left alone.
+    # Requests in flight may still arrive; after them, GitHub gets none until the limit is over.
     later = [request.at - refused[0] for request in github.requests if request.at > refused[0] + 0.5]
     assert min(later) > 2.5
     assert github.unserved == []

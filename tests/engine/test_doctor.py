@@ -1,4 +1,4 @@
-"""`codespaces doctor` on a stack of the real engine: nothing in a healthy world, and each thing in one that is not."""
+"""`codespaces doctor` on a stack of the real engine: no findings if all is well, and every finding."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def commit(cloud, repository, image):
 
 
 def fall_ill(cloud, organization, package):
-    """Everything that the doctor looks for, made by hand; gives the secret values that it must not print."""
+    """Cause every problem that the doctor looks for; returns the secret values that it must not print."""
     key = published(cloud)
     values = [f"CANARY{number}" for number in range(3)]
     organization.put_secret("OLD_CONTAINER_REGISTRY_USER", values[0], "all")
@@ -120,7 +120,7 @@ def test_nothing_in_a_healthy_world_and_each_thing_in_another(cloud, new_cloud_s
         "GetUser", "ListAccessKeys", "GetAccessKeyLastUsed", "ListUserPolicies", "ListAttachedUserPolicies"
     }  # fmt: skip
 
-    # -- what it says to type is what helps
+    # -- the suggested commands help
     assert cloud.delete_named_keys(by_code["unmanaged-key"]["fix"]) == [orphan]
     assert by_code["unmanaged-policy"]["fix"] == (
         f"aws iam delete-user-policy --user-name {IAM_USER} --policy-name wider, if nobody needs it"

@@ -1,4 +1,4 @@
-"""`EcrPullAccess` on the real engine, against both clouds: their state, what they were asked, and pulls."""
+"""`EcrPullAccess` on the real engine, against both clouds: their contents, the requests, and pulls."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ARN = "arn:aws:ecr:eu-west-1:123456789012:repository"
 
 
 def statements(cloud, user=IAM_USER):
-    """What the user's policies say, by statement id."""
+    """The statements of the user's policies by their ids."""
     policies = cloud.aws.policies(user).values()
     return {statement["Sid"]: statement for policy in policies for statement in policy["Statement"]}
 
@@ -117,7 +117,7 @@ def test_create_nothing_to_do_destroy(cloud, new_cloud_stack):
 
 
 def test_what_may_be_pulled_and_by_whom_changes_around_a_key_that_stands(cloud, new_cloud_stack):
-    """From one inline policy to managed ones and back, payments/api is listed all the time, so it is always pulled."""
+    """From one inline policy to managed policies and back: payments/api is always listed, so every pull of it works."""
 
     def program(count, **arguments):
         names = [f"team-of-tests/service-number-{index:03}" for index in range(count)]
@@ -310,7 +310,7 @@ def test_the_secrets_are_replaced_without_an_outage_and_the_rotation_is_not_repl
         stack.up("--replace", secrets)
         assert writes(cloud) == PUBLISHED
         assert keys(cloud) == held
-        # A replacement is a publication like any other: the next rotation renews the slot that is not published.
+        # A replacement publishes too: the next rotation renews the slot that is not published.
         stack.write(ecr_program(key_generation=3))
         assert steps(stack.preview())["payments-key-a"] == "replace"
         stack.up()
@@ -325,10 +325,10 @@ def test_a_policy_whose_answer_was_lost_is_put_again_and_one_that_is_replaced_is
     cloud.aws.faults.clear()
     stack.run("cancel", "--yes")
     assert cloud.aws.policies(IAM_USER)
-    # The state does not know of it, and AWS deletes no user that has a policy.
+    # The policy is missing from the state, and AWS does not delete a user that has a policy.
     assert "DeleteConflict" in stack.destroy(check=False).output
     outcome = stack.up(check=False)
-    if not outcome.ok:  # the key is made at the same time as the policies, and may be lost as they are
+    if not outcome.ok:  # the key is created concurrently with the policies and may be lost too
         assert len(cloud.delete_named_keys(outcome.output)) == 1
         stack.up()
     assert set(cloud.aws.policies(IAM_USER)) == {"login", "pull"}
@@ -435,7 +435,7 @@ def test_keys_that_somebody_deleted_or_switched_off_come_back(cloud, new_cloud_s
 
 
 def test_a_policy_that_could_not_be_updated_is_updated_after_a_refresh(cloud, new_cloud_stack):
-    """The AWS provider records a refused update as done, so the state has to be told first."""
+    """The AWS provider records a refused update as done, so the next update has to refresh the state first."""
     stack = new_cloud_stack(ecr_program())
     stack.up()
     cloud.aws.faults.add("PutUserPolicy", "denied", times=None)
@@ -449,7 +449,7 @@ def test_a_policy_that_could_not_be_updated_is_updated_after_a_refresh(cloud, ne
 
 
 def test_a_component_that_is_renamed_with_names_of_its_own_moves_to_another_user(cloud, new_cloud_stack):
-    """Codespaces that start at any time pull; those that started before the move hold a key that is gone."""
+    """New codespaces can always pull; codespaces from before the move have a deleted key."""
     stack = new_cloud_stack(ecr_program())
     stack.up()
     before = published(cloud)

@@ -1,4 +1,4 @@
-"""The examples as they are committed: what each README says is done, and codespaces pull what it promises."""
+"""The examples as committed: the tests follow each README, and codespaces pull the images that it promises."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .ecr_programs import steps
 EXAMPLES = REPOSITORY / "examples"
 TEMPLATE = "platform-repository"
 OTHER_LANGUAGES = ["go", "typescript", "yaml"]
-"""What test_other_languages has the tests of."""
+"""Tested in test_other_languages."""
 PROJECTS = sorted(path.parent.name for path in EXAMPLES.glob("*/__main__.py") if path.parent.name != TEMPLATE)
 HERE, SHARED, SANDBOX, PARTNER = "123456789012", "210987654321", "333344445555", "444455556666"
 ROLE = {"platform": {"trusts": [HERE]}}
@@ -37,12 +37,12 @@ def acme(repositories=None, **more):
 
 
 class Reader:
-    """Somebody who does what the README of an example says, command by command.
+    """A reader who runs the commands of an example's README one after the other.
 
     Attributes:
-        stack: that of the example, with nothing in its environment but what leads to the local cloud and AWS
-            credentials, until the README exports more.
-        given: what is typed where the README leaves it to the reader, by the key of the configuration.
+        stack: the stack of the example. Its environment has only the local cloud and AWS credentials until the README
+            exports more.
+        given: the values that the README leaves to the reader, by the key of the configuration.
     """
 
     def __init__(self, cloud, folder, name, given):
@@ -54,7 +54,7 @@ class Reader:
         self.stack = Stack(folder / name, environment, EXAMPLES / name, name="prod")
 
     def follow(self):
-        """Do what is said up to the next `pulumi up`, and that."""
+        """Run the commands up to and including the next `pulumi up`."""
         settings = []
         while self.commands:
             match self.commands.pop(0):
@@ -84,7 +84,7 @@ class Reader:
         return self.stack.preview("--expect-no-changes").steps == []
 
     def pulls(self, repository, *images):
-        """Which of the images a codespace that starts now pulls."""
+        """The images that a new codespace can pull."""
         with self.cloud.start_codespace(repository) as codespace:
             return [codespace.pull(image).ok for image in images]
 
@@ -100,7 +100,7 @@ def commands(name):
 
 @pytest.fixture
 def reader(tmp_path):
-    """Start the clouds and a reader; in the end all that the README says was done."""
+    """Start the clouds and a reader; at the end no command of the README may be left."""
     with ExitStack() as clouds:
         started = []
 

@@ -1,4 +1,4 @@
-"""A platform repository from nothing to nothing, by the commands of the template's README and no others."""
+"""A platform repository from creation to removal, only by the commands of the template's README."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def commands(heading, readme=TEMPLATE / "README.md"):
 
 
 class Terminal:
-    """A shell on a machine that has the Pulumi CLI and Python, and a folder with a blank in its path.
+    """A shell on a machine that has the Pulumi CLI and Python, and a folder with a space in its path.
 
-    What `pip` installs comes from the index, but for packages that the tests have: PYTHONPATH leads to those, so that
-    pip takes them for installed, and half a gigabyte is not fetched again.
+    `pip` installs from the index, except the packages that the tests have: PYTHONPATH makes pip take them for
+    installed, which saves a download of half a gigabyte.
     """
 
     def __init__(self, folder):
@@ -64,7 +64,7 @@ class Terminal:
         }
 
     def run(self, command, *, check=True):
-        """Run a command, and stay where it changes the folder to."""
+        """Run a command, and stay in the folder that it changes to."""
         script = f'set -e\n{command}\npwd >"$HOME/folder"'
         done = subprocess.run(
             ["bash", "-c", script],
@@ -88,7 +88,7 @@ class Terminal:
         self.run("git init -q . && git add -A && git -c user.name=a -c user.email=a@b commit -q -m all")
 
     def changed(self):
-        """What git shows after that."""
+        """The changes that git shows since that commit."""
         return self.run("git status --porcelain").stdout
 
     def environments(self):
@@ -133,11 +133,11 @@ def test_the_template_from_nothing_to_nothing(terminal):
     assert terminal.folder == source.parent / "access"
     project = yaml.safe_load((terminal.folder / "Pulumi.yaml").read_text())
     assert (project["name"], "template" in project) == ("platform", False)
-    # The comments of the stack's file survive what the CLI writes to it.
+    # Writes of the CLI keep the comments in the stack's file.
     written = (terminal.folder / "Pulumi.prod.yaml").read_text()
     assert written.startswith("# Who may pull what.")
     assert "\n#   registries:\n" in written
-    # The CLI starts it itself, so that it outlives a CLI that is killed.
+    # The CLI starts the plugin itself, so the plugin outlives a CLI that is killed.
     assert os.access(terminal.folder / "plugin/pulumi-resource-codespaces", os.X_OK)
     terminal.commit()
     assert terminal.environments() == ["venv"]
@@ -183,7 +183,7 @@ def test_the_template_from_nothing_to_nothing(terminal):
 
 
 def test_an_example_as_its_readme_says(terminal):
-    """Its own environment, the plugin of that environment, and no plugin in Pulumi.yaml."""
+    """The example has its own environment, uses the plugin of that environment, and names no plugin in Pulumi.yaml."""
     terminal.folder = clone(terminal)
     making = commands("Run one", REPOSITORY / "examples/README.md")
     assert making[0] == "cd examples/ecr"
@@ -210,7 +210,7 @@ def test_without_an_environment_the_plugin_names_the_command(tmp_path):
 
 
 def test_what_is_missing_is_told_with_the_command(terminal):
-    """An environment that somebody made and did not fill."""
+    """The virtual environment exists, but it is empty."""
     shutil.copytree(TEMPLATE, terminal.folder, dirs_exist_ok=True)
     (terminal.folder / "Pulumi.yaml").write_text((TEMPLATE / "Pulumi.yaml").read_text().split("template:")[0])
     terminal.run("sed -i.bak 's/${PROJECT}/p/;s/${DESCRIPTION}/d/' Pulumi.yaml && python3 -m venv venv")

@@ -1,9 +1,9 @@
 """No secret shows: in no output, plan or state, no argument or variable of a process, no temporary file, no request.
 
-The output is that of every verbosity at which the engine itself prints no inputs, which is below 9. Every secret that
-there is is looked for: the token, the App's key, the tokens that it is given and the JSON Web Tokens that it signs, a
-registry's password, the access keys and the passwords that AWS hands out, what the program itself marks secret, and all
-of them as an HTTP header has them.
+The tests read the output of every verbosity below 9; from 9 on, the engine itself prints inputs. They look for every
+secret: the token, the App's key, its installation tokens and the JSON Web Tokens that it signs, a registry's password,
+the access keys and passwords that AWS issues, and the values that the program marks as secret. They also look for each
+of them in the form of an HTTP header.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Eye:
                         words = Path(f"/proc/{number}/{name}").read_text().split("\0")
                     except OSError:
                         continue
-                    # That is how a language host gives a program its configuration.
+                    # A language host passes the configuration to a program in these variables.
                     kept = [word for word in words if role != "program" or not word.startswith("PULUMI_CONFIG=")]
                     self.seen[f"{name} of {role} {number}"] = "\n".join(kept)
         for path in self.temporary.rglob("*"):
@@ -107,7 +107,7 @@ def test_no_secret_shows_anywhere(cloud, pem, tmp_path, provider):
     temporary.mkdir()
     environment = {name: value for name, value in cloud.environment.items() if name != "GITHUB_TOKEN"}
     stack = Stack(tmp_path / "stack", {**environment, "TMPDIR": str(temporary)}, program(PROVIDERS[provider]))
-    # The CLI would take what begins with a dash for a flag.
+    # The CLI takes a value with a leading dash for a flag.
     for name, value in (("token", TOKEN), ("pem", f"\n{pem}"), ("azure", AZURE_PASSWORD), ("npm", NPM)):
         stack.configure(name, value, secret=True)
     eye = Eye(stack, temporary)

@@ -1,4 +1,4 @@
-"""`OrganizationSecrets` on the real engine, against GitHub's state and what it was asked."""
+"""`OrganizationSecrets` on the real engine: the contents of GitHub, and the requests that it receives."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def clock(github):
 
 @pytest.fixture
 def absences(github):
-    """What was missing of the three secrets at any instant since they were first complete."""
+    """The secrets that were missing at any instant since all three were first there."""
     missing = []
 
     def watch(_):
@@ -110,7 +110,7 @@ def test_a_change_of_repositories_sends_no_value(github, new_stack, clock):
     assert writes(github) == ["PUT NPM_TOKEN/repositories", *PUT_READERS]
     assert shared_readers(github) == by("selected", 11, 13)
 
-    # A value and the repositories at once: what was written last is remembered, or all would look changed outside.
+    # A value and the repositories in one update: without the last write in the state, all would look changed outside.
     clock.later()
     stack.write(program(triple("AKIA2") | {"NPM_TOKEN": "npm-1"}))
     stack.up()
@@ -141,7 +141,7 @@ def test_what_changed_outside_is_written_again(github, new_stack, clock):
     assert writes(github) == PUT_ALL
     assert stack.preview("--expect-no-changes").steps == []
 
-    # With one; and everything at once.
+    # With a refresh, and all changes at once.
     clock.later()
     acme.put_secret(PASSWORD, "by hand", "selected", ["web", "api"])
     acme.secrets[USER].visibility = "all"
@@ -208,7 +208,7 @@ def test_a_replaced_set_is_still_there(github, new_stack, absences, clock):
     stack.up()
     writes(github)
 
-    # With --replace the engine shows the plugin nothing of the past, so it cannot know whose the secrets are.
+    # With --replace the plugin does not see the old state, so it cannot know who owns the secrets.
     refused = stack.up("--replace", urn("token"), check=False)
     assert not refused.ok
     assert "(With --replace the engine shows a resource nothing of its past: then set adopt_existing" in refused.output
@@ -218,7 +218,7 @@ def test_a_replaced_set_is_still_there(github, new_stack, absences, clock):
     stack.up("--replace", urn("token"))
     assert (values(github), writes(github)) == (triple("AKIA2"), PUT_ALL)
 
-    # The engine checks a replacement a second time without the past, and deletes the old one first.
+    # The engine checks a replacement a second time, without the old state, and deletes the old resource first.
     clock.later()
     stack.write(program(triple("AKIA3"), None, more="'visibility': 'private'", opts=REPLACE_ON_CHANGES))
     assert steps(stack.preview()) == {"token": "replace"}
@@ -307,7 +307,7 @@ def test_import_by_command(github, new_stack, clock):
     assert "warning" not in outcome.output
     assert writes(github) == []
 
-    # GitHub tells no value, and what the import wrote into the program is no value.
+    # GitHub never returns a value, and the import writes only placeholders into the program.
     stack.write(program(dict.fromkeys(triple(), "")))
     refused = stack.preview(check=False)
     assert f"{PASSWORD}, {SERVER}, {USER}: GitHub does not tell what an imported secret holds" in refused.output
@@ -422,7 +422,7 @@ def test_a_create_that_fails_half_way_leaves_nothing(github, new_stack):
 
 
 def test_a_listing_that_fails_after_a_write_is_no_loss(github, new_stack):
-    """The state must know what was written, or the next update would take it for somebody else's."""
+    """The state must have the writes, or the next update would take the secrets for somebody else's."""
     stack = new_stack(program({"NPM_TOKEN": "npm-1"}))
     github.faults.add("GET", "/orgs/acme/codespaces/secrets", kind="status", status=500, after=1, times=8)
     assert not stack.up(check=False).ok
@@ -464,7 +464,7 @@ def test_github_changes_its_key_or_asks_to_wait(github, new_stack, clock):
 
 
 def test_the_mark_moves_even_within_one_second(github, new_stack):
-    """Stamps have whole seconds, and a SERVER that moved is what proves that the pair before it is whole."""
+    """Time stamps have whole seconds, and only a newer SERVER proves that the pair before it is complete."""
     start = Clock()()
     github.clock = lambda: start
     stack = new_stack(program(triple()))
@@ -498,7 +498,7 @@ def test_a_change_of_repositories_that_fails_is_put_back(github, new_stack, cloc
     assert f"Secrets whose repositories were put back: {USER}." in failed.output
     assert shared_readers(github) == by("selected", 11, 12)
 
-    # Putting back may fail too; even if the change is then taken back, all have the same readers in the end.
+    # The rollback may fail too. Even if the program then reverts the change, all secrets get the same readers.
     github.faults.add("PUT", path, kind="status", status=403)
     github.faults.add("PUT", f"/orgs/acme/codespaces/secrets/{USER}/repositories", kind="status", status=403, after=1)
     failed = stack.up(check=False)
@@ -566,7 +566,7 @@ def big_organization():
 
 
 def test_the_number_of_requests_for_250_repositories(new_stack):
-    """The stock resources by hand take 37, 1, 31, 40 and 40 requests."""
+    """Hand-written stock resources take 37, 1, 31, 40 and 40 requests."""
 
     def selecting(count, secret="value-1"):
         names = [f"repo-{index:03}" for index in range(count)]

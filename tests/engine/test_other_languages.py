@@ -34,7 +34,7 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def sdks(tmp_path_factory):
-    """The SDKs of a package that nobody publishes, as `pulumi package add` writes them."""
+    """The SDKs of an unpublished package, as `pulumi package add` writes them."""
     folder = tmp_path_factory.mktemp("sdks")
     schema = folder / "schema.json"
     schema.write_text(text_of(package_schema(server=None)))
@@ -43,7 +43,7 @@ def sdks(tmp_path_factory):
 
 
 def run(*command, cwd, **environment):
-    """Run a command and give what it said, both streams together."""
+    """Run a command; returns the output of both streams together."""
     done = subprocess.run(
         command,
         cwd=cwd,
@@ -70,7 +70,7 @@ def test_an_example_has_what_its_language_needs(name):
 
 
 def test_yaml(tmp_path):
-    """As its README says, and as it stands."""
+    """The test follows the README and changes nothing in the example."""
     seed = json.loads(json.dumps(DEFAULT_SEED))
     seed["aws"]["registries"] = {
         "acme.azurecr.io": {"user": "codespaces-pull", "password": "CANARY-azure", "repositories": ["charts"]}
@@ -106,7 +106,7 @@ def test_yaml(tmp_path):
 
 
 def pulls(cloud):
-    """Which of the images codespaces pull that start now."""
+    """The images that a new codespace can pull."""
     pulled = {}
     for repository in ("acme/web", "acme/docs"):
         with cloud.start_codespace(repository) as codespace:
@@ -148,11 +148,11 @@ MISTAKES = {
     'config.requireNumber("keyGeneration")': ("worker.name.apply(() => 1)", "not assignable to type 'number'"),
     'user: "codespaces-pull",': ("", "not assignable to parameter of type 'RegistryLoginArgs'"),
 }
-"""What stands in the program -> what is put there, and what the compiler says about it."""
+"""Text in the program -> its replacement, and the message of the compiler."""
 
 
 def test_typescript(typescript):
-    """`strict` is set in its tsconfig.json. What the types refuse is refused."""
+    """The example's tsconfig.json sets `strict`, and the compiler refuses arguments of the wrong types."""
     text = (EXAMPLES / "typescript/index.ts").read_text()
     assert typescript(text) == (0, "")
     for right, wrong in MISTAKES.items():
@@ -168,7 +168,7 @@ def test_typescript(typescript):
 
 
 def test_python(sdks, tmp_path):
-    """The generated package stands beside the one that is written by hand."""
+    """The generated package and the hand-written package work side by side."""
     shutil.copytree(sdks / "python/pulumi_codespaces_sdk", tmp_path / "pulumi_codespaces_sdk")
     (tmp_path / "pyrightconfig.json").write_text(json.dumps({"include": ["program.py"], "typeCheckingMode": "strict"}))
     program = """
@@ -203,7 +203,7 @@ def test_go(sdks, tmp_path):
     go = shutil.which("go")
     if go is None:
         pytest.skip("there is no Go")
-    # Those of the CLI's build, so that what was compiled for it is not compiled again.
+    # The flags of the CLI's build, so that Go reuses its compiled packages.
     flags = "-mod=mod -trimpath -tags=osusergo,grpcnotrace"
     settings = {"CGO_ENABLED": "0", "GOFLAGS": flags, "GOTOOLCHAIN": "local", "GOWORK": "off"}
     for file in ("go.mod", "go.sum"):
@@ -217,6 +217,6 @@ def test_go(sdks, tmp_path):
     assert run(go, "mod", "edit", *edit, cwd=tmp_path, **settings) == (0, "")
     packages = [".", f"{module}/..."]
     status, said = run(go, "list", "-export", "-f", "{{.Name}}", *packages, cwd=tmp_path, **settings)
-    # Go names each module that its cache lacks, as on a new machine.
+    # Go lists each module that its cache lacks, as on a new machine.
     listed = [line for line in said.splitlines() if not line.startswith("go: downloading ")]
     assert (status, listed) == (0, ["main", "codespaces", "config", "internal"])

@@ -32,7 +32,7 @@ second = aws.ecr.Repository("second", name="tools/second")
 
 
 def pulled(cloud, names=NAMES):
-    """Those of the repositories that a codespace of acme/web pulls from."""
+    """The repositories, out of these, that a codespace of acme/web can pull from."""
     for name in names:
         cloud.aws.push_image(name)
     with cloud.start_codespace("acme/web") as codespace:
@@ -47,7 +47,7 @@ def granted(stack):
 
 @pytest.fixture
 def stacks(new_cloud_stack, tmp_path):
-    """Make a stack beside another one, which has outputs."""
+    """Make a stack beside another stack that has outputs."""
     backend = tmp_path / "backend"
     backend.mkdir()
     new_cloud_stack(BASE, project="base", backend=backend).up()
@@ -91,11 +91,11 @@ def test_an_output_that_does_not_suit_is_refused_in_words(stacks):
     stack = stacks("")
     head = 'base = pulumi.StackReference("organization/base/test")\n'
     for argument, cases in REFUSED.items():
-        for value, told in cases.items():
+        for value, message in cases.items():
             stack.write(ecr_program(head, **{argument: Code(value)}))
             outcome = stack.run("preview", check=False)
             assert not outcome.ok
-            assert f"EcrPullAccess payments: {told}" in outcome.output
+            assert f"EcrPullAccess payments: {message}" in outcome.output
             assert "AttributeError" not in outcome.output
             assert not has_frame_of_package(outcome.output)
 
@@ -117,5 +117,5 @@ def test_many_outputs_are_granted_by_managed_policies_that_keep_them(cloud, new_
     assert pulled(cloud, made) == made
     stack.write(ecr_program(SPREAD, ecr_repositories=Code("[made[0].arn, *(one.name for one in made[2:])]")))
     changed = {step["urn"].rsplit("::", 1)[-1] for step in stack.preview().steps if step["op"] == "update"}
-    # The one that goes is in one policy; those that move up in the list stay where they are.
+    # Only the policy of the removed repository changes; the repositories after it stay in their policies.
     assert len(changed & {*policies}) == 1

@@ -1,4 +1,4 @@
-"""`PackageAccess` on the real engine: roles that are granted, what is checked, and what is handed over to a person."""
+"""`PackageAccess` on the real engine: the granted roles, the checks, and the steps left to a person."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_bad_input(github, new_stack, arguments, message):
 
 
 def test_a_login_where_nothing_else_serves(cloud, new_cloud_stack):
-    """A login to ghcr.io of a machine user, for those repositories only that would have to be added by hand."""
+    """A machine user's login to ghcr.io, only for the repositories that somebody would have to add by hand."""
     cloud.github.seed({"organizations": {"acme": {**SEED["organizations"]["acme"], "members": {}}}})
     cloud.github.seed({"tokens": {cloud.environment["GITHUB_TOKEN"]: {
         "kind": "classic", "scopes": ["admin:org", "repo", "read:packages"], "login": "platform"},

@@ -1,4 +1,4 @@
-"""The policies and permissions of docs/permissions.md: they suffice for every operation, and hold nothing else."""
+"""The policies and permissions of docs/permissions.md: they suffice for every operation, and grant nothing else."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Deployer:
         self._root.create_policy_version(PolicyArn=self._policy, PolicyDocument=json.dumps(policy), SetAsDefault=True)
 
     def asked(self) -> set[str]:
-        """The actions that it has used, but for the one that needs no permission."""
+        """The actions that it has used, without sts:GetCallerIdentity, which needs no permission."""
         mine = [request for request in self._aws.requests if request.access_key_id == self.key.access_key_id]
         return {f"{request.service}:{request.action}" for request in mine} - {"sts:GetCallerIdentity"}
 
@@ -173,7 +173,7 @@ def test_whoever_runs_it_with_a_role_needs_nothing_but_to_assume_it(
     stack.destroy()
     assert sorted(cloud.aws.users()) == ["runner"]
     assert runner.asked() == {"sts:AssumeRole"}
-    # Each command connects anew, and `up` once more to check the configuration: with the role, not as the runner.
+    # Each command connects once; `up` connects again to check the configuration, with the role and not as the runner.
     sts = [request for request in cloud.aws.requests if request.service == "sts"]
     assert [request.action for request in sts if request.access_key_id == runner.key.access_key_id] == [
         "AssumeRole"
@@ -182,7 +182,7 @@ def test_whoever_runs_it_with_a_role_needs_nothing_but_to_assume_it(
 
 @pytest.fixture(scope="module")
 def deployed() -> Iterator[tuple[LocalAws, Any]]:
-    """A deployer's IAM client, and the user `ours`, to which it has given all that it can."""
+    """A deployer's IAM client, and the user `ours`, which has all permissions that the deployer can grant."""
     with LocalAws() as aws:
         bound(aws)
         aws.create_user("somebody")
@@ -247,7 +247,7 @@ WORDS = {
     "organization_custom_properties": "'Custom properties: read'",
     "contents": "'Contents: read'",
 }
-"""What names a permission in a message. `metadata` cannot be taken away."""
+"""Permission -> its name in messages. Nobody can remove `metadata`."""
 EVERYTHING = f"""{HEAD}
 readers = codespaces.RepositorySelection('readers', {{'topics': ['payments'], 'properties': {{'team': 'pay'}}}})
 {secret_set({"NPM_TOKEN": "x"}, "readers.repositories")}

@@ -1,4 +1,4 @@
-"""The policy pack on the real engine: what it reports of a stack, and that nothing changes when it blocks."""
+"""The policy pack on the real engine: its violations, and that nothing changes when it blocks an update."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ boundary = aws.iam.Policy(
 )
 made = aws.ecr.Repository("made", name="payments/made", force_delete=True)
 """
-# By hand, what `EcrPullAccess` does with more care: each of these breaks a rule.
+# Hand-written resources in place of `EcrPullAccess`: each of them breaks a rule.
 BY_HAND = """
 import json
 import pulumi
@@ -60,7 +60,7 @@ aws.iam.AccessKey("other", user=other.name)
 
 @pytest.fixture(scope="session")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The pack, with the environment that somebody who uses it makes in its folder."""
+    """The pack, with a virtual environment in its folder as users make it."""
     script = REPOSITORY / "tests/rig/engine.sh"
     ran = subprocess.run([script, "--policy"], stdout=subprocess.PIPE, text=True, check=True)
     folder = tmp_path_factory.mktemp("policy") / "pack"
@@ -70,7 +70,7 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(stack: Stack, pack: Path, *arguments: str, **configuration: Any) -> tuple[Outcome, dict[str, list[str]]]:
-    """Run an operation under the pack; also gives `level policy` -> the resources with a violation of it.
+    """Run an operation under the pack; also returns `level policy` -> the resources that violate the policy.
 
     Args:
         stack: the stack.
@@ -172,7 +172,7 @@ def test_what_is_made_by_hand_is_blocked_before_anything_changes(cloud, new_clou
     assert writes(cloud) == []
     assert stack.resources() == []
 
-    # Without a preview, what is judged by itself still stops before GitHub is asked.
+    # Without a preview, the policies of single resources still stop the update before any request to GitHub.
     blind, _ = run(stack, pack, "up", "--yes", "--skip-preview")
     assert blind.returncode == 1
     assert cloud.github.organization("acme").secrets == {}

@@ -1,4 +1,4 @@
-"""The root program: configuration in maps -> credentials that codespaces pull with, or one line for each mistake."""
+"""The root program: maps in the configuration become credentials for codespaces, or one line for each mistake."""
 
 from __future__ import annotations
 
@@ -277,7 +277,7 @@ def test_a_mistake_is_one_line_with_its_key_and_changes_nothing(cloud, new_stack
     said = "".join(diagnostic["message"] for diagnostic in outcome.digest.get("diagnostics", [])) or outcome.output
     assert "the configuration of this stack is not valid; nothing was changed:" in said
     mistakes = [line.strip() for line in said.splitlines() if line.strip().startswith("access:registries.")]
-    # The order of the lines is that of the checks, and the CLI hands maps over in the order of their keys.
+    # The lines follow the order of the checks, and the CLI passes maps sorted by key.
     expected = sorted(f"access:registries.{line}" for line in lines)
     assert [mistake[: len(line)] for mistake, line in zip(sorted(mistakes), expected, strict=True)] == expected
     assert not has_frame_of_package(said)
@@ -287,7 +287,7 @@ def test_a_mistake_is_one_line_with_its_key_and_changes_nothing(cloud, new_stack
 
 
 def test_other_secrets_and_one_repository(cloud, new_stack):
-    """A token that is no image registry's for a selection, another for listed names, and a login of one repository."""
+    """An npm token for a selection, a second for listed repositories, and secrets and a login of one repository."""
     stack = new_stack("""
 config:
   access:organization: acme

@@ -1,4 +1,4 @@
-"""The root program with what few stacks need: further organizations, packages, and other ways into Amazon ECR."""
+"""The root program with rare settings: further organizations, packages, and other ways into Amazon ECR."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def pulls(cloud: LocalCloud, repository: str, *images: str) -> list[bool]:
 
 
 def providers(stack: Stack) -> list[str]:
-    """The explicit providers of GitHub in the state: package and name."""
+    """The explicit GitHub providers in the state, as package and name."""
     urns = [resource["urn"] for resource in stack.resources()]
     found = [urn.split("pulumi:providers:")[1] for urn in urns if "pulumi:providers:" in urn]
     return sorted(provider for provider in found if provider.startswith(("codespaces::", "github::")))
@@ -133,7 +133,7 @@ config:
 
 
 def test_one_app_in_two_organizations(cloud, new_stack):
-    """The environment has the App and one installation; the other installation stands in the configuration."""
+    """The environment has the App and one installation; the configuration has the other installation."""
     key = generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
     permissions = {

@@ -1,4 +1,4 @@
-"""What the person at a terminal reads while something takes long: the status lines of the CLI's own display."""
+"""The status lines that the CLI shows at a terminal during a long operation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 
 
 def status_lines(stack: Stack, name: str, *arguments: str) -> list[str]:
-    """Run the CLI at a terminal; gives what it showed behind a resource, one after the other and each once."""
+    """Run the CLI at a terminal; returns the status texts of a resource in order, each once."""
     screen, terminal = pty.openpty()
     ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", _ROWS, _COLUMNS, 0, 0))
     environment = {**stack.environment, "TERM": "xterm"}
@@ -45,7 +45,7 @@ def status_lines(stack: Stack, name: str, *arguments: str) -> list[str]:
     )
     os.close(terminal)
     drawn = b""
-    with suppress(OSError):  # how Linux tells that nobody has the terminal open any more
+    with suppress(OSError):  # Linux reports an error once nobody has the terminal open
         while more := os.read(screen, 65536):
             drawn += more
     os.close(screen)
@@ -56,12 +56,12 @@ def status_lines(stack: Stack, name: str, *arguments: str) -> list[str]:
 
 
 def matching(lines: list[str], pattern: str) -> list[tuple[str, ...]]:
-    """What the groups of a pattern are in the lines that it fits; an update begins them with what it changes."""
+    """The groups of a pattern in the lines that it matches; in an update, a diff comes before the text."""
     return [found.groups() for line in lines if (found := re.fullmatch(r"(?:\[diff: .*\]; )?" + pattern, line))]
 
 
 def is_pace(steps: list[tuple[str, ...]], total: int) -> bool:
-    """Whether these are steps done and seconds gone by that go on, the first after two seconds, and end before all."""
+    """Whether both numbers only grow, from at least two seconds on, and the last step is not the total."""
     numbers = [[int(number) for number in step] for step in steps]
     done, seconds = zip(*numbers, strict=True) if numbers else ((), ())
     return (
@@ -80,14 +80,14 @@ def test_many_secrets(github: GitHubStandIn, new_stack: Callable[..., Stack]) ->
     shown = status_lines(stack, "token", "up", "--yes", "--skip-preview")
     assert is_pace(matching(shown, r"writing secrets: (\d+) of 11 \((\d+) s\)"), 11)
 
-    # Who may read them is changed one secret after the other too.
+    # A change of readers writes one secret after the other too.
     stack.write(program(values, "{'web': 11}"))
     shown = status_lines(stack, "token", "up", "--yes", "--skip-preview")
     assert is_pace(matching(shown, r"writing secrets: (\d+) of 11 \((\d+) s\)"), 11)
 
 
 def test_few_secrets(github: GitHubStandIn, new_stack: Callable[..., Stack]) -> None:
-    """What is over at once tells nothing."""
+    """A short operation shows no status."""
     shown = status_lines(new_stack(program(triple())), "token", "up", "--yes", "--skip-preview")
     assert shown
     assert [line for line in shown if "secrets" in line] == []

@@ -1,4 +1,4 @@
-"""The provider's configuration and life on the real engine: organizations, credentials, rights, signals."""
+"""The provider's configuration and life cycle on the real engine: organizations, credentials, permissions, signals."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def pem():
 
 @contextmanager
 def app_github(pem, permission="write", repositories=None):
-    """GitHub with an App that is installed on all repositories, or on these alone."""
+    """GitHub with an App that is installed on all repositories, or only on these."""
     permissions = {"organization_codespaces_secrets": permission, "metadata": "read"}
     installation = {"account": "acme", "permissions": permissions, "repository_selection": "all"}
     if repositories is not None:
@@ -88,7 +88,7 @@ def test_two_organizations_in_one_stack(github, new_stack):
 
 
 def test_a_changed_owner_moves_the_secrets(github, new_stack):
-    """The engine replaces the provider and what it made: new ones in the new organization, and the old ones go."""
+    """The engine replaces the provider and its secrets: created in the new organization, deleted in the old."""
     umbrella = github.organization("umbrella")
     stack = new_stack(program(triple(), None, more="'visibility': 'all'"))
     stack.up()
@@ -115,7 +115,7 @@ def test_a_changed_owner_moves_the_secrets(github, new_stack):
     assert (values(github), values(github, "umbrella")) == ({}, triple())
     assert stack.preview("--expect-no-changes").steps == []
 
-    # A provider by default is not looked at by refresh and destroy: they take it from the state.
+    # Refresh and destroy take a default provider from the state and do not check it.
     stack.environment["GITHUB_OWNER"] = "acme"
     assert stack.refresh("--expect-no-changes").ok
     stack.destroy()
@@ -131,7 +131,7 @@ def test_a_token_of_the_environment_is_not_stored(github, new_stack):
     assert not {"token", "appAuth"} & {*provider["inputs"], *provider["outputs"]}
     assert {request.token_label for request in github.requests} == {"classic:platform"}
 
-    # Another token at the next operation is no change.
+    # A different token does not count as a change.
     github.tokens.add("ghp_another", scopes=("admin:org", "repo"), login="another")
     github.tokens.revoke(TOKEN)
     github.clear_requests()
@@ -153,7 +153,7 @@ def test_a_token_of_the_program_is_stored_encrypted_and_can_be_rotated(github, n
     inputs = stack.resource("token-provider")["inputs"]
     assert inputs["token"]["4dabf18193072939515e22adb298388d"] == "1b47061264138c4ac30d75fd1eb44270"
 
-    # The new token is used at once, and nothing is replaced.
+    # The provider uses the new token at once, and nothing is replaced.
     github.tokens.revoke(first)
     github.clear_requests()
     stack.write(HEAD + with_provider(f"token={second!r}"))
@@ -232,7 +232,7 @@ def test_an_app_that_cannot_log_in(pem, new_stack):
 
 
 def test_the_default_provider_takes_the_configuration_of_the_stack(pem, new_stack):
-    """It goes before the environment; an App, which is given field by field, before a token."""
+    """It takes precedence over the environment, and an App, given field by field, over a token."""
     nobody = {"GITHUB_OWNER": "free", "GITHUB_BASE_URL": "http://127.0.0.1:1", "GITHUB_TOKEN": "ghp_nobody"}
     with app_github(pem) as github:
         stack = new_stack(program(triple(secret=SECRET)), nobody)
@@ -308,7 +308,7 @@ def test_a_configuration_that_cannot_work(github, github_environment, new_stack)
 def test_the_cli_is_stopped_in_the_middle_of_a_pair(github, new_stack, launcher):
     """USER is written and PASSWORD is on its way: the pair is finished, or put back if GitHub does not answer.
 
-    Python's language host kills a plugin by path with the CLI; the pair is mended by the next update then.
+    Python's language host kills a plugin in a path together with the CLI; then the next update repairs the pair.
     """
     github.clock = Clock()
     stack = new_stack(program(triple()), launcher=launcher)
@@ -325,7 +325,7 @@ def test_the_cli_is_stopped_in_the_middle_of_a_pair(github, new_stack, launcher)
         elif answers:
             holding = wanted
         assert values(github) == holding
-        # Python shows where it has interrupted the program; the plugin has nothing to show.
+        # Python prints a traceback of the interrupted program; the plugin prints none.
         assert PLUGIN_FOLDER not in said
         assert not has_frame_of_package(said)
         if sent is signal.SIGKILL:
@@ -369,14 +369,14 @@ def test_every_pair_in_hand_is_put_back_when_the_cli_is_stopped(github, new_stac
 
 
 def passwords_on_their_way(github):
-    """The requests that write a password, whatever became of them."""
+    """The requests that write a password, successful or not."""
     return [
         request for request in list(github.requests) if request.method == "PUT" and request.path.endswith("_PASSWORD")
     ]
 
 
 def stopped_when(in_the_middle, stack):
-    """Send SIGTERM to an update in the middle of something; gives what the CLI said until all of it had ended."""
+    """Send SIGTERM to a running update; returns the output until all processes have ended."""
     process = stack.start("up", "--yes", "--skip-preview")
     said = []
     reader = threading.Thread(target=lambda: said.append(process.communicate()[0]))
@@ -393,7 +393,7 @@ def stopped_when(in_the_middle, stack):
 
 
 def stopped_in_the_middle(github, stack, sent, *, answers):
-    """Stop an update after USER is written, while GitHub takes its time with PASSWORD; gives what the CLI said."""
+    """Stop an update after USER is written, while GitHub delays PASSWORD; returns the output."""
     path = f"/orgs/acme/codespaces/secrets/{PASSWORD}"
     github.faults.add("PUT", path, kind="delay" if answers else "hang", seconds=1 if answers else 30)
     github.clock.later()
@@ -405,7 +405,7 @@ def stopped_in_the_middle(github, stack, sent, *, answers):
             if sent is signal.SIGKILL:
                 stack.kill(process)
             else:
-                # As a terminal does, SIGINT goes to the whole process group.
+                # Like a terminal, send SIGINT to the whole process group.
                 (os.killpg if sent is signal.SIGINT else os.kill)(process.pid, sent)
 
     github.observers[:] = [stop]

@@ -1,4 +1,4 @@
-"""Every registry of GitHub's guide: a codespace logs in to one that demands just those credentials, and pulls."""
+"""Every registry of GitHub's guide: a codespace logs in with exactly those credentials, and pulls."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_codespace_of_one_repository_publishes(cloud, new_cloud_stack):
 
 
 def test_ecr_by_a_key_that_exists(cloud, new_cloud_stack):
-    """What has to work is the token that GitHub swaps the key for."""
+    """GitHub exchanges the key for a token, and the token has to work."""
     cloud.aws.create_user("puller")
     cloud.aws.put_user_policy("puller", "pull", PULL)
     key = cloud.aws.create_access_key("puller")

@@ -1,4 +1,4 @@
-"""`RegistryLogin` on the real engine, with registries that ask for the password and such that ask for a token."""
+"""`RegistryLogin` on the real engine, with registries that ask for the password and registries that ask for a token."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_create_nothing_to_do_new_password_destroy(cloud, azure, new_cloud_stack
     outcomes.append(stack.refresh("--expect-no-changes"))
     assert writes(cloud.github) == []
 
-    # The registry takes the old password until the new one is published, as registries with two passwords do.
+    # Like registries with two passwords, this registry accepts the old password until the new password is published.
     cloud.github.observers.append(lambda event: outages.append(judge_by_any(cloud, azure)))
     outages: list[str] = []
     stack.write(program(login(password=PASSWORDS[1]), ghcr))
@@ -105,7 +105,7 @@ def test_create_nothing_to_do_new_password_destroy(cloud, azure, new_cloud_stack
 
 
 def judge_by_any(cloud: LocalCloud, registry: PlainRegistry) -> str:
-    """Why a codespace that starts now cannot pull, whichever of the two passwords the registry takes."""
+    """Why a new codespace cannot pull, whichever of the two passwords the registry accepts."""
     verdicts = []
     for password in PASSWORDS[:2]:
         before, registry.password = registry.password, password
@@ -151,7 +151,7 @@ def test_a_registry_that_cannot_be_reached_from_here(cloud, new_cloud_stack):
 
 
 def test_a_token_of_github_that_may_log_in_and_not_pull(cloud, new_cloud_stack):
-    """It is refused in the preview; one that codespaces have already is warned of, and holds nothing up."""
+    """The preview refuses a new token; for a token that codespaces already have, it only warns."""
     token = "ghp_CANARYtoken"
 
     def scopes(*given: str) -> None:

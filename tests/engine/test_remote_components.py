@@ -1,4 +1,4 @@
-"""The components as a program in another language makes them: constructed by the plugin, from the schema's names."""
+"""The components as programs in other languages make them: the plugin constructs them, by the names in the schema."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rig.stack import COMPONENTS, Stack, copy_components, has_frame_of_package
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/payments/api:latest"
 
-# What a generated SDK does, without one: the token, the inputs by the names of the schema, and `remote`.
+# Does the same as a generated SDK: the token, the inputs by their names in the schema, and `remote`.
 HEAD = """
 import pulumi
 import pulumi_aws as aws
@@ -36,8 +36,8 @@ DEFAULT = """
 selection = Custom("RepositorySelection", "payments", {"topics": ["payments"]}, ("repositories",))
 options = None
 """
-# Of a remote component's providers the Python SDK 3.259 sends the one of the component's own package and no other
-# (https://github.com/pulumi/pulumi/issues/24423); other languages, and later releases, send them all.
+# The Python SDK 3.259 sends a remote component only the provider of the component's own package
+# (https://github.com/pulumi/pulumi/issues/24423). Other languages and later releases send all providers.
 EXPLICIT = """
 from pulumi.runtime import resource as registration
 
@@ -143,7 +143,7 @@ def test_a_remote_component_takes_outputs_of_the_same_program(cloud, new_cloud_s
     refused = stack.preview(check=False).output
     assert "EcrPullAccess payments: secretPrefix is an Output; it must be a plain value, since a preview" in refused
 
-    # What is seen when the Output is known is told in the same words.
+    # A mistake that shows only once the Output is known has the same message.
     late = 'inputs["additionalRegistries"] = {"US": pulumi.Output.from_input("acme.example")}\n'
     stack.write(HEAD + MADE + late + 'Remote("EcrPullAccess", "payments", inputs, OUTPUTS)\n')
     refused = stack.run("preview", check=False).output
@@ -193,16 +193,16 @@ def test_a_mistake_in_a_remote_component_is_told_in_its_own_words(cloud, new_clo
         assert told
         assert "ecrRepositories is empty: list at least one repository to pull from" in told[0]
         assert "or select by ecrRepositoryTags." in told[0]
-        # The SDK of the program shows how it heard of it; where in the plugin it was found is nobody's business.
+        # The program's SDK prints its own traceback; the output must not have a traceback of the plugin.
         assert not has_frame_of_package(outcome.output)
     assert cloud.aws.users() == {}
 
 
 def test_the_schema_is_the_one_in_the_repository_and_keeps_the_rules(tmp_path):
-    """The CLI holds it against the rules for schemas, with which SDKs are generated.
+    """The CLI checks the schema against the rules for generating SDKs.
 
-    It installs the plugin first: makes its environment by the Python on PATH, here one that does nothing since the
-    environment is there, and fills it by that environment's pip, here one that lacks nothing and lists nothing.
+    It installs the plugin first. It makes the virtual environment with the Python on PATH: here a command that does
+    nothing, since the environment exists. It fills the environment with pip: here a fake pip that lists no packages.
     """
     components = copy_components(tmp_path, pip="import sys\nif 'list' in sys.argv:\n    print('[]')\n")
     stack = Stack(tmp_path / "stack", {"PULUMI_PYTHON_CMD": "true"}, "", plugin=False)

@@ -1,4 +1,4 @@
-"""Secrets of one repository on the real engine: the same promises as for an organization's, where the repository is."""
+"""Secrets of one repository on the real engine: the same promises as for the secrets of an organization."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def login(repository: str | None = "web", name: str = "azure", **arguments: obje
 
 
 def held(github, repository="web"):
-    """What the repository's secrets hold."""
+    """The values of the repository's secrets."""
     return {name: secret.value for name, secret in github.repository(f"acme/{repository}").secrets.items()}
 
 
 def writes(github):
-    """The requests since the last time that change secrets, as `PUT web/NAME`, in order."""
+    """The requests since the last call that change secrets, as `PUT web/NAME`, in order."""
     found = [
         f"{request.method} {request.path.removeprefix('/repos/acme/').replace('/codespaces/secrets', '')}"
         for request in github.requests
@@ -242,11 +242,11 @@ BAD = {
         "repository and selected_repositories are given: secrets belong to one repository, or to the organization",
     ),
     "an id without a name": (login(None, repository_id=11), "repository_id is given without repository"),
-    "what is no repository": (
+    "not a repository": (
         login(7),
         "repository is an int; write a repository's name, or give a github.Repository.",
     ),
-    "secrets of what is none": (
+    "secrets of something else": (
         own(repository="7"),
         "RepositorySecrets token: repository is an int; write a repository's name, or give a github.Repository.",
     ),
@@ -266,7 +266,7 @@ def test_bad_input(github, new_stack, case):
 
 
 def test_a_repository_takes_the_place_of_the_organization_for_itself(github, new_stack):
-    """The same prefix at both levels is no clash: the lower level wins, secret by secret."""
+    """The same prefix may be used at both levels: the lower level wins, secret by secret."""
     stack = new_stack(HEAD + secret_set(triple("AKIA9", CANARY), "{'web': 11, 'api': 12}", name="all") + own())
     stack.up()
     assert held(github) == triple(secret=CANARY)
@@ -324,7 +324,7 @@ def test_a_login_that_would_be_a_mixture_of_two_levels_is_named(github, new_stac
     for name in TRIPLE:
         organization.put_secret(name, "x", "selected", ["api"])
     other = new_stack(HEAD + own({PASSWORD: CANARY}), project="elsewhere")
-    assert warned(other.preview()) == [], "those of the organization do not reach this repository"
+    assert warned(other.preview()) == [], "the secrets of the organization do not reach this repository"
     for name in TRIPLE:
         organization.put_secret(name, "x", "private")
     assert warned(other.preview()) == [text]
@@ -349,7 +349,7 @@ def test_what_cannot_be_seen_is_told(github, new_stack, github_environment):
 
 @pytest.mark.parametrize("more", ["", "'repository_id': 11"])
 def test_a_transferred_repository_gets_no_new_values(github, new_stack, more):
-    """Written under its old name, they would be led to the new owner's repository."""
+    """GitHub would redirect writes to the old name to the new owner's repository."""
     stack = new_stack(HEAD + own(more=more))
     stack.up()
     github.repository("acme/web").transfer("umbrella")

@@ -1,4 +1,4 @@
-"""`RepositorySelection` on the real engine: who is meant, and what becomes of those who were."""
+"""`RepositorySelection` on the real engine: its members, and repositories that are no longer members."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def selecting(declared, name="readers"):
 
 
 def asked(github):
-    """The requests since the last time, without those about secrets."""
+    """The requests since the last call, except requests for secrets."""
     found = [
         f"{request.path}?{request.query}".rstrip("?")
         for request in github.requests
@@ -123,7 +123,7 @@ def test_repositories_come_and_go(github, new_stack):
     stack.up()
     writes(github)
 
-    # Renamed, archived, and one that joins and one that leaves by topic.
+    # One repository is renamed, one is archived, one gets the topic, and one loses it.
     github.repository("acme/docs").rename("handbook")
     github.repository("acme/infra").archive()
     acme.create_repository("pay", number=77, topics=["payments"])
@@ -151,13 +151,13 @@ def test_repositories_come_and_go(github, new_stack):
     assert members(stack, "readers") == {"docs": 13, "pay": 77, "web": 11}
     assert {frozenset(ids) for _, ids in readers(github).values()} == {frozenset({11, 13, 77})}
     assert {write.rpartition("/")[2] for write in writes(github)} == {"repositories"}
-    # What has not changed since is said again only if it asks for something to be done.
+    # A warning without news is repeated only if somebody has to act.
     assert warnings(stack.preview("--expect-no-changes")) == [
         "docs is now called handbook and keeps its access; use handbook in the selection.",
         "infra is archived and is left out; remove it from the selection or unarchive it.",
     ]
 
-    # The name is taken by another repository; one is deleted, and one that came by topic is archived.
+    # Another repository takes the name, one repository is deleted, and one selected by topic is archived.
     acme.create_repository("docs", number=99)
     github.repository("acme/infra").delete()
     github.repository("acme/pay").archive()
@@ -175,7 +175,7 @@ def test_repositories_come_and_go(github, new_stack):
     assert members(stack, "readers") == {"docs": 99, "web": 11}
     assert {frozenset(ids) for _, ids in readers(github).values()} == {frozenset({11, 99})}
 
-    # The program drops the topic: no news for who wrote it, but the new name is.
+    # The program drops the topic. The author knows that, so the only news is the new name.
     stack.write(HEAD + selecting({"names": ["docs", "handbook"]}) + secret_set(triple(), "readers.repositories"))
     preview = stack.preview()
     assert warnings(preview) == []
@@ -253,7 +253,7 @@ def test_import_and_refresh(github, new_stack):
 
 
 def test_a_transferred_repository_is_dropped_however_it_was_selected(github, new_stack):
-    """GitHub leads both the old name and the id to the new owner's repository, which must not be taken for a member."""
+    """GitHub redirects both the old name and the id to the new owner's repository, which must not become a member."""
     acme = github.organization("acme")
     for name, number in (("pay", 77), ("made", 78), ("shop", 79)):
         acme.create_repository(name, number=number, topics=["payments"] if name == "pay" else [])
@@ -300,7 +300,7 @@ def test_a_transferred_repository_is_dropped_however_it_was_selected(github, new
 
 
 def test_one_that_went_out_of_sight_is_dropped_too(github, new_stack):
-    """An App of the organization cannot see where a repository went; nor is there anything to see of a deleted one."""
+    """An App of the organization sees neither a transferred repository nor a deleted repository."""
     github.tokens.revoke(TOKEN)
     github.tokens.add(TOKEN, scopes=("admin:org", "repo"), login="platform")
     github.organization("umbrella").members = {"somebody": "admin"}

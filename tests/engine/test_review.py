@@ -1,6 +1,6 @@
-"""`codespaces review` on real previews: what the comments on three pull requests say, and what they must never say.
+"""`codespaces review` on real previews: the comments on three pull requests, and the secrets that they must not have.
 
-The comments are in docs/review; `WRITE_COMMENTS=1` writes them anew.
+The comments are in docs/review; `WRITE_COMMENTS=1` rewrites them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def program(names=("web", "docs"), *, azure=True, **arguments):
 
 
 def review(stack, *arguments):
-    """What the command says of a preview, and its exit code; it has nothing but the preview."""
+    """The output and exit code of the command, which gets nothing but the preview."""
     printed = stack.run("preview", "--json", "--show-sames", check=False).output
     done = subprocess.run(
         [sys.executable, "-c", "from pulumi_codespaces.tools.cli import main; main()", "review", *arguments],
@@ -46,7 +46,7 @@ def review(stack, *arguments):
 
 
 def compare(name, comment):
-    """Hold a comment against the one that is committed."""
+    """Compare a comment with the committed file."""
     file = COMMENTS / f"{name}.md"
     if os.environ.get("WRITE_COMMENTS"):
         file.write_text(comment)
@@ -55,7 +55,7 @@ def compare(name, comment):
 
 
 def sentences(stack, program):
-    """The risks by code, and the other sentences, of a preview of a program; no secret is in anything printed."""
+    """The risks (code, text) and the other sentences of a program's preview; asserts that no secret is printed."""
     stack.write(program)
     shown, code = review(stack, "--format", "json")
     assert code == 0
@@ -112,7 +112,7 @@ def test_three_pull_requests_and_what_else_can_happen(cloud, new_cloud_stack):
 
 
 def test_what_the_component_does_not_do_itself(cloud, new_cloud_stack):
-    """Permissions that the program gives, a repository that the update makes, and a key that is replaced."""
+    """The program grants permissions, the update creates a repository, and a key is replaced."""
     head = "import json\nimport pulumi\nimport pulumi_aws as aws\nimport pulumi_github\n"
     head += "import pulumi_codespaces as codespaces\n"
     declared = access("payments-prod", selected_repositories=Code("payments"))

@@ -1,4 +1,4 @@
-"""Key rotation on the real engine while everything works: which key is renewed, and who pulls at every instant."""
+"""Key rotation on the real engine without failures: which key is renewed, and that pulls always work."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_each_rotation_renews_the_stale_key_and_keeps_the_published_one(cloud, n
     outcomes = []
 
     def rotate(generation: int, slot: str, operation: str) -> str:
-        """Rotate; gives the new key. What a codespace had before still works afterwards."""
+        """Rotate; returns the new key. The credentials of running codespaces still work afterwards."""
         stack.write(ecr_program(key_generation=generation))
         preview = stack.preview()
         assert steps(preview) == renewal(slot, operation)
@@ -75,7 +75,7 @@ def test_each_rotation_renews_the_stale_key_and_keeps_the_published_one(cloud, n
         assert second not in keys(cloud)
         long_lived.resume_login()
         assert not long_lived.pull(API).ok
-    # A number that was there before makes a new key all the same.
+    # A generation that was used before makes a new key too.
     rotate(3, "a", "replace")
     outcomes.append(stack.preview("--expect-no-changes"))
     nowhere(secret_values(cloud), stack, *outcomes)
@@ -157,7 +157,7 @@ def test_a_suspension_stops_every_pull_at_once_and_ends(cloud, new_cloud_stack):
         stack.up()
         assert keys(cloud) == {second: "Active", published(cloud): "Active"}
         assert can_pull(cloud)
-        # Its key was renewed twice, and the suspension is over: only a restart helps.
+        # After two rotations, the end of the suspension does not help this codespace: it has to restart.
         logged_in.resume_login()
         assert not logged_in.pull(API).ok
 
@@ -169,7 +169,7 @@ def big_organization() -> dict[str, Any]:
 
 
 def test_the_number_of_requests_and_the_time_between_user_and_password(new_cloud_stack, record_property):
-    """The stock resources by hand take 37, 1, 31, 40 and 40 requests to GitHub."""
+    """Hand-written stock resources take 37, 1, 31, 40 and 40 requests to GitHub."""
 
     def program(count: int, generation: int) -> str:
         names = ["web", *(f"repo-{index:03}" for index in range(count - 1))]
@@ -205,7 +205,7 @@ def test_the_number_of_requests_and_the_time_between_user_and_password(new_cloud
 
 
 def between_user_and_password(cloud: LocalCloud) -> float:
-    """Milliseconds from the instant at which USER was written to the instant at which PASSWORD was."""
+    """The milliseconds between the writes of USER and PASSWORD."""
     at = {
         request.path.rsplit("/", 1)[-1]: request.handled_at
         for request in cloud.github.requests

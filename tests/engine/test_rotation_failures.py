@@ -1,4 +1,4 @@
-"""Rotations that fail half-way: what is published works at every instant, and one more `up` finishes the job."""
+"""Rotations that fail half-way: the published key always works, and one more `up` finishes the rotation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PUT = "/orgs/*/codespaces/secrets/"
 
 
 class Trouble:
-    """Something that keeps a new key from being published, and how it ends.
+    """A failure that prevents the publication of a new key, and its end.
 
     Attributes:
         cloud: where.
@@ -141,7 +141,7 @@ def test_a_new_key_that_cannot_be_published(cloud, new_cloud_stack, trouble):
 
         before = fail(3)
         if mishap.wrote:
-            # Nobody can tell from outside what was put back: the last generation has to be finished first.
+            # The outside does not show which key was put back, so the last generation has to finish first.
             assert "run `pulumi up` with key_generation 3, then set 4 again" in up(4, ok=False)
             up(3)
             before = published(cloud)
@@ -163,7 +163,7 @@ def test_a_new_key_that_cannot_be_published(cloud, new_cloud_stack, trouble):
 
 
 def test_a_boundary_that_forbids_the_pull(cloud, new_cloud_stack):
-    """It stops the published key too, since IAM knows boundaries of users only; but no key is lost by it."""
+    """The published key stops too, since IAM has boundaries only for users; but no key is lost."""
     allow = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
     boundary = cloud.aws.client("iam").create_policy(PolicyName="edge", PolicyDocument=document)["Policy"]["Arn"]
@@ -241,10 +241,10 @@ def test_a_mark_that_fails_and_a_key_that_cannot_be_made(cloud, new_cloud_stack)
 
 
 def test_a_run_that_is_killed_between_user_and_password(cloud, new_cloud_stack):
-    """The CLI alone: the plugin finishes the pair in hand. All of it: nothing can, and the next update mends it.
+    """If only the CLI is killed, the plugin finishes the current pair; otherwise, the next update repairs it.
 
-    The second one also tears the one file of the backend that a kill may tear. The engine starts the plugin itself:
-    a language host would kill it soon after the CLI.
+    The second case also damages the only file of the backend that a kill may damage. The engine starts the plugin
+    itself: a language host would kill the plugin soon after the CLI.
     """
     stack = new_cloud_stack(ecr_program(), launcher=True)
     stack.up()
@@ -297,7 +297,7 @@ def kill_at(cloud: LocalCloud, path: str, kill: Callable[[], object]) -> None:
 
 
 def kill_tree(stack: Stack, run: subprocess.Popen[str]) -> None:
-    """Kill the CLI and all that it started, children first asked for."""
+    """Kill the CLI and all its processes; the children are listed first."""
     listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
     parents = {int(pid): int(parent) for pid, parent in (line.split() for line in listed.splitlines())}
     found = [run.pid]
@@ -310,7 +310,7 @@ def kill_tree(stack: Stack, run: subprocess.Popen[str]) -> None:
 
 
 def writes_seen(cloud: LocalCloud) -> list[str]:
-    """The requests so far that write secrets, without forgetting them."""
+    """The requests so far that write secrets; does not clear them."""
     return [
         f"{request.method} {request.path.rsplit('/', 1)[-1]}"
         for request in cloud.github.requests
@@ -319,7 +319,7 @@ def writes_seen(cloud: LocalCloud) -> list[str]:
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:
-    """Wait for something that another process does."""
+    """Wait until another process has done something."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline
@@ -331,13 +331,13 @@ def held(cloud):
 
 
 def test_a_key_that_aws_has_lost_is_not_written_again(cloud, new_cloud_stack):
-    """Two things at once: somebody deletes the published key, and somebody changes a secret."""
+    """Two changes at once: somebody deletes the published key, and somebody changes a secret."""
     stack = new_cloud_stack(ecr_program())
     stack.up()
     (user,) = cloud.aws.users()
     (lost,) = keys(cloud)
     cloud.aws.delete_access_key(user, lost)
-    # What is written within the second of the publication has the same stamp.
+    # A write within the same second as the publication would have the same time stamp.
     cloud.github.clock = clock = Clock()
     clock.later()
     cloud.github.organization("acme").put_secret(USER, "by hand", "selected", ["web"])

@@ -1,4 +1,4 @@
-"""The runbooks, command by command: what they say is done, and codespaces pull or must not."""
+"""The runbooks, command by command: after each of them, codespaces can or must not pull."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def stack(cloud, tmp_path):
 
 @pytest.fixture
 def stack_with_role(cloud, tmp_path):
-    """One whose account has a role."""
+    """A stack whose account has a role."""
     made = make_stack(cloud, tmp_path, WITH_ROLE)
     yield made
     made.destroy()
@@ -97,14 +97,14 @@ def stack_with_role(cloud, tmp_path):
 
 
 def follow(stack, cloud, commands, *, given=(), said=""):
-    """Do what a block says.
+    """Run the commands of a block.
 
     Args:
-        stack: whose runbook it is.
-        cloud: where.
+        stack: the stack that the runbook is for.
+        cloud: the local cloud.
         commands: the block.
-        given: what is typed where the runbook leaves it to the reader, in order.
-        said: what the reader has in front of them, with the id of a key.
+        given: the values that the runbook leaves to the reader, in order.
+        said: the output that the reader takes the id of a key from.
     """
     values = list(given)
     for command in commands:
@@ -124,7 +124,7 @@ def follow(stack, cloud, commands, *, given=(), said=""):
 
 @contextmanager
 def at_every_change(cloud, look):
-    """Look whenever something changes in either cloud."""
+    """Call `look` after every change in either cloud."""
     observers = (cloud.github.observers, cloud.aws.observers)
     for listeners in observers:
         listeners.append(look)
@@ -327,7 +327,7 @@ def test_the_repositories_move_to_another_organization(cloud, stack):
 
 
 def test_every_runbook_is_followed():
-    # The last one has no block of commands: test_installation.py brings each of its messages about.
+    # The last section has no commands: test_installation.py causes each of its messages.
     assert list(SECTIONS) == [
         "A key has leaked",
         "A key that nobody knows",

@@ -1,7 +1,7 @@
-"""From a project elsewhere on disk, which has the package by pip and the plugin from where the CLI keeps it.
+"""A project elsewhere on disk, with the package from pip and the plugin from the CLI's plugin folder.
 
-Nobody has published this package, so the plugin comes from the environment of the program: `codespaces plugin install`.
-A copy that somebody publishes names its address in one line, and the CLI finds the plugin by that.
+This package is not published, so `codespaces plugin install` takes the plugin from the environment of the program.
+A published copy names its address in one line, and the CLI finds the plugin by that address.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture
 def installed(wheel, tmp_path):
-    """The package in an environment of its own; gives the environment and the package's folder."""
+    """The package in its own environment; returns the environment and the folder of the package."""
     environment = tmp_path / "environment"
     library = make_environment(environment)
     pip("--python", str(environment / "bin/python"), "install", "--no-deps", "--no-index", str(wheel))
@@ -77,7 +77,7 @@ def installed(wheel, tmp_path):
 
 @pytest.fixture
 def components(tmp_path):
-    """The folder of the plugin with an environment of its own, as in a clone."""
+    """The folder of the plugin with its own environment, as in a clone."""
     return copy_components(tmp_path / "clone")
 
 
@@ -186,7 +186,7 @@ def test_a_program_without_a_plugin_is_told_what_to_type(cloud, new_project, ins
     assert not outcome.ok
     told = f"Run `{installed[0] / 'bin/codespaces'} plugin install`, or name the folder of the plugin in"
     assert told in outcome.output, outcome.output
-    assert "pulumi_codespaces/" not in outcome.output  # no traceback of this package's
+    assert "pulumi_codespaces/" not in outcome.output  # no traceback from this package
     install_plugin(stack, installed[0])
     assert stack.preview().ok
 
@@ -227,7 +227,7 @@ def test_package_and_plugin_of_different_major_versions_refuse_each_other(
         assert not outcome.ok
         text = f"the program uses version {newer} of this package, but the plugin is version {VERSION}"
         assert text in outcome.output, outcome.output
-        # Pulumi's executor shows where it was interrupted; where in this package something was found is not shown.
+        # Pulumi's executor prints its own traceback; the output must not have a traceback of this package.
         assert "pulumi_codespaces/" not in outcome.output
     assert cloud.aws.users() == {}
     assert [request.method for request in cloud.github.requests if request.method != "GET"] == []
@@ -241,7 +241,7 @@ def test_a_minor_version_more_is_no_matter(new_project, installed, components):
 
 @pytest.mark.parametrize("file", ["Pulumi.yaml", "components/PulumiPlugin.yaml"])
 def test_an_older_pulumi_is_refused(new_stack, tmp_path, file):
-    """By the CLI itself, which checks the range before it runs a program or a plugin; here the range is moved."""
+    """The CLI itself checks the range before it runs a program or a plugin; here the test changes the range."""
     needed = 'requiredPulumiVersion: ">=3.226.0"'
     text = (COMPONENTS.parent / file).read_text()
     assert needed in text

@@ -1,6 +1,6 @@
-"""As many registries as GitHub has room for, and organizations of thousands of repositories: what must hold there.
+"""The largest number of registries that GitHub allows, and organizations with thousands of repositories.
 
-How long it takes beside stock resources is what `benchmarks/size.py` measures.
+`benchmarks/size.py` compares the times with stock resources.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ def cloud() -> Iterator[LocalCloud]:
 
 
 def logged_in(cloud: LocalCloud) -> set[str]:
-    """The registries that a codespace which starts now logs in to."""
+    """The registries that a new codespace logs in to."""
     with start_codespace(cloud.github, cloud.aws, f"acme/{names(1)[0]}", docker="http") as codespace:
         return {login.server for login in codespace.logins if login.ok}
 
 
 def update(cloud: LocalCloud, stack: Stack, text: str) -> int:
-    """Update the stack; gives how many requests GitHub received."""
+    """Update the stack; returns the number of requests to GitHub."""
     stack.write(text)
     cloud.github.clear_requests()
     stack.up()
@@ -95,7 +95,7 @@ def test_keys_of_33_registries_in_one_account(cloud: LocalCloud, new_cloud_stack
 def test_1000_of_5000_repositories_by_topic_and_by_name(new_stack: Callable[..., Stack]) -> None:
     seed = organization(5000, "payments", 1000)
     tokens = {TOKEN: SEED["tokens"][TOKEN]}
-    # Holding 150 pages of repositories against GitHub's description would take longer than all else here.
+    # Checking 150 pages of repositories against GitHub's description would take longer than the rest of the test.
     with GitHubStandIn({**seed, "tokens": tokens}, check_contract=False) as github:
         environment = {"GITHUB_OWNER": "acme", "GITHUB_TOKEN": TOKEN, "GITHUB_BASE_URL": f"{github.url}/"}
 

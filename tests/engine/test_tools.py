@@ -1,4 +1,4 @@
-"""`codespaces access` and `codespaces verify` on a stack of the real engine, as somebody types them in its folder."""
+"""`codespaces access` and `codespaces verify` on a stack of the real engine, run in its folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def program(**arguments):
 
 
 class Tools:
-    """The commands, in the folder of a stack; nothing that they print holds a secret."""
+    """The commands, in the folder of a stack; asserts that they print no secret."""
 
     def __init__(self, stack, cloud):
         self.stack = stack
@@ -154,7 +154,7 @@ def test_who_may_pull_and_whether_it_is_so(cloud, azure, new_cloud_stack):
         ["acme", "web", *given, writers],
     ]
 
-    # -- whether it is so
+    # -- whether pulls work
     code, shown, said = tools("verify")
     assert (code, said, shown.splitlines()) == (0, "", [
         "REGISTRY  SERVER                                        LOGIN  PULL                   PUSH     OTHERS",

@@ -1,4 +1,4 @@
-"""`examples/local/try.sh` in a copy of this clone: what it shows, when it fails, and what it leaves."""
+"""`examples/local/try.sh` in a copy of this clone: its output, its failures, and the files that it leaves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOT_OF_A_CLONE = (".git", ".hypothesis", ".pytest_cache", ".ruff_cache", ".venv"
 
 
 class Clone:
-    """A copy of this clone, with a folder for temporary files of its own."""
+    """A copy of this clone, with its own folder for temporary files."""
 
     def __init__(self, folder):
         self.root = folder / "clone"
@@ -30,7 +30,7 @@ class Clone:
         self.before = self.files()
 
     def files(self):
-        """Path -> hash of all that git would show; compiled modules it ignores."""
+        """Path -> hash of every file that git does not ignore."""
         return {
             path.relative_to(self.root): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in self.root.rglob("*")
@@ -47,12 +47,12 @@ class Clone:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            # Tests that run in the background inherit that SIGINT is ignored, and a shell could not trap it then.
+            # Tests in the background inherit an ignored SIGINT, which a shell could not trap.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
 
     def run(self):
-        """The exit status and what was shown."""
+        """The exit status and the output."""
         process = self.start()
         shown, _ = process.communicate(timeout=300)
         self.assert_nothing_left(process)
@@ -61,7 +61,7 @@ class Clone:
     def assert_nothing_left(self, process):
         assert list(self.temporary.iterdir()) == []
         assert self.files() == self.before
-        # A plugin notices within a second or two that its engine is gone.
+        # A plugin notices within a second or two that its engine has ended.
         end = time.monotonic() + 120
         while running(process.pid) and time.monotonic() < end:
             time.sleep(0.1)
@@ -69,7 +69,7 @@ class Clone:
 
 
 def running(session):
-    """The processes of a session: whatever a script started is in its own."""
+    """The processes of a session: a script and everything that it started share one."""
     found = []
     for pid in processes():
         with suppress(ProcessLookupError, PermissionError):
@@ -91,7 +91,7 @@ def clone(tmp_path):
 
 
 def rows(shown):
-    """The tables of who can pull what: repository, what it is, and what became of each pull."""
+    """The tables of pulls: repository, its description, and the result of each pull."""
     lines = [line.split("  ") for line in shown.splitlines() if line.startswith("  acme/")]
     return [tuple(cell.strip() for cell in line if cell.strip()) for line in lines]
 
@@ -157,7 +157,7 @@ def test_interrupted_it_leaves_nothing(clone, number):
         if line == "$ pulumi up\n":
             break
     time.sleep(1.5)
-    # What Ctrl-C does at a terminal: it reaches the script, and what it started only by way of it.
+    # Like Ctrl-C at a terminal: the signal reaches the script, which has to pass it on to its processes.
     os.killpg(process.pid, number)
     process.communicate(timeout=600)
     assert process.returncode == 128 + number

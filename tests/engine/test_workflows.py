@@ -1,4 +1,4 @@
-"""The shell in the workflows of examples/platform-repository, run as it stands there, on the real CLI."""
+"""The shell in the workflows of examples/platform-repository, run unchanged on the real CLI."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CONFIG = """
 
 
 def permissions(workflow):
-    """What the App's token may do in a workflow."""
+    """The permissions of the App's token in a workflow."""
     document = yaml.safe_load((WORKFLOWS / f"{workflow}.yml").read_text())
     steps = [step for job in document["jobs"].values() for step in job["steps"]]
     (inputs,) = [step["with"] for step in steps if step.get("id") == "github"]
@@ -59,7 +59,7 @@ def cloud():
 
 
 def credentials(cloud, *names):
-    """Those of somebody who may do what the policies of the example say."""
+    """The credentials of a user with these policies of the example."""
     user = "-".join(names)
     cloud.aws.create_user(user)
     for name in names:
@@ -237,7 +237,7 @@ def platform(tmp_path):
 
 
 def rotate(runner, run=0):
-    """Do the steps on a machine that has just checked out `main`."""
+    """Run the steps on a machine that has just checked out `main`."""
     git(runner.folder, "switch", "--quiet", "--force", "main")
     if run:
         git(runner.folder, "branch", "--quiet", "-D", "rotate-prod")
@@ -262,7 +262,7 @@ def test_a_rotation_raises_each_generation_in_one_pull_request(platform):
     (pull,) = platform.github["pulls"]
     assert (pull["head"], pull["base"], pull["title"]) == ("rotate-prod", "main", "Rotate the access keys of prod")
 
-    # A month later it was not merged.
+    # A month later the pull request is still not merged.
     rotate(platform, run=1)
     assert git(platform.folder.parent / "origin", "show", f"rotate-prod:Pulumi.{STACK}.yaml") == AFTER
     assert platform.github["pulls"] == [pull]

@@ -1,4 +1,4 @@
-"""Runs single steps of the workflows in examples/platform-repository as a runner of GitHub does."""
+"""Runs single steps of the workflows in examples/platform-repository as GitHub's runner does."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Runner:
 
     Attributes:
         folder: the repository that was checked out.
-        github: what the `gh` of this machine talks to: comments and issues, and the pull requests that it opened.
-        summary: what the steps wrote for the summary.
+        github: the data behind the `gh` of this machine: comments, issues, and the pull requests that it opened.
+        summary: the text that the steps wrote to the summary.
     """
 
     def __init__(self, folder: Path, checkout: Path, environment: Mapping[str, str] | None = None) -> None:
@@ -74,7 +74,7 @@ class Runner:
         path.chmod(0o755)
 
     def run(self, workflow: str, name: str, **given: str) -> tuple[int, dict[str, str]]:
-        """Run the step of that name; its exit code and its outputs.
+        """Run the step of that name; returns its exit code and its outputs.
 
         Args:
             workflow: the name of its file.
