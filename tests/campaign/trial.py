@@ -48,7 +48,7 @@ _USER_EXISTS = re.compile(r"EntityAlreadyExists?: User with name")
 _MISMATCH_SECONDS = 1.0
 """For how long a user and a password may not belong together where nothing holds up the second write; on a machine with
 more to do than it has cores."""
-_FINISH = re.compile(r"Finish it first|Set it back to")
+_FINISH = re.compile(r"Publish that generation first|Set it back to")
 _ROUNDS = 6
 _LINGER_SECONDS = 15.0
 _CUT_SHORT = -1
