@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,11 +39,6 @@ class Secret:
 
 Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | Secret | Unknown | None"
 Properties: TypeAlias = "dict[str, Value]"
-
-
-def secret_json(value: object) -> Secret:
-    """A value out of JSON, marked secret."""
-    return Secret(cast("Value", value))
 
 
 def reveal(value: Value) -> Value:
